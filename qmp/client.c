@@ -1,0 +1,802 @@
+#include "client.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "address.h"
+#include "errors.h"
+#include "framer.h"
+#include "message.h"
+
+/* In-band commands on the wire at a time. QEMU reads no further when 8 are queued, and then hears no probe either. */
+#define WINDOW 4
+/* A command unanswered for so long is worth a look whether QEMU lives, and again as often. */
+#define STALL_NS (1 * NSEC_PER_SEC)
+/* Reads from the socket per wakeup, so that a flood of events leaves time for others. */
+#define READS_PER_WAKEUP 16
+#define BACKOFF_MIN      (100 * NSEC_PER_MSEC)
+#define BACKOFF_MAX      (5 * NSEC_PER_SEC)
+
+struct qmp_command {
+        struct list link; /* in queue, wire or oob */
+        struct qmp_client *client;
+        char *name;
+        char *text;
+        size_t size;
+        char id[24]; /* out of band only */
+        qmp_reply_fn fn; /* NULL once the callback ran: only its place in the order remains */
+        void *userdata;
+        struct qmp_timer timer;
+        uint64_t limit_ns;
+        uint64_t sent_at; /* 0: not yet */
+        bool overdue;
+};
+
+struct qmp_client {
+        struct qmp_loop *loop;
+        struct qmp_address address;
+        uint64_t handshake_ns;
+        void (*changed)(void *userdata);
+        void *userdata;
+
+        enum qmp_client_state state;
+        bool once; /* given a descriptor: no reconnect */
+        size_t address_index;
+        struct qmp_source source;
+        bool connecting; /* connect(2) is under way */
+        struct qmp_framer framer;
+        char *out;
+        size_t out_size, out_start, out_end;
+        struct qmp_timer handshake_timer, retry_timer, stall_timer;
+        uint64_t backoff_ns, up_at;
+
+        bool oob;
+        unsigned oob_serial;
+        bool alive, stalled;
+        struct list queue, wire, oob_wire;
+        unsigned n_wire;
+        uint64_t last_reply_at;
+
+        struct list subscriptions;
+        char *failure;
+        int error;
+        char *version;
+        char *shutdown_reason;
+        int64_t since;
+};
+
+static void begin(struct qmp_client *client);
+static void pump(struct qmp_client *client);
+
+static void client_changed(struct qmp_client *client)
+{
+        if (client->changed)
+                client->changed(client->userdata);
+}
+
+static struct qmp_command *command_free(struct qmp_command *command)
+{
+        qmp_timer_disarm(command->client->loop, &command->timer);
+        list_unlink(&command->link);
+        free(command->name);
+        free(command->text);
+        free(command);
+        return NULL;
+}
+
+/* The one place that calls back; the command's place in the order outlives it where QEMU still owes a reply. */
+static void command_end(struct qmp_command *command, const struct qmp_result *result)
+{
+        qmp_reply_fn fn = take_ptr(command->fn);
+
+        qmp_timer_disarm(command->client->loop, &command->timer);
+        /* still queued: it must not leave any more, whatever the callback sends */
+        if (command->sent_at == 0)
+                list_unlink(&command->link);
+        if (fn)
+                fn(command->userdata, result);
+}
+
+static void commands_disconnect(struct qmp_client *client, struct list *commands)
+{
+        struct list ending;
+
+        list_init(&ending);
+        list_splice(&ending, commands);
+        while (!list_empty(&ending)) {
+                struct qmp_command *command = list_entry(ending.next, struct qmp_command, link);
+
+                list_unlink(&command->link);
+                command_end(command, &(struct qmp_result){
+                                             .outcome = QMP_DISCONNECTED,
+                                             .error = -EHOSTDOWN,
+                                             .text = client->failure ? client->failure : "the connection ended",
+                                     });
+                command_free(command);
+        }
+}
+
+static void set_failure(struct qmp_client *client, int error, const char *format, va_list args)
+{
+        free(client->failure);
+        if (vasprintf(&client->failure, format, args) < 0)
+                client->failure = NULL;
+        client->error = error;
+}
+
+static void detach(struct qmp_client *client)
+{
+        int fd = client->source.fd;
+
+        qmp_loop_remove(client->loop, &client->source);
+        if (fd >= 0)
+                close(fd);
+        qmp_timer_disarm(client->loop, &client->handshake_timer);
+}
+
+/* Ends the connection (or the attempt), says why, plans the next one. */
+_printf_(3, 4) static void disconnect(struct qmp_client *client, int error, const char *format, ...)
+{
+        va_list args;
+
+        va_start(args, format);
+        set_failure(client, error, format, args);
+        va_end(args);
+        detach(client);
+        qmp_timer_disarm(client->loop, &client->stall_timer);
+        /* somebody who accepts and hangs up at once is not to be asked ten times a second */
+        if (client->state == QMP_CLIENT_UP && qmp_now() - client->up_at > NSEC_PER_SEC)
+                client->backoff_ns = BACKOFF_MIN;
+        client->state = QMP_CLIENT_DOWN;
+        client->oob = client->stalled = client->connecting = false;
+        client->n_wire = 0;
+        client->out_start = client->out_end = 0;
+        qmp_framer_reset(&client->framer);
+        if (!client->once) {
+                (void)qmp_timer_arm(client->loop, &client->retry_timer, qmp_now() + client->backoff_ns);
+                client->backoff_ns = 2 * client->backoff_ns < BACKOFF_MAX ? 2 * client->backoff_ns : BACKOFF_MAX;
+        }
+        commands_disconnect(client, &client->wire);
+        commands_disconnect(client, &client->oob_wire);
+        commands_disconnect(client, &client->queue);
+        client_changed(client);
+}
+
+static void flush(struct qmp_client *client)
+{
+        while (client->out_start < client->out_end) {
+                ssize_t n = send(client->source.fd, client->out + client->out_start,
+                                 client->out_end - client->out_start, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+                if (n < 0) {
+                        if (errno == EINTR)
+                                continue;
+                        /* EAGAIN: wait for room. Anything else shows when reading, with the peer's last words first. */
+                        if (errno != EAGAIN)
+                                client->out_start = client->out_end;
+                        break;
+                }
+                client->out_start += (size_t)n;
+        }
+        if (client->out_start == client->out_end)
+                client->out_start = client->out_end = 0;
+        (void)qmp_loop_modify(client->loop, &client->source,
+                              client->out_end > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN);
+}
+
+static int put(struct qmp_client *client, const char *text, size_t size)
+{
+        if (client->out_size - client->out_end < size) {
+                size_t used = client->out_end - client->out_start;
+                char *out;
+
+                if (used > 0)
+                        memmove(client->out, client->out + client->out_start, used);
+                client->out_start = 0;
+                client->out_end = used;
+                if (client->out_size - used < size) {
+                        out = realloc(client->out, used + size + 512);
+                        if (!out)
+                                return -ENOMEM;
+                        client->out = out;
+                        client->out_size = used + size + 512;
+                }
+        }
+        memcpy(client->out + client->out_end, text, size);
+        client->out_end += size;
+        return 0;
+}
+
+static void watch_stall(struct qmp_client *client)
+{
+        struct qmp_command *head;
+
+        if (list_empty(&client->wire)) {
+                qmp_timer_disarm(client->loop, &client->stall_timer);
+        } else if (client->stall_timer.slot == 0) {
+                head = list_entry(client->wire.next, struct qmp_command, link);
+                (void)qmp_timer_arm(client->loop, &client->stall_timer, head->sent_at + STALL_NS);
+        }
+}
+
+/* Moves commands from the queue to the wire as far as the window allows. */
+static void pump(struct qmp_client *client)
+{
+        if (client->state != QMP_CLIENT_UP)
+                return;
+        while (client->n_wire < WINDOW && !list_empty(&client->queue)) {
+                struct qmp_command *command = list_entry(client->queue.next, struct qmp_command, link);
+
+                if (put(client, command->text, command->size) < 0)
+                        break; /* tried again with the next reply or timer */
+                free(take_ptr(command->text));
+                command->sent_at = qmp_now();
+                list_unlink(&command->link);
+                list_append(&client->wire, &command->link);
+                client->n_wire++;
+        }
+        watch_stall(client);
+        flush(client);
+}
+
+static void command_timeout(struct qmp_timer *timer)
+{
+        struct qmp_command *command = container_of(timer, struct qmp_command, timer);
+        _cleanup_(qmp_freep) char *text = NULL;
+        struct qmp_result result = { .outcome = QMP_TIMEOUT, .error = -ETIMEDOUT };
+
+        if (asprintf(&text, "QEMU did not answer %s within %.3g s", command->name,
+                     (double)command->limit_ns / NSEC_PER_SEC) < 0)
+                text = NULL;
+        result.text = text ? text : "QEMU did not answer in time";
+        command->overdue = true;
+        command_end(command, &result);
+        if (command->sent_at == 0)
+                command_free(command);
+}
+
+void qmp_command_cancel(struct qmp_command *command)
+{
+        command_end(command, &(struct qmp_result){
+                                     .outcome = QMP_CANCELLED, .error = -EINTR, .text = "interrupted" });
+        if (command->sent_at == 0)
+                command_free(command);
+}
+
+bool qmp_command_is_sent(const struct qmp_command *command)
+{
+        return command->sent_at != 0;
+}
+
+static bool is_overdue(struct qmp_client *client)
+{
+        list_for_each(i, &client->wire) {
+                struct qmp_command *command = list_entry(i, struct qmp_command, link);
+
+                /* by the clock too: nobody may be waiting for it any more */
+                if (command->overdue || qmp_now() - command->sent_at > command->limit_ns)
+                        return true;
+        }
+        return false;
+}
+
+int qmp_client_send(struct qmp_client *client, const char *name, struct json_object *arguments, uint64_t timeout_ns,
+                    const struct qmp_send_options *options, qmp_reply_fn fn, void *userdata,
+                    struct qmp_command **ret_command)
+{
+        bool oob = options && options->oob;
+        struct qmp_command *command;
+        int r;
+
+        if (client->state != QMP_CLIENT_UP)
+                return -EHOSTDOWN;
+        if (oob && !client->oob)
+                return -EOPNOTSUPP;
+        command = calloc(1, sizeof(*command));
+        if (!command)
+                return -ENOMEM;
+        list_init(&command->link);
+        command->client = client;
+        command->fn = fn;
+        command->userdata = userdata;
+        command->timer.fire = command_timeout;
+        command->limit_ns = timeout_ns;
+        if (!oob && is_overdue(client)) {
+                /* a walk over a thousand files must not wait its full limit for each while nobody answers */
+                command->limit_ns = timeout_ns / 50;
+        }
+        if (oob)
+                snprintf(command->id, sizeof(command->id), "o%u", client->oob_serial++);
+        command->name = strdup(name);
+        r = command->name ? 0 : -ENOMEM;
+        if (r == 0)
+                r = qmp_command_format(name, arguments, oob ? command->id : NULL, &command->text, &command->size);
+        if (r == 0)
+                r = qmp_timer_arm(client->loop, &command->timer, qmp_now() + command->limit_ns);
+        if (r == 0 && oob)
+                r = put(client, command->text, command->size);
+        if (r < 0) {
+                command_free(command);
+                return r;
+        }
+        if (oob) {
+                command->sent_at = qmp_now();
+                list_append(&client->oob_wire, &command->link);
+                flush(client);
+        } else {
+                list_append(&client->queue, &command->link);
+                pump(client);
+        }
+        if (ret_command)
+                *ret_command = command;
+        return 0;
+}
+
+static void probe_answered(void *userdata, const struct qmp_result *result)
+{
+        struct qmp_client *client = userdata;
+        /* any answer proves that it lives, "no such command" too */
+        bool alive = result->outcome == QMP_OK || result->outcome == QMP_ERROR;
+
+        if (client->alive != alive && client->state == QMP_CLIENT_UP) {
+                client->alive = alive;
+                client_changed(client);
+        }
+}
+
+static void stall_tick(struct qmp_timer *timer)
+{
+        struct qmp_client *client = container_of(timer, struct qmp_client, stall_timer);
+        struct qmp_command *head;
+        uint64_t now = qmp_now();
+        bool was_stalled = client->stalled;
+
+        if (list_empty(&client->wire))
+                return;
+        head = list_entry(client->wire.next, struct qmp_command, link);
+        if (now - head->sent_at < STALL_NS || now - client->last_reply_at < STALL_NS) {
+                uint64_t from = head->sent_at > client->last_reply_at ? head->sent_at : client->last_reply_at;
+
+                (void)qmp_timer_arm(client->loop, timer, from + STALL_NS);
+                return;
+        }
+        client->stalled = true;
+        /* an unanswered probe is still owed: more of them would only pile up in a stopped QEMU */
+        if (client->oob && list_empty(&client->oob_wire)) {
+                (void)qmp_client_send(client, "query-yank", NULL, STALL_NS, &(struct qmp_send_options){ .oob = true },
+                                      probe_answered, client, NULL);
+        }
+        (void)qmp_timer_arm(client->loop, timer, now + STALL_NS);
+        if (!was_stalled)
+                client_changed(client);
+}
+
+static void handle_event(struct qmp_client *client, const struct qmp_message *m)
+{
+        struct qmp_event event = { .name = m->event, .data = m->data, .message = m->value };
+
+        if (streq(m->event, "SHUTDOWN")) {
+                const char *reason = qmp_json_get_string(m->data, "reason");
+
+                free(client->shutdown_reason);
+                client->shutdown_reason = strdup(reason ? reason : "shutdown");
+        }
+        list_for_each_safe(i, &client->subscriptions) {
+                struct qmp_subscription *s = list_entry(i, struct qmp_subscription, link);
+
+                s->handle(s, &event);
+        }
+}
+
+static struct qmp_command *find_oob(struct qmp_client *client, struct json_object *id)
+{
+        if (!json_object_is_type(id, json_type_string))
+                return NULL;
+        list_for_each(i, &client->oob_wire) {
+                struct qmp_command *command = list_entry(i, struct qmp_command, link);
+
+                if (streq(command->id, json_object_get_string(id)))
+                        return command;
+        }
+        return NULL;
+}
+
+static void handle_reply(struct qmp_client *client, const struct qmp_message *m)
+{
+        struct qmp_result result = { .outcome = QMP_OK, .value = m->value };
+        struct qmp_command *command = NULL;
+        uint64_t now = qmp_now(), from;
+
+        if (m->has_id)
+                command = find_oob(client, m->id);
+        else if (!list_empty(&client->wire))
+                command = list_entry(client->wire.next, struct qmp_command, link);
+        if (!command) {
+                disconnect(client, -EPROTO, "'%s' sent a reply that no command asked for", client->address.text);
+                return;
+        }
+        if (m->kind == QMP_MESSAGE_ERROR) {
+                result.outcome = QMP_ERROR;
+                result.error = -qmp_error_to_errno(m->error_class, m->error_desc);
+                result.error_class = m->error_class;
+                result.text = m->error_desc;
+        }
+        from = command->sent_at;
+        if (!m->has_id) {
+                if (client->last_reply_at > from)
+                        from = client->last_reply_at;
+                client->last_reply_at = now;
+                client->n_wire--;
+        }
+        result.busy_ns = now - from;
+        list_unlink(&command->link);
+        if (!m->has_id && client->stalled) {
+                client->stalled = false;
+                client->alive = true;
+                client_changed(client);
+        }
+        pump(client);
+        command_end(command, &result);
+        command_free(command);
+}
+
+static void handshake_done(struct qmp_client *client)
+{
+        qmp_timer_disarm(client->loop, &client->handshake_timer);
+        client->address_index = 0;
+        client->state = QMP_CLIENT_UP;
+        client->up_at = client->last_reply_at = qmp_now();
+        client->since = (int64_t)time(NULL);
+        client->alive = true;
+        free(take_ptr(client->failure));
+        free(take_ptr(client->shutdown_reason));
+        client_changed(client);
+        pump(client);
+}
+
+static void handle_greeting(struct qmp_client *client, const struct qmp_message *m)
+{
+        static const char plain[] = "{\"execute\":\"qmp_capabilities\"}";
+        static const char oob[] = "{\"execute\":\"qmp_capabilities\",\"arguments\":{\"enable\":[\"oob\"]}}";
+        char *version = NULL;
+        int r;
+
+        if (qmp_version_format(qmp_json_get(m->value, "version"), &version) < 0) {
+                disconnect(client, -EPROTO, "'%s' sent a greeting without a version", client->address.text);
+                return;
+        }
+        free(client->version);
+        client->version = version;
+        client->state = QMP_CLIENT_NEGOTIATING;
+        client->oob = qmp_greeting_offers(m->value, "oob");
+        r = client->oob ? put(client, oob, sizeof(oob) - 1) : put(client, plain, sizeof(plain) - 1);
+        if (r < 0) {
+                disconnect(client, r, "cannot negotiate with '%s': %s", client->address.text, strerror(-r));
+                return;
+        }
+        flush(client);
+        /* a QEMU that another client held may greet long after the first limit: this one is for the negotiation */
+        if (client->handshake_timer.slot == 0)
+                (void)qmp_timer_arm(client->loop, &client->handshake_timer, qmp_now() + client->handshake_ns);
+}
+
+static void handle_message(struct qmp_client *client, const struct qmp_message *m)
+{
+        if (m->kind == QMP_MESSAGE_EVENT) {
+                /* at any time, before the greeting too */
+                handle_event(client, m);
+        } else if (client->state == QMP_CLIENT_CONNECTING && m->kind == QMP_MESSAGE_GREETING) {
+                handle_greeting(client, m);
+        } else if (client->state == QMP_CLIENT_NEGOTIATING && m->kind == QMP_MESSAGE_RETURN) {
+                handshake_done(client);
+        } else if (client->state == QMP_CLIENT_NEGOTIATING && m->kind == QMP_MESSAGE_ERROR) {
+                disconnect(client, -EPROTO, "'%s' refused the negotiation: %s", client->address.text, m->error_desc);
+        } else if (client->state == QMP_CLIENT_UP && m->kind != QMP_MESSAGE_GREETING) {
+                handle_reply(client, m);
+        } else {
+                disconnect(client, -EPROTO, "'%s' broke the protocol: unexpected %s", client->address.text,
+                           m->kind == QMP_MESSAGE_GREETING ? "greeting" : "reply");
+        }
+}
+
+static void framing_failed(struct qmp_client *client, int error)
+{
+        const char *where = client->address.text;
+        char excerpt[41];
+        const char *rest;
+        size_t size, i;
+
+        switch (error) {
+        case -EMSGSIZE:
+                disconnect(client, error, "'%s' sent a message that is too big (over %llu MiB)", where,
+                           (unsigned long long)(QMP_FRAMER_MAX_TEXT >> 20));
+                return;
+        case -ELOOP:
+                disconnect(client, error, "'%s' sent a message that is nested too deep (over %d levels)", where,
+                           QMP_FRAMER_MAX_DEPTH);
+                return;
+        case -ENOMEM:
+                disconnect(client, error, "out of memory for a message from '%s'", where);
+                return;
+        default:
+                break;
+        }
+        rest = qmp_framer_rest(&client->framer, &size);
+        for (i = 0; i < size && i < sizeof(excerpt) - 1; i++)
+                excerpt[i] = isprint((unsigned char)rest[i]) ? rest[i] : '.';
+        excerpt[i] = '\0';
+        /* "QEMU 7.2.22 monitor - type 'help' for more information" */
+        if (client->state == QMP_CLIENT_CONNECTING && startswith(excerpt, "QEMU ") && strstr(excerpt, " monitor"))
+                disconnect(client, -EPROTO, "'%s' is a human monitor (HMP), not QMP", where);
+        else
+                disconnect(client, -EPROTO, "'%s' sent something that is not QMP: %s", where, excerpt);
+}
+
+/* Handles all complete values. False: the connection is gone. */
+static bool handle_input(struct qmp_client *client)
+{
+        int fd = client->source.fd;
+
+        for (;;) {
+                struct json_object *value = NULL;
+                struct qmp_message m;
+                int r = qmp_framer_next(&client->framer, &value);
+
+                if (r == QMP_FRAMER_MORE)
+                        return true;
+                if (r < 0) {
+                        framing_failed(client, r);
+                        return false;
+                }
+                if (qmp_message_classify(value, &m) < 0)
+                        disconnect(client, -EPROTO, "'%s' sent something that is no QMP message",
+                                   client->address.text);
+                else
+                        handle_message(client, &m);
+                json_object_put(value);
+                if (client->source.fd != fd)
+                        return false;
+        }
+}
+
+static void closed(struct qmp_client *client, int error)
+{
+        const char *where = client->address.text;
+        const char *reason = client->shutdown_reason;
+
+        if (client->state == QMP_CLIENT_UP && reason)
+                disconnect(client, -EHOSTDOWN, "QEMU ended (%s)", reason);
+        else if (client->state == QMP_CLIENT_UP && error)
+                disconnect(client, -EHOSTDOWN, "the connection to '%s' broke: %s", where, strerror(error));
+        else if (client->state == QMP_CLIENT_UP)
+                disconnect(client, -EHOSTDOWN, "'%s' closed the connection", where);
+        else if (client->state == QMP_CLIENT_NEGOTIATING)
+                disconnect(client, -ECONNRESET, "'%s' closed the connection while negotiating", where);
+        else
+                disconnect(client, -ECONNRESET, "'%s' closed the connection before the greeting", where);
+}
+
+static void receive(struct qmp_client *client)
+{
+        for (unsigned i = 0; i < READS_PER_WAKEUP; i++) {
+                char *room;
+                size_t size;
+                ssize_t n;
+                int r = qmp_framer_room(&client->framer, &room, &size);
+
+                if (r < 0) {
+                        framing_failed(client, r);
+                        return;
+                }
+                n = recv(client->source.fd, room, size, MSG_DONTWAIT);
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0 && errno == EAGAIN)
+                        return;
+                if (n <= 0) {
+                        closed(client, n < 0 ? errno : 0);
+                        return;
+                }
+                qmp_framer_fed(&client->framer, (size_t)n);
+                if (!handle_input(client) || (size_t)n < size)
+                        return;
+        }
+}
+
+static void connect_failed(struct qmp_client *client, int error)
+{
+        /* a name may have several addresses: trying all of them is one attempt */
+        if (client->address_index % qmp_address_count(&client->address) != 0) {
+                detach(client);
+                begin(client);
+                return;
+        }
+        if (error == -EAGAIN)
+                disconnect(client, -EBUSY, "cannot connect to '%s': its queue is full, another client holds this monitor",
+                           client->address.text);
+        else
+                disconnect(client, error, "cannot connect to '%s': %s", client->address.text, strerror(-error));
+}
+
+static void dispatch(struct qmp_source *source, uint32_t revents)
+{
+        struct qmp_client *client = container_of(source, struct qmp_client, source);
+
+        if (client->connecting) {
+                int error = 0;
+                socklen_t size = sizeof(error);
+
+                if (!(revents & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
+                        return;
+                (void)getsockopt(source->fd, SOL_SOCKET, SO_ERROR, &error, &size);
+                if (error) {
+                        connect_failed(client, -error);
+                        return;
+                }
+                client->connecting = false;
+        }
+        if (revents & EPOLLOUT)
+                flush(client);
+        if (revents & (EPOLLIN | EPOLLHUP | EPOLLERR))
+                receive(client);
+}
+
+static void handshake_timeout(struct qmp_timer *timer)
+{
+        struct qmp_client *client = container_of(timer, struct qmp_client, handshake_timer);
+        double seconds = (double)client->handshake_ns / NSEC_PER_SEC;
+
+        if (client->connecting || client->state == QMP_CLIENT_NEGOTIATING) {
+                disconnect(client, -ETIMEDOUT, "'%s' did not %s within %.3g s", client->address.text,
+                           client->connecting ? "accept the connection" : "answer the negotiation", seconds);
+                return;
+        }
+        /*
+         * A QEMU whose monitor has a client accepts the next one only when that one leaves, and a stopped QEMU looks
+         * just the same. Staying keeps the place in the queue.
+         */
+        free(client->failure);
+        if (asprintf(&client->failure,
+                     "'%s' sent no QMP greeting within %.3g s: another client holds this monitor, "
+                     "QEMU is stopped, or it is no monitor",
+                     client->address.text, seconds) < 0)
+                client->failure = NULL;
+        client->error = -EBUSY;
+        client_changed(client);
+}
+
+static int attach(struct qmp_client *client, int fd, uint32_t events)
+{
+        int r = qmp_loop_add(client->loop, &client->source, fd, events, dispatch);
+
+        if (r == 0)
+                r = qmp_timer_arm(client->loop, &client->handshake_timer, qmp_now() + client->handshake_ns);
+        if (r < 0) {
+                qmp_loop_remove(client->loop, &client->source);
+                return r;
+        }
+        client->state = QMP_CLIENT_CONNECTING;
+        return 0;
+}
+
+static void begin(struct qmp_client *client)
+{
+        int fd, r;
+
+        r = qmp_address_connect(&client->address, client->address_index++, &fd, &client->connecting);
+        if (r == 0) {
+                r = attach(client, fd, client->connecting ? EPOLLOUT : EPOLLIN);
+                if (r < 0)
+                        close(fd);
+        }
+        if (r < 0)
+                connect_failed(client, r);
+}
+
+static void retry(struct qmp_timer *timer)
+{
+        begin(container_of(timer, struct qmp_client, retry_timer));
+}
+
+int qmp_client_new(struct qmp_loop *loop, const struct qmp_client_config *config, struct qmp_client **ret_client)
+{
+        struct qmp_client *client = calloc(1, sizeof(*client));
+        int r;
+
+        if (!client)
+                return -ENOMEM;
+        r = qmp_address_parse(config->address, &client->address);
+        if (r < 0) {
+                free(client);
+                return r;
+        }
+        client->loop = loop;
+        client->handshake_ns = config->handshake_ns;
+        client->changed = config->changed;
+        client->userdata = config->userdata;
+        client->source.fd = -1;
+        client->handshake_timer.fire = handshake_timeout;
+        client->retry_timer.fire = retry;
+        client->stall_timer.fire = stall_tick;
+        client->backoff_ns = BACKOFF_MIN;
+        qmp_framer_init(&client->framer);
+        list_init(&client->queue);
+        list_init(&client->wire);
+        list_init(&client->oob_wire);
+        list_init(&client->subscriptions);
+        *ret_client = client;
+        return 0;
+}
+
+struct qmp_client *qmp_client_free(struct qmp_client *client)
+{
+        if (!client)
+                return NULL;
+        client->changed = NULL;
+        client->once = true;
+        disconnect(client, -EHOSTDOWN, "the client ends");
+        qmp_timer_disarm(client->loop, &client->retry_timer);
+        list_for_each_safe(i, &client->subscriptions)
+                list_unlink(i);
+        qmp_framer_deinit(&client->framer);
+        qmp_address_deinit(&client->address);
+        free(client->out);
+        free(client->failure);
+        free(client->version);
+        free(client->shutdown_reason);
+        free(client);
+        return NULL;
+}
+
+void qmp_client_start(struct qmp_client *client)
+{
+        begin(client);
+}
+
+int qmp_client_start_fd(struct qmp_client *client, int fd)
+{
+        client->once = true;
+        return attach(client, fd, EPOLLIN);
+}
+
+void qmp_client_get_info(struct qmp_client *client, struct qmp_client_info *ret_info)
+{
+        struct qmp_client_info info = { .state = client->state, .can_probe = client->oob, .alive = client->alive };
+        uint64_t now = qmp_now();
+
+        if (client->state == QMP_CLIENT_UP) {
+                info.version = client->version;
+                info.since = client->since;
+                if (client->stalled && !list_empty(&client->wire)) {
+                        struct qmp_command *head = list_entry(client->wire.next, struct qmp_command, link);
+                        uint64_t from = head->sent_at;
+
+                        if (client->last_reply_at > from)
+                                from = client->last_reply_at;
+                        info.stalled_in = head->name;
+                        info.stalled_ns = now - from;
+                }
+        } else {
+                info.failure = client->failure;
+                info.error = client->error;
+                if (client->retry_timer.slot > 0 && client->retry_timer.deadline > now)
+                        info.next_try_ns = client->retry_timer.deadline - now;
+        }
+        *ret_info = info;
+}
+
+void qmp_client_subscribe(struct qmp_client *client, struct qmp_subscription *subscription)
+{
+        list_append(&client->subscriptions, &subscription->link);
+}
+
+void qmp_subscription_remove(struct qmp_subscription *subscription)
+{
+        list_unlink(&subscription->link);
+}

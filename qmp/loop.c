@@ -1,0 +1,268 @@
+#include "loop.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <sys/epoll.h>
+#include <time.h>
+
+/* Bounds the work of one turn, so that timers and tasks get their share. */
+#define EVENTS_PER_TURN 64
+
+struct qmp_loop {
+        int epoll_fd;
+        struct qmp_timer **heap;
+        size_t n_heap, heap_size;
+        struct list tasks;
+        /* the batch in progress: a source that is removed meanwhile is struck out of it */
+        struct epoll_event batch[EVENTS_PER_TURN];
+        int n_batch;
+        bool quit;
+        int result;
+};
+
+uint64_t qmp_now(void)
+{
+        struct timespec ts;
+
+        clock_gettime(CLOCK_MONOTONIC, &ts);
+        return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
+}
+
+int qmp_loop_new(struct qmp_loop **ret_loop)
+{
+        struct qmp_loop *loop = calloc(1, sizeof(*loop));
+
+        if (!loop)
+                return -ENOMEM;
+        loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+        if (loop->epoll_fd < 0) {
+                int r = -errno;
+
+                free(loop);
+                return r;
+        }
+        list_init(&loop->tasks);
+        *ret_loop = loop;
+        return 0;
+}
+
+struct qmp_loop *qmp_loop_free(struct qmp_loop *loop)
+{
+        if (!loop)
+                return NULL;
+        assert(loop->n_heap == 0);
+        list_for_each_safe(i, &loop->tasks)
+                list_unlink(i);
+        close(loop->epoll_fd);
+        free(loop->heap);
+        free(loop);
+        return NULL;
+}
+
+int qmp_loop_add(struct qmp_loop *loop, struct qmp_source *source, int fd, uint32_t events,
+                 void (*dispatch)(struct qmp_source *, uint32_t))
+{
+        struct epoll_event event = { .events = events, .data.ptr = source };
+
+        if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
+                return -errno;
+        source->fd = fd;
+        source->dispatch = dispatch;
+        return 0;
+}
+
+int qmp_loop_modify(struct qmp_loop *loop, struct qmp_source *source, uint32_t events)
+{
+        struct epoll_event event = { .events = events, .data.ptr = source };
+
+        return epoll_ctl(loop->epoll_fd, EPOLL_CTL_MOD, source->fd, &event) < 0 ? -errno : 0;
+}
+
+void qmp_loop_remove(struct qmp_loop *loop, struct qmp_source *source)
+{
+        if (source->fd < 0)
+                return;
+        (void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, source->fd, NULL);
+        source->fd = -1;
+        for (int i = 0; i < loop->n_batch; i++)
+                if (loop->batch[i].data.ptr == source)
+                        loop->batch[i].data.ptr = NULL;
+}
+
+static void heap_put(struct qmp_loop *loop, size_t at, struct qmp_timer *timer)
+{
+        loop->heap[at] = timer;
+        timer->slot = at + 1;
+}
+
+static void heap_up(struct qmp_loop *loop, size_t at)
+{
+        struct qmp_timer *timer = loop->heap[at];
+
+        while (at > 0 && loop->heap[(at - 1) / 2]->deadline > timer->deadline) {
+                heap_put(loop, at, loop->heap[(at - 1) / 2]);
+                at = (at - 1) / 2;
+        }
+        heap_put(loop, at, timer);
+}
+
+static void heap_down(struct qmp_loop *loop, size_t at)
+{
+        struct qmp_timer *timer = loop->heap[at];
+
+        for (;;) {
+                size_t child = 2 * at + 1;
+
+                if (child >= loop->n_heap)
+                        break;
+                if (child + 1 < loop->n_heap && loop->heap[child + 1]->deadline < loop->heap[child]->deadline)
+                        child++;
+                if (loop->heap[child]->deadline >= timer->deadline)
+                        break;
+                heap_put(loop, at, loop->heap[child]);
+                at = child;
+        }
+        heap_put(loop, at, timer);
+}
+
+int qmp_timer_arm(struct qmp_loop *loop, struct qmp_timer *timer, uint64_t deadline)
+{
+        if (timer->slot == 0) {
+                if (loop->n_heap == loop->heap_size) {
+                        size_t size = loop->heap_size ? 2 * loop->heap_size : 16;
+                        struct qmp_timer **heap = reallocarray(loop->heap, size, sizeof(*heap));
+
+                        if (!heap)
+                                return -ENOMEM;
+                        loop->heap = heap;
+                        loop->heap_size = size;
+                }
+                timer->deadline = deadline;
+                heap_put(loop, loop->n_heap++, timer);
+                heap_up(loop, timer->slot - 1);
+                return 0;
+        }
+        timer->deadline = deadline;
+        heap_up(loop, timer->slot - 1);
+        heap_down(loop, timer->slot - 1);
+        return 0;
+}
+
+void qmp_timer_disarm(struct qmp_loop *loop, struct qmp_timer *timer)
+{
+        size_t at = timer->slot - 1;
+        struct qmp_timer *last;
+
+        if (timer->slot == 0)
+                return;
+        assert(loop->heap[at] == timer);
+        timer->slot = 0;
+        last = loop->heap[--loop->n_heap];
+        if (last == timer)
+                return;
+        heap_put(loop, at, last);
+        heap_up(loop, at);
+        heap_down(loop, last->slot - 1);
+}
+
+void qmp_task_defer(struct qmp_loop *loop, struct qmp_task *task)
+{
+        if (list_empty(&task->link))
+                list_append(&loop->tasks, &task->link);
+}
+
+void qmp_task_cancel(struct qmp_task *task)
+{
+        list_unlink(&task->link);
+}
+
+static int next_timeout(struct qmp_loop *loop, int timeout_ms)
+{
+        uint64_t now, ms;
+
+        if (!list_empty(&loop->tasks))
+                return 0;
+        if (loop->n_heap == 0)
+                return timeout_ms;
+        now = qmp_now();
+        if (loop->heap[0]->deadline <= now)
+                return 0;
+        /* rounded up: waking early would only spin */
+        ms = (loop->heap[0]->deadline - now + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC;
+        if (timeout_ms >= 0 && (uint64_t)timeout_ms < ms)
+                return timeout_ms;
+        return ms > INT32_MAX ? INT32_MAX : (int)ms;
+}
+
+static void run_timers(struct qmp_loop *loop)
+{
+        uint64_t now;
+
+        if (loop->n_heap == 0)
+                return;
+        /* one reading of the clock: a timer that arms itself anew waits for the next turn */
+        now = qmp_now();
+        /* and no more than there are now, for those that are armed for a moment that has passed */
+        for (size_t n = loop->n_heap; n > 0 && loop->n_heap > 0 && loop->heap[0]->deadline <= now; n--) {
+                struct qmp_timer *timer = loop->heap[0];
+
+                qmp_timer_disarm(loop, timer);
+                timer->fire(timer);
+        }
+}
+
+static void run_tasks(struct qmp_loop *loop)
+{
+        struct list tasks;
+
+        /* only what is there now: a task that defers itself waits for the next turn */
+        list_init(&tasks);
+        list_splice(&tasks, &loop->tasks);
+        while (!list_empty(&tasks)) {
+                struct qmp_task *task = list_entry(tasks.next, struct qmp_task, link);
+
+                list_unlink(&task->link);
+                task->run(task);
+        }
+}
+
+int qmp_loop_turn(struct qmp_loop *loop, int timeout_ms)
+{
+        int n = epoll_wait(loop->epoll_fd, loop->batch, EVENTS_PER_TURN, next_timeout(loop, timeout_ms));
+
+        if (n < 0) {
+                if (errno != EINTR)
+                        return -errno;
+                n = 0;
+        }
+        loop->n_batch = n;
+        for (int i = 0; i < n; i++) {
+                struct qmp_source *source = loop->batch[i].data.ptr;
+
+                if (source)
+                        source->dispatch(source, loop->batch[i].events);
+        }
+        loop->n_batch = 0;
+        run_tasks(loop);
+        run_timers(loop);
+        return 0;
+}
+
+int qmp_loop_run(struct qmp_loop *loop)
+{
+        /* what starts before the loop may already have ended it */
+        while (!loop->quit) {
+                int r = qmp_loop_turn(loop, -1);
+
+                if (r < 0)
+                        return r;
+        }
+        loop->quit = false;
+        return loop->result;
+}
+
+void qmp_loop_quit(struct qmp_loop *loop, int result)
+{
+        loop->quit = true;
+        loop->result = result;
+}

@@ -1,0 +1,125 @@
+#include "message.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+struct json_object *qmp_json_get(struct json_object *object, const char *key)
+{
+        struct json_object *member;
+
+        if (!json_object_is_type(object, json_type_object) || !json_object_object_get_ex(object, key, &member))
+                return NULL;
+        return member;
+}
+
+const char *qmp_json_get_string(struct json_object *object, const char *key)
+{
+        struct json_object *member = qmp_json_get(object, key);
+
+        return json_object_is_type(member, json_type_string) ? json_object_get_string(member) : NULL;
+}
+
+int qmp_message_classify(struct json_object *value, struct qmp_message *ret_message)
+{
+        struct qmp_message m = { 0 };
+        struct json_object *member;
+
+        if (!json_object_is_type(value, json_type_object))
+                return -EBADMSG;
+        if (json_object_object_get_ex(value, "return", &m.value)) {
+                m.kind = QMP_MESSAGE_RETURN;
+                m.has_id = json_object_object_get_ex(value, "id", &m.id);
+        } else if (json_object_object_get_ex(value, "error", &member)) {
+                m.kind = QMP_MESSAGE_ERROR;
+                m.has_id = json_object_object_get_ex(value, "id", &m.id);
+                m.error_class = qmp_json_get_string(member, "class");
+                m.error_desc = qmp_json_get_string(member, "desc");
+                if (!m.error_class || !m.error_desc)
+                        return -EBADMSG;
+        } else if (json_object_object_get_ex(value, "event", &member)) {
+                if (!json_object_is_type(member, json_type_string))
+                        return -EBADMSG;
+                m.kind = QMP_MESSAGE_EVENT;
+                m.event = json_object_get_string(member);
+                m.value = value;
+                m.data = qmp_json_get(value, "data");
+                if (m.data && !json_object_is_type(m.data, json_type_object))
+                        return -EBADMSG;
+        } else if (json_object_object_get_ex(value, "QMP", &m.value)) {
+                if (!json_object_is_type(m.value, json_type_object))
+                        return -EBADMSG;
+                m.kind = QMP_MESSAGE_GREETING;
+        } else {
+                return -EBADMSG;
+        }
+        *ret_message = m;
+        return 0;
+}
+
+bool qmp_greeting_offers(struct json_object *greeting, const char *capability)
+{
+        struct json_object *list = qmp_json_get(greeting, "capabilities");
+
+        if (!json_object_is_type(list, json_type_array))
+                return false;
+        for (size_t i = 0; i < json_object_array_length(list); i++) {
+                struct json_object *item = json_object_array_get_idx(list, i);
+
+                if (json_object_is_type(item, json_type_string) && streq(json_object_get_string(item), capability))
+                        return true;
+        }
+        return false;
+}
+
+int qmp_version_format(struct json_object *version, char **ret_text)
+{
+        struct json_object *qemu = qmp_json_get(version, "qemu");
+        const char *package = qmp_json_get_string(version, "package");
+        int r;
+
+        if (!json_object_is_type(qemu, json_type_object))
+                return -EBADMSG;
+        r = asprintf(ret_text, "%d.%d.%d%s%s%s", json_object_get_int(qmp_json_get(qemu, "major")),
+                     json_object_get_int(qmp_json_get(qemu, "minor")), json_object_get_int(qmp_json_get(qemu, "micro")),
+                     package && *package ? " (" : "", package ? package : "", package && *package ? ")" : "");
+        return r < 0 ? -ENOMEM : 0;
+}
+
+int qmp_command_format(const char *name, struct json_object *arguments, const char *oob_id, char **ret_text,
+                       size_t *ret_size)
+{
+        _cleanup_(qmp_json_putp) struct json_object *command = json_object_new_object();
+        struct json_object *string;
+        const char *text;
+        char *copy;
+        size_t size;
+
+        if (!command)
+                return -ENOMEM;
+        string = json_object_new_string(name);
+        if (!string || json_object_object_add(command, oob_id ? "exec-oob" : "execute", string) < 0) {
+                json_object_put(string);
+                return -ENOMEM;
+        }
+        if (arguments && json_object_object_add(command, "arguments", json_object_get(arguments)) < 0) {
+                json_object_put(arguments);
+                return -ENOMEM;
+        }
+        if (oob_id) {
+                string = json_object_new_string(oob_id);
+                if (!string || json_object_object_add(command, "id", string) < 0) {
+                        json_object_put(string);
+                        return -ENOMEM;
+                }
+        }
+        text = json_object_to_json_string_length(command, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE,
+                                                 &size);
+        if (!text)
+                return -ENOMEM;
+        copy = strndup(text, size);
+        if (!copy)
+                return -ENOMEM;
+        *ret_text = copy;
+        *ret_size = size;
+        return 0;
+}
