@@ -1,0 +1,161 @@
+#include "event_filter.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+
+#include "qmp/message.h"
+#include "render.h"
+#include "wait.h"
+
+void event_filter_deinit(struct event_filter *f)
+{
+        for (size_t i = 0; i < f->n_names; i++)
+                free(f->names[i]);
+        for (size_t i = 0; i < f->n_conditions; i++) {
+                free(f->conditions[i].key);
+                free(f->conditions[i].value);
+        }
+        free(f->names);
+        free(f->conditions);
+        json_object_put(f->part);
+        *f = (struct event_filter){ 0 };
+}
+
+static int add_name(struct event_filter *f, const char *word)
+{
+        char **names = reallocarray(f->names, f->n_names + 1, sizeof(*names));
+
+        if (!names)
+                return -ENOMEM;
+        f->names = names;
+        names[f->n_names] = strdup(word);
+        return names[f->n_names] ? (f->n_names++, 0) : -ENOMEM;
+}
+
+static int add_condition(struct event_filter *f, const char *word, const char *equals)
+{
+        struct condition *conditions = reallocarray(f->conditions, f->n_conditions + 1, sizeof(*conditions)), *c;
+
+        if (!conditions)
+                return -ENOMEM;
+        f->conditions = conditions;
+        c = &conditions[f->n_conditions++];
+        c->key = strndup(word, (size_t)(equals - word));
+        c->value = strdup(equals + 1);
+        return c->key && c->value ? 0 : -ENOMEM;
+}
+
+static bool is_event_name(const char *word)
+{
+        return isupper((unsigned char)*word) && word[strspn(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")] == '\0';
+}
+
+static int parse_word(struct event_filter *f, const char *word, char **ret_why)
+{
+        const char *equals = strchr(word, '=');
+        struct wait wait;
+
+        if (startswith(word, "timeout=")) {
+                if (wait_parse(word, &wait) == 0) {
+                        f->limit_ns = wait.limit_ns;
+                        return 0;
+                }
+        } else if (equals && equals > word) {
+                return add_condition(f, word, equals);
+        } else if (is_event_name(word)) {
+                return add_name(f, word);
+        }
+        if (asprintf(ret_why, "'%s' is no EVENT_NAME, KEY=VALUE, JSON object or timeout=SEC", word) < 0)
+                return -ENOMEM;
+        return -EINVAL;
+}
+
+/* A JSON object at the start of @s; *ret_size bytes of it. */
+static int parse_part(struct event_filter *f, const char *s, size_t *ret_size, char **ret_why)
+{
+        struct json_tokener *tokener = json_tokener_new();
+        int r = 0;
+
+        if (!tokener)
+                return -ENOMEM;
+        json_object_put(f->part);
+        f->part = json_tokener_parse_ex(tokener, s, (int)strlen(s) + 1);
+        *ret_size = json_tokener_get_parse_end(tokener);
+        if (!f->part)
+                r = asprintf(ret_why, "'%s' is no JSON object", s) < 0 ? -ENOMEM : -EINVAL;
+        json_tokener_free(tokener);
+        return r;
+}
+
+int event_filter_parse(const char *line, struct event_filter *ret_filter, char **ret_why)
+{
+        struct event_filter f = { 0 };
+        int r = 0;
+
+        *ret_why = NULL;
+        while (r == 0) {
+                size_t n;
+
+                line += strspn(line, " \t\n");
+                if (!*line)
+                        break;
+                if (*line == '{') {
+                        r = parse_part(&f, line, &n, ret_why);
+                } else {
+                        _cleanup_(qmp_freep) char *word = NULL;
+
+                        n = strcspn(line, " \t\n");
+                        word = strndup(line, n);
+                        r = word ? parse_word(&f, word, ret_why) : -ENOMEM;
+                }
+                line += n;
+        }
+        if (r < 0) {
+                event_filter_deinit(&f);
+                return r;
+        }
+        *ret_filter = f;
+        return 0;
+}
+
+static bool holds(const struct condition *c, struct json_object *data)
+{
+        _cleanup_(qmp_freep) char *keys = strdup(c->key), *text = NULL;
+        char *save = NULL;
+        size_t size;
+
+        for (char *key = keys ? strtok_r(keys, ".", &save) : NULL; key; key = strtok_r(NULL, ".", &save))
+                if (!json_object_is_type(data, json_type_object) || !json_object_object_get_ex(data, key, &data))
+                        return false;
+        if (!keys || render_value(data, &text, &size) < 0)
+                return false;
+        /* without the newline */
+        return strlen(c->value) == size - 1 && memcmp(c->value, text, size - 1) == 0;
+}
+
+static bool is_part(struct json_object *part, struct json_object *whole)
+{
+        if (!json_object_is_type(part, json_type_object) || !json_object_is_type(whole, json_type_object))
+                return json_object_equal(part, whole);
+        json_object_object_foreach(part, key, value) {
+                struct json_object *member;
+
+                if (!json_object_object_get_ex(whole, key, &member) || !is_part(value, member))
+                        return false;
+        }
+        return true;
+}
+
+bool event_filter_matches(const struct event_filter *f, struct json_object *event)
+{
+        const char *name = qmp_json_get_string(event, "event");
+        struct json_object *data = qmp_json_get(event, "data");
+        bool named = f->n_names == 0;
+
+        for (size_t i = 0; i < f->n_names; i++)
+                named = named || (name && streq(f->names[i], name));
+        for (size_t i = 0; named && i < f->n_conditions; i++)
+                named = holds(&f->conditions[i], data);
+        return named && (!f->part || is_part(f->part, data));
+}

@@ -1,0 +1,325 @@
+/*
+ * A fetch is a number of parts, one command each. A part's reply may add further parts (a list of properties adds one
+ * qom-get each); when none is left, the result is handed over. A part that fails ends the fetch, unless it may fail (a
+ * property that cannot be read is left out); the others' replies are then only counted.
+ */
+#include "fetch.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "qdev.h"
+#include "qmp/message.h"
+
+struct fetch {
+        struct vm *vm;
+        enum fetch_kind kind;
+        char *a, *b;
+        fetch_fn fn;
+        void *userdata;
+        struct json_object *value;
+        struct qmp_command *first; /* NULL once answered */
+        bool answered;
+        unsigned pending;
+        uint64_t busy_ns;
+        int error;
+        char *error_class, *text;
+};
+
+struct part {
+        struct fetch *fetch;
+        bool (*take)(struct part *part, struct json_object *value); /* false: out of memory */
+        bool may_fail;
+        char *key;
+};
+
+static void fetch_end(struct fetch *f)
+{
+        struct fetch_result result = {
+                .error = f->error,
+                .value = f->value,
+                .error_class = f->error_class,
+                .text = f->text,
+                .busy_ns = f->busy_ns,
+        };
+
+        if (f->fn)
+                f->fn(f->userdata, &result);
+        json_object_put(f->value);
+        free(f->a);
+        free(f->b);
+        free(f->error_class);
+        free(f->text);
+        free(f);
+}
+
+static void fetch_fail(struct fetch *f, int error, const char *class, const char *text)
+{
+        if (f->error)
+                return;
+        f->error = error;
+        f->error_class = class ? strdup(class) : NULL;
+        f->text = text ? strdup(text) : NULL;
+}
+
+static void part_done(void *userdata, const struct qmp_result *result)
+{
+        struct part *part = userdata;
+        struct fetch *f = part->fetch;
+
+        f->first = NULL;
+        f->answered = true;
+        f->busy_ns += result->busy_ns;
+        if (result->outcome == QMP_OK) {
+                if (!f->error && !part->take(part, result->value))
+                        fetch_fail(f, -ENOMEM, NULL, "out of memory");
+        } else if (result->outcome != QMP_ERROR || !part->may_fail || streq(result->error_class, "DeviceNotFound")) {
+                /* the last case: the object went away meanwhile, which is not a property that can't be read */
+                fetch_fail(f, result->error, result->error_class, result->text);
+        }
+        free(part->key);
+        free(part);
+        if (--f->pending == 0)
+                fetch_end(f);
+}
+
+/* A new part. @arguments is taken over. */
+static int add_part(struct fetch *f, const char *command, struct json_object *arguments,
+                    bool (*take)(struct part *, struct json_object *), const char *key, bool may_fail)
+{
+        struct part *part = calloc(1, sizeof(*part));
+        struct qmp_command *sent;
+        int r = -ENOMEM;
+
+        if (part) {
+                *part = (struct part){ .fetch = f, .take = take, .may_fail = may_fail };
+                part->key = key ? strdup(key) : NULL;
+                if (!key || part->key)
+                        r = qmp_client_send(f->vm->client, command, arguments, f->vm->options.timeout_ns, NULL,
+                                            part_done, part, &sent);
+                if (r < 0) {
+                        free(part->key);
+                        free(part);
+                } else {
+                        if (f->pending++ == 0 && !f->answered)
+                                f->first = sent;
+                }
+        }
+        json_object_put(arguments);
+        return r;
+}
+
+static bool add_string(struct json_object *object, const char *key, const char *value, size_t size)
+{
+        struct json_object *string = json_object_new_string_len(value, (int)size);
+
+        if (!string || json_object_object_add(object, key, string) < 0) {
+                json_object_put(string);
+                return false;
+        }
+        return true;
+}
+
+static struct json_object *path_arguments(const char *path, const char *property)
+{
+        struct json_object *arguments = json_object_new_object();
+
+        if (arguments && add_string(arguments, "path", path, strlen(path)) &&
+            (!property || add_string(arguments, "property", property, strlen(property))))
+                return arguments;
+        json_object_put(arguments);
+        return NULL;
+}
+
+static int add_list(struct fetch *f, const char *path, bool (*take)(struct part *, struct json_object *))
+{
+        struct json_object *arguments = path_arguments(path, NULL);
+
+        return arguments ? add_part(f, "qom-list", arguments, take, path, false) : -ENOMEM;
+}
+
+static int add_get(struct fetch *f, const char *path, const char *property,
+                   bool (*take)(struct part *, struct json_object *), const char *key, bool may_fail)
+{
+        struct json_object *arguments = path_arguments(path, property);
+
+        return arguments ? add_part(f, "qom-get", arguments, take, key, may_fail) : -ENOMEM;
+}
+
+static bool take_value(struct part *part, struct json_object *value)
+{
+        part->fetch->value = json_object_get(value);
+        return true;
+}
+
+/* The next { "name", "type" } of a qom-list reply, from *i on; false at the end. What is malformed is passed over. */
+static bool next_property(struct json_object *list, size_t *i, const char **ret_name, const char **ret_type)
+{
+        if (!json_object_is_type(list, json_type_array))
+                return false;
+        while (*i < json_object_array_length(list)) {
+                struct json_object *item = json_object_array_get_idx(list, (*i)++);
+
+                *ret_name = qmp_json_get_string(item, "name");
+                *ret_type = qmp_json_get_string(item, "type");
+                if (*ret_name && *ret_type)
+                        return true;
+        }
+        return false;
+}
+
+static bool add_device(struct json_object *devices, const char *container, const char *name, const char *driver,
+                       size_t driver_size)
+{
+        struct json_object *device = json_object_new_object();
+        _cleanup_(qmp_freep) char *path = NULL;
+
+        if (!device)
+                return false;
+        if (asprintf(&path, "%s/%s", container, name) < 0)
+                path = NULL;
+        if (!path || !add_string(device, "id", name, strlen(name)) ||
+            !add_string(device, "driver", driver, driver_size) || !add_string(device, "path", path, strlen(path)) ||
+            json_object_array_add(devices, device) < 0) {
+                json_object_put(device);
+                return false;
+        }
+        return true;
+}
+
+static bool take_devices(struct part *part, struct json_object *list)
+{
+        const char *name, *type, *driver;
+
+        for (size_t i = 0; next_property(list, &i, &name, &type);) {
+                driver = startswith(type, "child<");
+                if (driver && !add_device(part->fetch->value, part->key, name, driver, strcspn(driver, ">")))
+                        return false;
+        }
+        return true;
+}
+
+static bool take_properties(struct part *part, struct json_object *list)
+{
+        struct json_object *properties = json_object_new_array();
+        const char *name, *type;
+
+        if (!properties)
+                return false;
+        part->fetch->value = properties;
+        for (size_t i = 0; next_property(list, &i, &name, &type);) {
+                struct json_object *item;
+
+                if (startswith(type, "child<"))
+                        continue;
+                item = json_object_new_object();
+                if (!item || !add_string(item, "name", name, strlen(name)) ||
+                    !add_string(item, "type", type, strlen(type)) || json_object_array_add(properties, item) < 0) {
+                        json_object_put(item);
+                        return false;
+                }
+        }
+        return true;
+}
+
+static bool take_member(struct part *part, struct json_object *value)
+{
+        if (json_object_object_add(part->fetch->value, part->key, json_object_get(value)) < 0) {
+                json_object_put(value);
+                return false;
+        }
+        return true;
+}
+
+static bool take_object(struct part *part, struct json_object *list)
+{
+        struct fetch *f = part->fetch;
+        const char *name, *type;
+
+        for (size_t i = 0; next_property(list, &i, &name, &type);)
+                if (!startswith(type, "child<") && add_get(f, f->a, name, take_member, name, true) < 0)
+                        return false;
+        return true;
+}
+
+static bool take_memdev(struct part *part, struct json_object *memdev)
+{
+        if (!json_object_is_type(memdev, json_type_string))
+                return true;
+        return add_string(part->fetch->value, json_object_get_string(memdev), part->key, strlen(part->key));
+}
+
+static bool take_anonymous(struct part *part, struct json_object *list)
+{
+        struct fetch *f = part->fetch;
+        const char *name, *type;
+
+        for (size_t i = 0; next_property(list, &i, &name, &type);) {
+                _cleanup_(qmp_freep) char *path = NULL;
+
+                if (!startswith(type, "child<"))
+                        continue;
+                if (asprintf(&path, "%s/%s", part->key, name) < 0 ||
+                    add_get(f, path, "memdev", take_memdev, path, true) < 0)
+                        return false;
+        }
+        return true;
+}
+
+static int begin(struct fetch *f)
+{
+        int r;
+
+        switch (f->kind) {
+        case FETCH_COMMAND:
+                return add_part(f, f->a, NULL, take_value, NULL, false);
+        case FETCH_DEVICES:
+                f->value = json_object_new_array();
+                if (!f->value)
+                        return -ENOMEM;
+                r = add_list(f, QDEV_PERIPHERAL, take_devices);
+                if (r == 0 && add_list(f, QDEV_PERIPHERAL_ANON, take_devices) < 0)
+                        fetch_fail(f, -ENOMEM, NULL, "out of memory");
+                return r;
+        case FETCH_PROPERTIES:
+                return add_list(f, f->a, take_properties);
+        case FETCH_PROPERTY:
+                return add_get(f, f->a, f->b, take_value, NULL, false);
+        case FETCH_OBJECT:
+                f->value = json_object_new_object();
+                return f->value ? add_list(f, f->a, take_object) : -ENOMEM;
+        case FETCH_MEMDEVS:
+                f->value = json_object_new_object();
+                return f->value ? add_list(f, QDEV_PERIPHERAL_ANON, take_anonymous) : -ENOMEM;
+        }
+        return -EINVAL;
+}
+
+int fetch_start(struct vm *vm, const struct fetch_spec *spec, fetch_fn fn, void *userdata, struct fetch **ret_fetch)
+{
+        struct fetch *f = calloc(1, sizeof(*f));
+        int r = -ENOMEM;
+
+        if (!f)
+                return -ENOMEM;
+        f->vm = vm;
+        f->kind = spec->kind;
+        f->a = spec->a ? strdup(spec->a) : NULL;
+        f->b = spec->b ? strdup(spec->b) : NULL;
+        if ((!spec->a || f->a) && (!spec->b || f->b))
+                r = begin(f);
+        if (r < 0) {
+                /* nothing was sent: it ends here, unheard */
+                fetch_end(f);
+                return r;
+        }
+        f->fn = fn;
+        f->userdata = userdata;
+        *ret_fetch = f;
+        return 0;
+}
+
+bool fetch_is_sent(const struct fetch *f)
+{
+        return !f->first || qmp_command_is_sent(f->first);
+}

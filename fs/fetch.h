@@ -1,0 +1,40 @@
+/*
+ * Asking QEMU for one JSON value, by one command or by several. One callback ends each fetch, never before
+ * fetch_start() returned.
+ */
+#ifndef FS_FETCH_H
+#define FS_FETCH_H
+
+#include "vm.h"
+
+enum fetch_kind {
+        FETCH_COMMAND,    /* what command @a returns */
+        FETCH_DEVICES,    /* [{"id", "driver", "path"}]: all devices under peripheral and peripheral-anon */
+        FETCH_PROPERTIES, /* [{"name", "type"}] of the QOM object @a, without its children */
+        FETCH_PROPERTY,   /* what qom-get gives for property @b of the QOM object @a */
+        FETCH_OBJECT,     /* {name: value} of all properties of the QOM object @a that qom-get gives */
+        FETCH_MEMDEVS,    /* {memdev: path} of the anonymous devices that have one */
+};
+
+struct fetch_spec {
+        enum fetch_kind kind;
+        const char *a, *b; /* NULL where not used */
+};
+
+struct fetch_result {
+        int error;                      /* 0 or a negative errno */
+        struct json_object *value;      /* borrowed */
+        const char *error_class, *text; /* on error; class may be NULL */
+        uint64_t busy_ns;               /* how long QEMU was at it */
+};
+
+struct fetch;
+typedef void (*fetch_fn)(void *userdata, const struct fetch_result *result);
+
+/* 0, -EHOSTDOWN, -ENOMEM. *ret_fetch is valid until the callback. */
+int fetch_start(struct vm *vm, const struct fetch_spec *spec, fetch_fn fn, void *userdata, struct fetch **ret_fetch);
+
+/* Whether QEMU may have begun with it. */
+bool fetch_is_sent(const struct fetch *fetch);
+
+#endif

@@ -1,0 +1,374 @@
+#include "inode.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <time.h>
+
+#include "object.h"
+#include "session.h"
+#include "snapshot.h"
+
+/* Where a file's size isn't known without asking QEMU: as in sysfs. */
+#define SIZE_UNKNOWN 4096
+#define MIN_BUCKETS  64
+
+static uint64_t mix(uint64_t h, const char *s)
+{
+        for (; *s; s++)
+                h = (h ^ (unsigned char)*s) * UINT64_C(1099511628211);
+        h ^= h >> 32;
+        return h * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+uint64_t inode_child_ino(const struct inode *dir, const char *name)
+{
+        /* the upper half: the lower numbers are those of objects */
+        return mix(dir->ino + UINT64_C(14695981039346656037), name) | UINT64_C(1) << 63;
+}
+
+static struct inode **bucket(struct inode_table *t, const struct inode *parent, const char *name)
+{
+        return &t->buckets[mix(parent->nodeid, name) & (t->n_buckets - 1)];
+}
+
+static void resize(struct inode_table *t, size_t n_buckets)
+{
+        struct inode_table old = *t;
+
+        t->buckets = calloc(n_buckets, sizeof(*t->buckets));
+        if (!t->buckets) {
+                /* the old one still works, only slower */
+                t->buckets = old.buckets;
+                return;
+        }
+        t->n_buckets = n_buckets;
+        for (size_t i = 0; i < old.n_buckets; i++) {
+                while (old.buckets[i]) {
+                        struct inode *inode = old.buckets[i];
+                        struct inode **head = bucket(t, inode->parent, inode->name);
+
+                        old.buckets[i] = inode->hash_next;
+                        inode->hash_next = *head;
+                        *head = inode;
+                }
+        }
+        free(old.buckets);
+}
+
+static void hash_add(struct inode_table *t, struct inode *inode)
+{
+        struct inode **head;
+
+        if (t->n + 1 > t->n_buckets)
+                resize(t, 2 * t->n_buckets);
+        head = bucket(t, inode->parent, inode->name);
+        inode->hash_next = *head;
+        *head = inode;
+        t->n++;
+}
+
+/* An inode whose name now means another one is no longer in there. */
+static void hash_remove(struct inode_table *t, struct inode *inode)
+{
+        for (struct inode **i = bucket(t, inode->parent, inode->name); *i; i = &(*i)->hash_next) {
+                if (*i == inode) {
+                        *i = inode->hash_next;
+                        t->n--;
+                        if (t->n < t->n_buckets / 8 && t->n_buckets > MIN_BUCKETS)
+                                resize(t, t->n_buckets / 2);
+                        return;
+                }
+        }
+}
+
+int inode_table_init(struct session *session, struct vm *vm, const struct row *root)
+{
+        struct inode_table *t = &session->inodes;
+        struct inode *inode;
+        int r;
+
+        t->n_buckets = MIN_BUCKETS;
+        t->buckets = calloc(t->n_buckets, sizeof(*t->buckets));
+        inode = calloc(1, sizeof(*inode));
+        if (!t->buckets || !inode) {
+                free(inode);
+                return -ENOMEM;
+        }
+        *inode = (struct inode){
+                .session = session,
+                .vm = vm,
+                .ino = FUSE_ROOT_ID,
+                .refs = 1, /* the table's own: the root stays */
+                .kind = root->kind,
+                .row = root,
+                .born = session->born,
+        };
+        r = slots_add(&t->nodes, inode, &inode->nodeid);
+        if (r < 0) {
+                free(inode);
+                return r;
+        }
+        assert(inode->nodeid == FUSE_ROOT_ID);
+        return 0;
+}
+
+void inode_table_deinit(struct session *session)
+{
+        struct inode_table *t = &session->inodes;
+
+        /* the kernel forgets nothing when it unmounts: drop its counts, children before parents */
+        for (uint32_t i = t->files.n; i-- > 0;)
+                if (t->files.slots[i].pointer)
+                        file_unref(t->files.slots[i].pointer);
+        for (uint32_t i = 0; i < t->nodes.n; i++) {
+                struct inode *inode = t->nodes.slots[i].pointer;
+
+                if (inode && inode->lookups > 0)
+                        inode_forget(inode, inode->lookups);
+        }
+        if (t->nodes.n > 0)
+                inode_unref(t->nodes.slots[0].pointer);
+        slots_deinit(&t->nodes);
+        slots_deinit(&t->files);
+        free(t->buckets);
+        t->buckets = NULL;
+}
+
+struct inode *inode_find(struct session *session, uint64_t nodeid)
+{
+        return slots_find(&session->inodes.nodes, nodeid);
+}
+
+struct inode *inode_ref(struct inode *inode)
+{
+        inode->refs++;
+        return inode;
+}
+
+static void maybe_free(struct inode *inode)
+{
+        struct inode_table *t = &inode->session->inodes;
+        struct inode *parent = inode->parent;
+
+        if (inode->refs > 0 || inode->lookups > 0)
+                return;
+        if (parent)
+                hash_remove(t, inode);
+        slots_remove(&t->nodes, inode->nodeid);
+        object_unref(inode->object);
+        snapshot_unref(inode->snapshot);
+        free(inode->name);
+        free(inode);
+        inode_unref(parent);
+}
+
+struct inode *inode_unref(struct inode *inode)
+{
+        if (inode) {
+                assert(inode->refs > 0);
+                inode->refs--;
+                maybe_free(inode);
+        }
+        return NULL;
+}
+
+void inode_forget(struct inode *inode, uint64_t lookups)
+{
+        inode->lookups -= lookups < inode->lookups ? lookups : inode->lookups;
+        maybe_free(inode);
+}
+
+static int inode_new(struct inode *dir, const char *name, const struct inode_args *args, struct object *object,
+                     struct inode **ret_inode)
+{
+        struct session *session = dir->session;
+        struct inode *inode = calloc(1, sizeof(*inode));
+        int r = -ENOMEM;
+
+        if (inode)
+                inode->name = strdup(name);
+        if (inode && inode->name)
+                r = slots_add(&session->inodes.nodes, inode, &inode->nodeid);
+        if (r < 0) {
+                if (inode)
+                        free(inode->name);
+                free(inode);
+                return r;
+        }
+        inode->session = session;
+        inode->vm = dir->vm;
+        inode->refs = 1;
+        inode->parent = inode_ref(dir);
+        inode->kind = args->kind;
+        inode->row = args->row;
+        inode->object = object ? object_ref(object) : NULL;
+        inode->ino = args->ino ? args->ino : inode_child_ino(dir, name);
+        if (object)
+                inode->born = object->born;
+        else
+                inode->born = session->born;
+        hash_add(&session->inodes, inode);
+        *ret_inode = inode;
+        return 0;
+}
+
+int inode_child(struct inode *dir, const char *name, const struct inode_args *args, struct inode **ret_inode)
+{
+        struct inode_table *t = &dir->session->inodes;
+        struct object *object = args->object ? args->object : dir->object;
+        int r;
+
+        for (struct inode *i = *bucket(t, dir, name); i; i = i->hash_next) {
+                if (i->parent != dir || !streq(i->name, name))
+                        continue;
+                if (i->kind == args->kind && i->object == object) {
+                        snapshot_unref(args->snapshot);
+                        *ret_inode = inode_ref(i);
+                        return 0;
+                }
+                hash_remove(t, i);
+                break;
+        }
+        r = inode_new(dir, name, args, object, ret_inode);
+        if (r < 0)
+                snapshot_unref(args->snapshot);
+        else
+                (*ret_inode)->snapshot = args->snapshot;
+        return r;
+}
+
+static unsigned permissions(const struct inode *inode)
+{
+        unsigned mode;
+
+        if (S_ISDIR(inode->kind->type))
+                return 0755;
+        if (S_ISLNK(inode->kind->type))
+                return 0777;
+        mode = inode->row ? inode->row->mode : 0444;
+        if (inode->session->options.group_writes && (mode & 0200) && (mode & 0044))
+                mode |= 0020;
+        return mode;
+}
+
+void inode_attr(struct inode *inode, struct stat *ret_attr)
+{
+        struct session *session = inode->session;
+        int64_t size = -1;
+
+        if (S_ISREG(inode->kind->type))
+                size = inode->kind->size ? inode->kind->size(inode) : -1;
+        *ret_attr = (struct stat){
+                .st_ino = inode->ino,
+                .st_mode = inode->kind->type | permissions(inode),
+                .st_nlink = 1, /* for directories: "not counted", as btrfs has it */
+                .st_uid = session->options.uid,
+                .st_gid = session->options.gid,
+                .st_size = S_ISREG(inode->kind->type) ? (size < 0 ? SIZE_UNKNOWN : size) : 0,
+                .st_blksize = 4096,
+                .st_atim = inode->born,
+                .st_mtim = inode->born,
+                .st_ctim = inode->born,
+        };
+        ret_attr->st_blocks = (ret_attr->st_size + 511) / 512;
+        /* for those who look at the time to see that a log has grown */
+        if (inode->row && inode->row->channel == CHANNEL_EVENTS)
+                ret_attr->st_mtim = ret_attr->st_ctim = inode->vm->events_at;
+        if (inode->row && inode->row->channel == CHANNEL_ERRORS)
+                ret_attr->st_mtim = ret_attr->st_ctim = inode->vm->errors_at;
+}
+
+char *inode_path(const struct inode *inode)
+{
+        size_t size = 0;
+        char *path, *to;
+
+        if (!inode->parent)
+                return strdup("/");
+        for (const struct inode *i = inode; i->parent; i = i->parent)
+                size += 1 + strlen(i->name);
+        path = malloc(size + 1);
+        if (!path)
+                return NULL;
+        to = path + size;
+        *to = '\0';
+        for (const struct inode *i = inode; i->parent; i = i->parent) {
+                size_t n = strlen(i->name);
+
+                to -= n + 1;
+                *to = '/';
+                memcpy(to + 1, i->name, n);
+        }
+        return path;
+}
+
+int file_new(struct inode *inode, int flags, struct file **ret_file)
+{
+        struct file *file = calloc(1, sizeof(*file));
+        int r;
+
+        if (!file)
+                return -ENOMEM;
+        r = slots_add(&inode->session->inodes.files, file, &file->handle);
+        if (r < 0) {
+                free(file);
+                return r;
+        }
+        file->refs = 1;
+        file->inode = inode_ref(inode);
+        file->flags = flags;
+        list_init(&file->watcher);
+        *ret_file = file;
+        return 0;
+}
+
+struct file *file_find(struct session *session, uint64_t handle)
+{
+        return slots_find(&session->inodes.files, handle);
+}
+
+struct file *file_ref(struct file *file)
+{
+        file->refs++;
+        return file;
+}
+
+struct file *file_unref(struct file *file)
+{
+        if (!file || --file->refs > 0)
+                return NULL;
+        if (file->inode->kind->release)
+                file->inode->kind->release(file);
+        list_unlink(&file->watcher);
+        if (file->poll)
+                fuse_pollhandle_destroy(file->poll);
+        slots_remove(&file->inode->session->inodes.files, file->handle);
+        free(file->content.data);
+        listing_deinit(&file->listing);
+        inode_unref(file->inode);
+        free(file);
+        return NULL;
+}
+
+int listing_add(struct listing *l, const char *name, mode_t type, uint64_t ino)
+{
+        if (l->n == l->size) {
+                size_t size = l->size ? 2 * l->size : 16;
+                struct listing_entry *entries = reallocarray(l->entries, size, sizeof(*entries));
+
+                if (!entries)
+                        return -ENOMEM;
+                l->entries = entries;
+                l->size = size;
+        }
+        l->entries[l->n] = (struct listing_entry){ strdup(name), type, ino };
+        return l->entries[l->n].name ? (l->n++, 0) : -ENOMEM;
+}
+
+void listing_deinit(struct listing *l)
+{
+        for (size_t i = 0; i < l->n; i++)
+                free(l->entries[i].name);
+        free(l->entries);
+        *l = (struct listing){ 0 };
+}

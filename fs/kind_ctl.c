@@ -1,0 +1,160 @@
+/*
+ * `ctl`: one verb a write, which returns when the verb is done, not when QEMU has heard it.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "inode.h"
+#include "kinds.h"
+#include "wait.h"
+
+struct ctl_op {
+        struct vm_listener listener;
+        struct request *r;
+        const struct verb *verb;
+        struct qmp_command *command; /* NULL once it has ended */
+        bool replied, happened, nowait;
+};
+
+static void ctl_cancel(struct request *r, int error)
+{
+        struct ctl_op *op = take_ptr(r->op);
+
+        vm_listener_remove(&op->listener);
+        op->r = NULL;
+        if (op->command)
+                qmp_command_cancel(op->command);
+        if (error == -ETIMEDOUT && op->replied)
+                request_fail(r, error, NULL, "'%s' was passed on but is not done after %.3g s%s", op->verb->name,
+                             (double)r->limit_ns / NSEC_PER_SEC, r->vm->paused ? ", the VM is paused" : "");
+        free(op);
+}
+
+static void check(struct ctl_op *op)
+{
+        if (op->replied && (op->happened || op->nowait || (!op->verb->until[0] && !op->verb->ends)))
+                request_finish(op->r, 0);
+}
+
+static void ctl_replied(void *userdata, const struct qmp_result *result)
+{
+        struct ctl_op *op = userdata;
+        struct request *r = op->r;
+
+        op->command = NULL;
+        if (!r)
+                return;
+        if (result->outcome == QMP_OK) {
+                op->replied = true;
+                check(op);
+        } else if (result->outcome == QMP_DISCONNECTED && op->verb->ends) {
+                request_finish(r, 0);
+        } else {
+                request_fail(r, result->error, result->error_class, "%s", result->text);
+                request_finish(r, result->error);
+        }
+}
+
+static void ctl_event(struct vm_listener *listener, const struct qmp_event *event)
+{
+        struct ctl_op *op = container_of(listener, struct ctl_op, listener);
+
+        for (size_t i = 0; i < ARRAY_SIZE(op->verb->until) && op->verb->until[i]; i++)
+                op->happened |= streq(event->name, op->verb->until[i]);
+        check(op);
+}
+
+static void ctl_down(struct vm_listener *listener)
+{
+        struct ctl_op *op = container_of(listener, struct ctl_op, listener);
+        struct request *r = op->r;
+        int error = op->verb->ends ? 0 : -EHOSTDOWN;
+
+        if (error) {
+                _cleanup_(qmp_freep) char *why = vm_describe_connection(r->vm);
+
+                request_fail(r, error, NULL, "%s", why ? why : "");
+        }
+        request_finish(r, error);
+}
+
+static const struct verb *find(const struct verb *verbs, const char *name, size_t size)
+{
+        for (; verbs->name; verbs++)
+                if (strlen(verbs->name) == size && strncmp(verbs->name, name, size) == 0)
+                        return verbs;
+        return NULL;
+}
+
+static int parse(struct request *r, const struct verb *verbs, const struct verb **ret_verb, struct wait *ret_wait)
+{
+        size_t n = strcspn(r->data, " \t");
+        const char *rest = r->data + n + strspn(r->data + n, " \t");
+        const struct verb *verb = find(verbs, r->data, n);
+
+        *ret_wait = (struct wait){ 0 };
+        if (!verb)
+                return request_fail(r, -EINVAL, NULL, "no verb '%s'; reading the file lists them", r->data);
+        if (*rest && !verb->guest)
+                return request_fail(r, -EINVAL, NULL, "'%s' takes nothing behind it: '%s'", verb->name, rest);
+        if (*rest && wait_parse(rest, ret_wait) < 0)
+                return request_fail(r, -EINVAL, NULL, "'%s' takes nowait or timeout=SEC, not '%s'", verb->name, rest);
+        *ret_verb = verb;
+        return 0;
+}
+
+static int ctl_write(struct request *r, struct file *file)
+{
+        const struct verb *verb;
+        struct ctl_op *op;
+        struct wait wait;
+        int e = parse(r, file->inode->row->data, &verb, &wait);
+
+        if (e < 0)
+                return e;
+        op = calloc(1, sizeof(*op));
+        if (!op)
+                return -ENOMEM;
+        *op = (struct ctl_op){
+                .listener = { .event = ctl_event, .down = ctl_down },
+                .r = r,
+                .verb = verb,
+                .nowait = wait.nowait,
+        };
+        e = qmp_client_send(r->vm->client, verb->command, NULL, r->vm->options.timeout_ns, NULL, ctl_replied, op,
+                            &op->command);
+        if (e < 0) {
+                _cleanup_(qmp_freep) char *why = vm_describe_connection(r->vm);
+
+                free(op);
+                return request_fail(r, e, NULL, "%s", why ? why : "");
+        }
+        /* heard from before the reply on: RESET and SHUTDOWN come first */
+        vm_listen(r->vm, &op->listener);
+        r->op = op;
+        r->cancel = ctl_cancel;
+        if (wait.limit_ns)
+                request_set_limit(r, wait.limit_ns);
+        else if (verb->guest && !wait.nowait)
+                request_set_limit(r, r->vm->options.unplug_timeout_ns);
+        vm_invalidate(r->vm);
+        return REQUEST_PARKED;
+}
+
+static int ctl_render(struct request *r, struct inode *inode, struct text *ret_text)
+{
+        FILE *out = open_memstream(&ret_text->data, &ret_text->size);
+
+        (void)r;
+        if (!out)
+                return -ENOMEM;
+        for (const struct verb *verb = inode->row->data; verb->name; verb++)
+                fprintf(out, "%-10s %s\n", verb->name, verb->help);
+        return fclose(out) == 0 ? 0 : -ENOMEM;
+}
+
+const struct kind kind_ctl = {
+        .type = S_IFREG,
+        .render = ctl_render,
+        .write = ctl_write,
+};

@@ -1,0 +1,262 @@
+/*
+ * `events`: opened for reading it is a log that ends, so that cat and grep -r end; opened for reading and writing, which
+ * no walker of trees does and the shell does with "<>", it is a stream of its own from then on, and reads wait.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "event_filter.h"
+#include "inode.h"
+#include "kinds.h"
+#include "log_file.h"
+
+/* What a reader may fall behind. */
+#define STREAM_MAX_LINES 10000
+
+struct line {
+        struct list link;
+        size_t size;
+        char text[];
+};
+
+struct stream {
+        struct vm_listener listener;
+        struct file *file;
+        struct list lines;
+        size_t n_lines;
+        size_t at;           /* of the first line: what has been read */
+        uint64_t lost;       /* lines dropped and not yet told of */
+        struct list readers; /* requests */
+        struct event_filter filter;
+};
+
+static bool is_stream(const struct file *file)
+{
+        return (file->flags & O_ACCMODE) == O_RDWR;
+}
+
+static void drop(struct stream *s, struct line *line)
+{
+        list_unlink(&line->link);
+        s->n_lines--;
+        free(line);
+}
+
+static bool has_lines(const struct stream *s)
+{
+        return s->n_lines > 0 || s->lost > 0;
+}
+
+/* In place of the lines that were dropped. Goes to the front; the first line is not half read then. */
+static void tell_lost(struct stream *s)
+{
+        struct line *line;
+        char text[100];
+        int n;
+
+        if (s->lost == 0 || s->at > 0)
+                return;
+        n = snprintf(text, sizeof(text), "{\"event\":\"QMPFS_EVENTS_LOST\",\"data\":{\"count\":%llu}}\n",
+                     (unsigned long long)s->lost);
+        line = malloc(sizeof(*line) + (size_t)n);
+        if (!line)
+                return;
+        memcpy(line->text, text, (size_t)n);
+        line->size = (size_t)n;
+        s->lines.next->prev = &line->link;
+        line->link.next = s->lines.next;
+        line->link.prev = &s->lines;
+        s->lines.next = &line->link;
+        s->n_lines++;
+        s->lost = 0;
+}
+
+static void wake(struct stream *s)
+{
+        struct list waking;
+
+        list_init(&waking);
+        list_splice(&waking, &s->readers);
+        while (!list_empty(&waking)) {
+                struct request *r = list_entry(waking.next, struct request, waiter);
+
+                list_unlink(&r->waiter);
+                request_run(r);
+        }
+}
+
+static void stream_event(struct vm_listener *listener, const struct qmp_event *event)
+{
+        struct stream *s = container_of(listener, struct stream, listener);
+        const struct text *text = &s->file->inode->vm->event_line;
+        struct line *line;
+
+        if (!text->data || !event_filter_matches(&s->filter, event->message))
+                return;
+        line = malloc(sizeof(*line) + text->size + 1);
+        if (!line) {
+                s->lost++;
+                return;
+        }
+        memcpy(line->text, text->data, text->size);
+        line->text[text->size] = '\n';
+        line->size = text->size + 1;
+        list_append(&s->lines, &line->link);
+        if (++s->n_lines > STREAM_MAX_LINES) {
+                struct list *oldest = s->at > 0 ? s->lines.next->next : s->lines.next;
+
+                drop(s, list_entry(oldest, struct line, link));
+                s->lost++;
+        }
+        wake(s);
+}
+
+static void stream_down(struct vm_listener *listener)
+{
+        wake(container_of(listener, struct stream, listener));
+}
+
+static int events_open(struct request *r, struct file *file)
+{
+        struct stream *s;
+
+        if (!is_stream(file))
+                return 0;
+        s = calloc(1, sizeof(*s));
+        if (!s)
+                return -ENOMEM;
+        s->file = file;
+        s->listener = (struct vm_listener){ .event = stream_event, .down = stream_down };
+        list_init(&s->lines);
+        list_init(&s->readers);
+        vm_listen(r->vm, &s->listener);
+        file->stream = s;
+        return 0;
+}
+
+static void events_release(struct file *file)
+{
+        struct stream *s = take_ptr(file->stream);
+
+        if (!s)
+                return;
+        vm_listener_remove(&s->listener);
+        while (s->n_lines > 0)
+                drop(s, list_entry(s->lines.next, struct line, link));
+        event_filter_deinit(&s->filter);
+        free(s);
+}
+
+static int take_lines(struct stream *s, size_t size, struct text *ret_text)
+{
+        size_t total = 0, done = 0;
+
+        tell_lost(s);
+        list_for_each(i, &s->lines) {
+                total += list_entry(i, struct line, link)->size;
+                if (total - s->at >= size)
+                        break;
+        }
+        total = total - s->at < size ? total - s->at : size;
+        ret_text->data = malloc(total);
+        if (!ret_text->data)
+                return -ENOMEM;
+        while (done < total) {
+                struct line *line = list_entry(s->lines.next, struct line, link);
+                size_t n = line->size - s->at < total - done ? line->size - s->at : total - done;
+
+                memcpy(ret_text->data + done, line->text + s->at, n);
+                done += n;
+                s->at += n;
+                if (s->at == line->size) {
+                        drop(s, line);
+                        s->at = 0;
+                }
+        }
+        ret_text->size = done;
+        return 0;
+}
+
+static int events_read(struct request *r, struct file *file, struct text *ret_text)
+{
+        struct stream *s = file->stream;
+
+        if (!s)
+                return log_file_read(&r->vm->events, r, file, ret_text);
+        if (has_lines(s))
+                return take_lines(s, r->size, ret_text);
+        if (!r->vm->up)
+                return -EHOSTDOWN;
+        if (r->flags & O_NONBLOCK)
+                return -EAGAIN;
+        request_set_limit(r, s->filter.limit_ns);
+        list_append(&s->readers, &r->waiter);
+        return REQUEST_PARKED;
+}
+
+/* What waits already and isn't wanted any more goes. */
+static void filter_lines(struct stream *s)
+{
+        struct list *first = s->lines.next;
+
+        list_for_each_safe(i, &s->lines) {
+                struct line *line = list_entry(i, struct line, link);
+                _cleanup_(qmp_json_putp) struct json_object *event = NULL;
+                struct json_tokener *tokener;
+
+                /* not the one that is half read */
+                if (i == first && s->at > 0)
+                        continue;
+                tokener = json_tokener_new();
+                if (!tokener)
+                        return;
+                event = json_tokener_parse_ex(tokener, line->text, (int)line->size);
+                json_tokener_free(tokener);
+                if (event && !event_filter_matches(&s->filter, event))
+                        drop(s, line);
+        }
+}
+
+static int events_write(struct request *r, struct file *file)
+{
+        struct stream *s = file->stream;
+        _cleanup_(qmp_freep) char *why = NULL;
+        struct event_filter filter;
+        int e;
+
+        if (!s)
+                return request_fail(r, -EINVAL, NULL,
+                                    "a filter is for a stream: open it for reading and writing (<> in the shell)");
+        e = event_filter_parse(r->data, &filter, &why);
+        if (e < 0)
+                return why ? request_fail(r, e, NULL, "%s", why) : e;
+        event_filter_deinit(&s->filter);
+        s->filter = filter;
+        filter_lines(s);
+        return 0;
+}
+
+static bool events_readable(struct file *file)
+{
+        struct vm *vm = file->inode->vm;
+        struct stream *s = file->stream;
+
+        return s ? has_lines(s) || !vm->up : vm->events.end > file->seen;
+}
+
+static int64_t events_size(struct inode *inode)
+{
+        return (int64_t)inode->vm->events.end;
+}
+
+const struct kind kind_events = {
+        .type = S_IFREG,
+        .stream = true,
+        .open = events_open,
+        .release = events_release,
+        .read = events_read,
+        .write = events_write,
+        .readable = events_readable,
+        .size = events_size,
+};

@@ -1,0 +1,67 @@
+/*
+ * Links from an object to its device in devices/, and what the device of an object is.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "inode.h"
+#include "kinds.h"
+#include "qmp/message.h"
+
+/*
+ * An anonymous memory device tells nothing of its path. A back end belongs to one device at most, so the one that has
+ * the same memdev is it.
+ */
+static int find_by_memdev(struct request *r, struct json_object *record, const char **ret_path)
+{
+        static const struct fetch_spec spec = { .kind = FETCH_MEMDEVS };
+        const char *memdev = qmp_json_get_string(qmp_json_get(record, "data"), "memdev");
+        int e;
+
+        if (!memdev)
+                return -ENODEV;
+        e = r->inode->snapshot ? 0 : snapshot_new(r->vm, &spec, &r->inode->snapshot);
+        if (e == 0)
+                e = snapshot_require(r->inode->snapshot, r, FRESH_CONTENT);
+        if (e)
+                return e;
+        *ret_path = qmp_json_get_string(r->inode->snapshot->value, memdev);
+        return *ret_path ? 0 : -ENODEV;
+}
+
+int object_device(struct request *r, struct object *object, const char **ret_path)
+{
+        struct json_object *record;
+        int e = object_require(object, r, FRESH_CONTENT, &record);
+
+        if (e)
+                return e;
+        if (!object->device)
+                return find_by_memdev(r, record, ret_path);
+        *ret_path = object->device;
+        return 0;
+}
+
+static int device_readlink(struct request *r, struct inode *inode, char **ret_target)
+{
+        struct collection *devices;
+        struct object *device;
+        const char *path;
+        int e = object_device(r, inode->object, &path);
+
+        if (e == 0)
+                e = collection_get(r->vm, &devices_each, &devices);
+        if (e == 0)
+                e = collection_require(devices, r, FRESH_STRUCTURE);
+        if (e)
+                return e;
+        device = collection_find_device(devices, path);
+        if (!device)
+                return -ENODEV;
+        return asprintf(ret_target, "../../devices/%s", device->name) < 0 ? -ENOMEM : 0;
+}
+
+const struct kind kind_device_link = {
+        .type = S_IFLNK,
+        .readlink = device_readlink,
+};

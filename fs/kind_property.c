@@ -1,0 +1,157 @@
+/*
+ * QOM properties as files: which there are comes from qom-list, each value from a qom-get of its own. A property is
+ * always one file, scalars bare and structures as JSON: what type it has shows only when it is read.
+ */
+#include <errno.h>
+
+#include "inode.h"
+#include "kinds.h"
+#include "qmp/message.h"
+#include "render.h"
+
+static const struct kind kind_property;
+
+/* The inode's own snapshot, made when it is first needed. */
+static int own_snapshot(struct inode *inode, const struct fetch_spec *spec, struct snapshot **ret_snapshot)
+{
+        int r = inode->snapshot ? 0 : snapshot_new(inode->vm, spec, &inode->snapshot);
+
+        if (r == 0)
+                *ret_snapshot = inode->snapshot;
+        return r;
+}
+
+/* Makes sure of the list of the properties of the object in directory @dir. */
+static int require_list(struct request *r, struct inode *dir, enum freshness freshness,
+                        struct json_object **ret_properties)
+{
+        struct fetch_spec spec = { .kind = FETCH_PROPERTIES, .a = dir->object->device };
+        struct snapshot *snapshot;
+        int e = own_snapshot(dir, &spec, &snapshot);
+
+        if (e == 0)
+                e = snapshot_require(snapshot, r, freshness);
+        if (e)
+                return e;
+        *ret_properties = snapshot->value;
+        return 0;
+}
+
+static const char *name_at(struct json_object *properties, size_t i)
+{
+        return qmp_json_get_string(json_object_array_get_idx(properties, i), "name");
+}
+
+/* The property's own name for a file's, borrowed; NULL if there is none. */
+static const char *find(struct json_object *properties, const char *file_name)
+{
+        for (size_t i = 0; i < json_object_array_length(properties); i++) {
+                const char *name = name_at(properties, i);
+                _cleanup_(qmp_freep) char *encoded = render_name(name, strlen(name));
+
+                if (encoded && streq(encoded, file_name))
+                        return name;
+        }
+        return NULL;
+}
+
+int property_lookup(struct request *r, struct inode *dir, const char *name, struct inode **ret_inode)
+{
+        struct inode_args args = { .kind = &kind_property };
+        struct fetch_spec spec = { .kind = FETCH_PROPERTY, .a = dir->object->device };
+        struct json_object *properties;
+        int e = require_list(r, dir, FRESH_STRUCTURE, &properties);
+
+        if (e)
+                return e;
+        spec.b = find(properties, name);
+        if (!spec.b && !r->cached && !snapshot_is_news(dir->snapshot, r)) {
+                e = require_list(r, dir, FRESH_CONTENT, &properties);
+                if (e)
+                        return e;
+                spec.b = find(properties, name);
+        }
+        if (!spec.b)
+                return -ENOENT;
+        e = snapshot_new(dir->vm, &spec, &args.snapshot);
+        return e < 0 ? e : inode_child(dir, name, &args, ret_inode);
+}
+
+int property_list(struct request *r, struct inode *dir, const struct row *hidden, struct listing *listing)
+{
+        struct json_object *properties;
+        int e = require_list(r, dir, FRESH_STRUCTURE, &properties);
+
+        if (e)
+                return e;
+        for (size_t i = 0; i < json_object_array_length(properties); i++) {
+                const char *property = name_at(properties, i);
+                _cleanup_(qmp_freep) char *name = render_name(property, strlen(property));
+
+                if (!name)
+                        return -ENOMEM;
+                if (rows_have(hidden, name))
+                        continue;
+                e = listing_add(listing, name, S_IFREG, inode_child_ino(dir, name));
+                if (e < 0)
+                        return e;
+        }
+        return 0;
+}
+
+static int property_render(struct request *r, struct inode *inode, struct text *ret_text)
+{
+        int e;
+
+        if (!inode->object->alive)
+                return -ENODEV;
+        e = snapshot_require(inode->snapshot, r, FRESH_CONTENT);
+        return e ? e : render_value(inode->snapshot->value, &ret_text->data, &ret_text->size);
+}
+
+static int64_t size_of(struct inode *inode, int (*render)(struct json_object *, char **, size_t *))
+{
+        size_t size;
+        char *text;
+
+        if (!inode->snapshot || !inode->snapshot->has_value || render(inode->snapshot->value, &text, &size) < 0)
+                return -1;
+        free(text);
+        return (int64_t)size;
+}
+
+static int64_t property_size(struct inode *inode)
+{
+        return size_of(inode, render_value);
+}
+
+static const struct kind kind_property = {
+        .type = S_IFREG,
+        .render = property_render,
+        .size = property_size,
+};
+
+static int properties_render(struct request *r, struct inode *inode, struct text *ret_text)
+{
+        struct fetch_spec spec = { .kind = FETCH_OBJECT, .a = inode->object->device };
+        struct snapshot *snapshot;
+        int e;
+
+        if (!inode->object->alive)
+                return -ENODEV;
+        e = own_snapshot(inode, &spec, &snapshot);
+        if (e == 0)
+                e = snapshot_require(snapshot, r, FRESH_CONTENT);
+        return e ? e : render_json(snapshot->value, &ret_text->data, &ret_text->size);
+}
+
+static int64_t properties_size(struct inode *inode)
+{
+        return size_of(inode, render_json);
+}
+
+const struct kind kind_properties = {
+        .type = S_IFREG,
+        .render = properties_render,
+        .size = properties_size,
+};

@@ -1,0 +1,139 @@
+#include <errno.h>
+#include <stdio.h>
+
+#include "inode.h"
+#include "kinds.h"
+#include "qmp/message.h"
+#include "render.h"
+
+/* What the row shows of a query's result. */
+static int render_row(const struct row *row, struct json_object *result, struct text *ret_text)
+{
+        struct json_object *value;
+
+        if (!row->member)
+                return render_json(result, &ret_text->data, &ret_text->size);
+        if (!json_object_is_type(result, json_type_object) ||
+            !json_object_object_get_ex(result, row->member, &value)) {
+                /* an unnamed VM has no "name" */
+                ret_text->data = strdup("\n");
+                ret_text->size = 1;
+                return ret_text->data ? 0 : -ENOMEM;
+        }
+        return render_value(value, &ret_text->data, &ret_text->size);
+}
+
+static int require(struct request *r, struct inode *inode, struct json_object **ret_value)
+{
+        struct fetch_spec spec = { .kind = FETCH_COMMAND, .a = inode->row->query };
+        int e = inode->snapshot ? 0 : snapshot_new(inode->vm, &spec, &inode->snapshot);
+
+        if (e == 0)
+                e = snapshot_require(inode->snapshot, r, FRESH_CONTENT);
+        if (e)
+                return e;
+        *ret_value = inode->snapshot->value;
+        return 0;
+}
+
+static int query_render(struct request *r, struct inode *inode, struct text *ret_text)
+{
+        struct json_object *value;
+        int e = require(r, inode, &value);
+
+        return e ? e : render_row(inode->row, value, ret_text);
+}
+
+static int64_t query_size(struct inode *inode)
+{
+        struct text text;
+
+        if (!inode->snapshot || !inode->snapshot->has_value ||
+            render_row(inode->row, inode->snapshot->value, &text) < 0)
+                return -1;
+        free(text.data);
+        return (int64_t)text.size;
+}
+
+const struct kind kind_json = {
+        .type = S_IFREG,
+        .render = query_render,
+        .size = query_size,
+};
+
+const struct kind kind_value = {
+        .type = S_IFREG,
+        .render = query_render,
+        .size = query_size,
+};
+
+static int state_render(struct request *r, struct inode *inode, struct text *ret_text)
+{
+        int e = query_render(r, inode, ret_text);
+
+        if (e != -EHOSTDOWN)
+                return e;
+        ret_text->data = strdup("down\n");
+        ret_text->size = 5;
+        return ret_text->data ? 0 : -ENOMEM;
+}
+
+const struct kind kind_state = {
+        .type = S_IFREG,
+        .render = state_render,
+        .size = query_size,
+};
+
+static int version_render(struct request *r, struct inode *inode, struct text *ret_text)
+{
+        _cleanup_(qmp_freep) char *version = NULL;
+        struct json_object *value;
+        int n, e = require(r, inode, &value);
+
+        if (e)
+                return e;
+        e = qmp_version_format(value, &version);
+        if (e < 0)
+                return request_fail(r, e, NULL, "query-version returned no version");
+        n = asprintf(&ret_text->data, "%s\n", version);
+        if (n < 0)
+                return -ENOMEM;
+        ret_text->size = (size_t)n;
+        return 0;
+}
+
+const struct kind kind_version = {
+        .type = S_IFREG,
+        .render = version_render,
+};
+
+static int record_render(struct request *r, struct inode *inode, struct text *ret_text)
+{
+        struct json_object *record;
+        int e = object_require(inode->object, r, FRESH_CONTENT, &record);
+
+        return e ? e : render_row(inode->row, record, ret_text);
+}
+
+static int64_t record_size(struct inode *inode)
+{
+        struct json_object *record = object_record(inode->object);
+        struct text text;
+
+        if (!record || render_row(inode->row, record, &text) < 0)
+                return -1;
+        free(text.data);
+        return (int64_t)text.size;
+}
+
+const struct kind kind_record = {
+        .type = S_IFREG,
+        .render = record_render,
+        .size = record_size,
+};
+
+const struct kind kind_record_value = {
+        .type = S_IFREG,
+        .render = record_render,
+        .size = record_size,
+};

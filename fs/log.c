@@ -1,0 +1,85 @@
+#include "log.h"
+
+#include <fuse_log.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <syslog.h>
+
+static struct {
+        bool running, to_syslog, debug;
+        char *fuse;
+} state;
+
+static void emit(int priority, const char *format, va_list args)
+{
+        if (priority == LOG_DEBUG && !state.debug)
+                return;
+        /* whoever starts it wants to hear of failures only */
+        if (priority > LOG_ERR && !state.running)
+                return;
+        if (state.to_syslog) {
+                vsyslog(priority, format, args);
+                return;
+        }
+        flockfile(stderr);
+        fputs("qmpfs: ", stderr);
+        vfprintf(stderr, format, args);
+        putc('\n', stderr);
+        funlockfile(stderr);
+}
+
+#define LOGGER(name, priority)                                                                                       \
+        void name(const char *format, ...)                                                                           \
+        {                                                                                                            \
+                va_list args;                                                                                        \
+                                                                                                                     \
+                va_start(args, format);                                                                              \
+                emit(priority, format, args);                                                                        \
+                va_end(args);                                                                                        \
+        }
+
+LOGGER(log_error, LOG_ERR)
+LOGGER(log_warning, LOG_WARNING)
+LOGGER(log_info, LOG_INFO)
+LOGGER(log_debug, LOG_DEBUG)
+
+void log_init(bool foreground, bool debug)
+{
+        state.running = true;
+        state.debug = debug;
+        state.to_syslog = !foreground;
+        if (state.to_syslog)
+                openlog("qmpfs", LOG_PID, LOG_DAEMON);
+}
+
+static void fuse_said(enum fuse_log_level level, const char *format, va_list args)
+{
+        char *text, *line;
+        size_t n;
+
+        if (vasprintf(&text, format, args) < 0)
+                return;
+        n = strcspn(text, "\n");
+        text[n] = '\0';
+        line = text + (startswith(text, "fuse: ") ? 6 : 0);
+        if (state.running) {
+                if (level <= FUSE_LOG_WARNING)
+                        log_warning("%s", line);
+                else
+                        log_debug("%s", line);
+        } else if (*line) {
+                free(state.fuse);
+                state.fuse = strdup(line);
+        }
+        free(text);
+}
+
+void log_catch_fuse(void)
+{
+        fuse_set_log_func(fuse_said);
+}
+
+char *log_take_fuse(void)
+{
+        return take_ptr(state.fuse);
+}

@@ -1,0 +1,13 @@
+/*
+ * Journals as files: `errors`, and `events` when it is opened for reading only.
+ */
+#ifndef FS_LOG_FILE_H
+#define FS_LOG_FILE_H
+
+#include "journal.h"
+#include "request.h"
+
+/* Answers a read from the journal and notes in @file how far its reader is. 0 or -ENOMEM. */
+int log_file_read(const struct journal *journal, struct request *r, struct file *file, struct text *ret_text);
+
+#endif

@@ -1,0 +1,293 @@
+/*
+ * The command: connects, mounts, goes to the background when the tree can be used, ends with the mount.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "log.h"
+#include "options.h"
+
+struct daemon {
+        struct options options;
+        struct qmp_loop *loop;
+        struct vm *vm;
+        struct session *session;
+        struct qmp_source signals;
+        int signal_fd;
+        int ready_fd; /* to the parent, who waits for the tree; -1 in the foreground */
+        bool mounted;
+};
+
+/* What the loop's result says. */
+enum { ENDED = 0, USABLE = 1, FAILED = 2, INTERRUPTED = 3 };
+
+static void handle_signal(struct qmp_source *source, uint32_t revents)
+{
+        struct daemon *d = container_of(source, struct daemon, signals);
+        struct signalfd_siginfo info;
+
+        (void)revents;
+        if (read(source->fd, &info, sizeof(info)) != sizeof(info))
+                return;
+        if (d->mounted)
+                log_info("ended by %s", strsignal((int)info.ssi_signo));
+        qmp_loop_quit(d->loop, d->mounted ? ENDED : INTERRUPTED);
+}
+
+static int watch_signals(struct daemon *d)
+{
+        sigset_t set;
+
+        sigemptyset(&set);
+        sigaddset(&set, SIGINT);
+        sigaddset(&set, SIGTERM);
+        sigaddset(&set, SIGHUP);
+        if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+                return -errno;
+        signal(SIGPIPE, SIG_IGN);
+        d->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+        if (d->signal_fd < 0)
+                return -errno;
+        return qmp_loop_add(d->loop, &d->signals, d->signal_fd, EPOLLIN, handle_signal);
+}
+
+static void session_ended(struct session *session)
+{
+        qmp_loop_quit(session->loop, ENDED);
+}
+
+/* Until the first attempt to connect has ended: well or not. */
+static void connection_changed(void *userdata)
+{
+        struct daemon *d = userdata;
+        struct qmp_client_info info;
+
+        qmp_client_get_info(d->vm->client, &info);
+        if (info.state == QMP_CLIENT_UP)
+                qmp_loop_quit(d->loop, USABLE);
+        else if (info.failure)
+                qmp_loop_quit(d->loop, FAILED);
+}
+
+static int connect_vm(struct daemon *d)
+{
+        struct qmp_client_info info;
+        int r;
+
+        d->vm->changed = connection_changed;
+        d->vm->userdata = d;
+        qmp_client_start(d->vm->client);
+        qmp_client_get_info(d->vm->client, &info);
+        /* a refusal comes at once */
+        r = info.failure ? FAILED : qmp_loop_run(d->loop);
+        d->vm->changed = NULL;
+        if (r == FAILED) {
+                qmp_client_get_info(d->vm->client, &info);
+                log_error("%s", info.failure);
+        }
+        return r == USABLE ? 0 : -EIO;
+}
+
+static int check_mountpoint(const char *path)
+{
+        struct stat st;
+
+        if (stat(path, &st) < 0) {
+                log_error("cannot mount on '%s': %s%s", path, strerror(errno),
+                          errno == ENOTCONN ? " (a mount whose daemon died; fusermount3 -u takes it away)" : "");
+                return -errno;
+        }
+        if (!S_ISDIR(st.st_mode)) {
+                log_error("cannot mount on '%s': %s", path, strerror(ENOTDIR));
+                return -ENOTDIR;
+        }
+        return 0;
+}
+
+/* The mount is shown with the source as its device, and "fuse.qmpfs" as its type. */
+static int add_fuse_options(struct options *options)
+{
+        _cleanup_(qmp_freep) char *fsname = NULL;
+        char *all = NULL;
+        int r = -ENOMEM;
+
+        if (asprintf(&fsname, "fsname=%s", options->source) < 0)
+                fsname = NULL;
+        if (fsname && fuse_opt_add_opt_escaped(&all, fsname) == 0 &&
+            fuse_opt_add_opt(&all, "subtype=qmpfs,default_permissions") == 0 &&
+            (!options->debug || fuse_opt_add_opt(&all, "debug") == 0) &&
+            fuse_opt_add_arg(&options->fuse, "-o") == 0 && fuse_opt_add_arg(&options->fuse, all) == 0)
+                r = 0;
+        free(all);
+        return r;
+}
+
+static void fuse_failed(const char *what, const char *on)
+{
+        _cleanup_(qmp_freep) char *why = log_take_fuse();
+
+        log_error("%s '%s': %s", what, on, why ? why : "libfuse gave no reason");
+}
+
+static int set_up(struct daemon *d)
+{
+        struct options *o = &d->options;
+        int r = check_mountpoint(o->mountpoint);
+
+        if (r < 0)
+                return r;
+        r = qmp_loop_new(&d->loop);
+        if (r == 0)
+                r = watch_signals(d);
+        if (r == 0)
+                r = add_fuse_options(o);
+        if (r < 0) {
+                log_error("cannot start: %s", strerror(-r));
+                return r;
+        }
+        r = vm_new(d->loop, o->source, &o->vm, &d->vm);
+        if (r < 0) {
+                log_error("cannot use '%s': %s", o->source,
+                          r == -EINVAL          ? "expected PATH, unix:PATH or tcp:HOST:PORT"
+                          : r == -EADDRNOTAVAIL ? "no such host or port"
+                                                : strerror(-r));
+                return r;
+        }
+        r = session_new(d->loop, d->vm, &o->fuse, &o->session, &d->session);
+        if (r < 0) {
+                _cleanup_(qmp_freep) char *why = log_take_fuse();
+
+                log_error("%s", why ? why : strerror(-r));
+                return r;
+        }
+        r = connect_vm(d);
+        if (r < 0)
+                return r;
+        r = session_mount(d->session, o->mountpoint);
+        if (r < 0) {
+                fuse_failed("cannot mount on", o->mountpoint);
+                return r;
+        }
+        d->mounted = true;
+        d->session->ended = session_ended;
+        return 0;
+}
+
+/* Tells the parent that the tree can be used, and leaves its terminal and its directory. */
+static void go_to_background(struct daemon *d)
+{
+        int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+        (void)setsid();
+        (void)!chdir("/");
+        for (int fd = 0; fd < 3 && null >= 0; fd++)
+                dup2(null, fd);
+        if (null > 2)
+                close(null);
+        (void)!write(d->ready_fd, "", 1);
+        close(d->ready_fd);
+}
+
+static int serve(struct daemon *d)
+{
+        int r;
+
+        log_init(d->options.foreground, d->options.debug);
+        if (d->ready_fd >= 0)
+                go_to_background(d);
+        r = qmp_loop_run(d->loop);
+        if (r < 0)
+                log_error("the event loop failed: %s", strerror(-r));
+        return r < 0 ? 1 : 0;
+}
+
+static void tear_down(struct daemon *d)
+{
+        session_free(d->session);
+        vm_free(d->vm);
+        if (d->loop)
+                qmp_loop_remove(d->loop, &d->signals);
+        if (d->signal_fd >= 0)
+                close(d->signal_fd);
+        qmp_loop_free(d->loop);
+        options_deinit(&d->options);
+}
+
+static int run(struct daemon *d)
+{
+        int r = set_up(d) < 0 ? 1 : serve(d);
+
+        tear_down(d);
+        return r;
+}
+
+/* The parent's part: it ends when the child has the tree ready, or with the child. */
+static int wait_for(pid_t child, int fd)
+{
+        int status;
+        char ready;
+        ssize_t n;
+
+        do
+                n = read(fd, &ready, 1);
+        while (n < 0 && errno == EINTR);
+        if (n == 1)
+                return 0;
+        if (waitpid(child, &status, 0) < 0 || !WIFEXITED(status))
+                return 1;
+        return WEXITSTATUS(status);
+}
+
+static int run_in_background(struct daemon *d)
+{
+        int fds[2];
+        pid_t child;
+
+        if (pipe2(fds, O_CLOEXEC) < 0 || (child = fork()) < 0) {
+                log_error("cannot go to the background: %s", strerror(errno));
+                return 1;
+        }
+        if (child > 0) {
+                close(fds[1]);
+                options_deinit(&d->options);
+                return wait_for(child, fds[0]);
+        }
+        close(fds[0]);
+        d->ready_fd = fds[1];
+        return run(d);
+}
+
+static void print_version(void)
+{
+        printf("qmpfs %s\nlibfuse %s\njson-c %s\n", QMPFS_VERSION, fuse_pkgversion(), json_c_version());
+}
+
+int main(int argc, char **argv)
+{
+        struct daemon d = { .signals = { .fd = -1 }, .signal_fd = -1, .ready_fd = -1 };
+        _cleanup_(qmp_freep) char *why = NULL;
+        int r;
+
+        log_catch_fuse();
+        r = options_parse(argc, argv, &d.options, &why);
+        if (r < 0) {
+                _cleanup_(qmp_freep) char *said = log_take_fuse();
+
+                log_error("%s", why ? why : said ? said : strerror(-r));
+        } else if (d.options.help) {
+                options_help(stdout);
+                fuse_lowlevel_help();
+        } else if (d.options.version) {
+                print_version();
+        } else {
+                return d.options.foreground ? run(&d) : run_in_background(&d);
+        }
+        options_deinit(&d.options);
+        return r < 0 ? 1 : 0;
+}

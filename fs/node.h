@@ -1,0 +1,92 @@
+/*
+ * The row: one file of the tree, and the kind: how files of that sort behave.
+ *
+ * tree.c declares the rows, data only. A kind is a table of functions that ops.c calls. What a function returns:
+ *   0               done
+ *   REQUEST_PARKED  it waits; the request is remembered by what it waits for, and its step runs again when that
+ *                   comes. So everything up to the wait is done again, with the results at hand: a function asks
+ *                   for all that it needs from the top, and keeps state only where doing it twice would matter
+ *   a negative errno
+ */
+#ifndef FS_NODE_H
+#define FS_NODE_H
+
+#include <sys/stat.h>
+
+#include "qmp/util.h"
+
+#define REQUEST_PARKED 1
+
+struct file;
+struct inode;
+struct kind;
+struct listing;
+struct object;
+struct request;
+
+/* What a poll(2) can wait for. */
+enum channel {
+        CHANNEL_NONE,
+        CHANNEL_STATE,      /* the run state may have changed */
+        CHANNEL_CONNECTION, /* up, down, stalled, recovered */
+        CHANNEL_EVENTS,     /* an event came */
+        CHANNEL_ERRORS,     /* a request failed */
+        N_CHANNELS,
+};
+
+struct text {
+        char *data;
+        size_t size;
+};
+
+struct row {
+        const char *name;
+        const struct kind *kind;
+        unsigned mode;        /* permission bits; "-o gid=" gives the owner's write bit to the group too */
+        const char *query;    /* the QMP command that the file shows; NULL where the kind knows */
+        const char *member;   /* which member of its result; NULL: all of it */
+        const void *data;     /* what else the kind wants, see there */
+        enum channel channel; /* what poll(2) waits for; CHANNEL_NONE: always ready, as regular files are */
+        /* rows of objects: whether this object has the file; NULL: each has */
+        bool (*present)(struct json_object *record);
+};
+
+struct kind {
+        mode_t type; /* S_IFDIR, S_IFREG or S_IFLNK */
+        bool stream; /* reads wait and have no offset when the file is opened for reading and writing */
+
+        /* directories; the inode's reference goes to the caller */
+        int (*lookup)(struct request *r, struct inode *dir, const char *name, struct inode **ret_inode);
+        int (*list)(struct request *r, struct inode *dir, struct listing *listing);
+        /* links: the target, the caller's */
+        int (*readlink)(struct request *r, struct inode *inode, char **ret_target);
+
+        /* files with a content: all of it, as of now; the caller's */
+        int (*render)(struct request *r, struct inode *inode, struct text *ret_text);
+        /* other files: r->offset and r->size say what; *ret_text is the caller's, empty at the end */
+        int (*read)(struct request *r, struct file *file, struct text *ret_text);
+        /* one request: r->data, r->size, terminated, without its newline */
+        int (*write)(struct request *r, struct file *file);
+        int (*open)(struct request *r, struct file *file);
+        void (*release)(struct file *file);
+        bool (*readable)(struct file *file); /* for poll; NULL: by the row's channel */
+
+        /* st_size without asking QEMU; negative: unknown. NULL: unknown */
+        int64_t (*size)(struct inode *inode);
+};
+
+/* A directory's names as they are when it is opened or rewound. */
+struct listing {
+        struct listing_entry {
+                char *name;
+                mode_t type;
+                uint64_t ino;
+        } * entries;
+        size_t n, size;
+};
+
+/* 0 or -ENOMEM. */
+int listing_add(struct listing *listing, const char *name, mode_t type, uint64_t ino);
+void listing_deinit(struct listing *listing);
+
+#endif

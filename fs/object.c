@@ -1,0 +1,249 @@
+#include "object.h"
+
+#include <errno.h>
+#include <time.h>
+
+#include "render.h"
+
+int collection_get(struct vm *vm, const struct each *each, struct collection **ret_collection)
+{
+        struct collection *c;
+        int r;
+
+        list_for_each(i, &vm->collections) {
+                c = list_entry(i, struct collection, link);
+                if (c->each == each) {
+                        *ret_collection = c;
+                        return 0;
+                }
+        }
+        c = calloc(1, sizeof(*c));
+        if (!c)
+                return -ENOMEM;
+        c->vm = vm;
+        c->each = each;
+        c->objects = lh_kchar_table_new(16, NULL);
+        r = c->objects ? snapshot_new(vm, &each->fetch, &c->snapshot) : -ENOMEM;
+        if (r < 0) {
+                if (c->objects)
+                        lh_table_free(c->objects);
+                free(c);
+                return r;
+        }
+        list_append(&vm->collections, &c->link);
+        *ret_collection = c;
+        return 0;
+}
+
+struct object *object_ref(struct object *object)
+{
+        object->refs++;
+        return object;
+}
+
+struct object *object_unref(struct object *object)
+{
+        if (!object || --object->refs > 0)
+                return NULL;
+        free(object->name);
+        free(object->identity);
+        free(object->device);
+        free(object);
+        return NULL;
+}
+
+/* The collection lets go of it. */
+static void object_end(struct object *object)
+{
+        lh_table_delete(object->collection->objects, object->name);
+        object->alive = false;
+        object_unref(object);
+}
+
+void objects_kill(struct vm *vm, const char *path)
+{
+        list_for_each(i, &vm->collections) {
+                struct collection *c = list_entry(i, struct collection, link);
+                struct lh_entry *entry, *next;
+
+                for (entry = lh_table_head(c->objects); entry; entry = next) {
+                        struct object *object = lh_entry_v(entry);
+
+                        next = lh_entry_next(entry);
+                        if (!path || (object->device && streq(object->device, path)))
+                                object_end(object);
+                }
+                /* the next use makes new ones, whatever the snapshot's age */
+                c->synced = 0;
+        }
+}
+
+void collections_free(struct vm *vm)
+{
+        objects_kill(vm, NULL);
+        list_for_each_safe(i, &vm->collections) {
+                struct collection *c = list_entry(i, struct collection, link);
+
+                list_unlink(&c->link);
+                lh_table_free(c->objects);
+                snapshot_unref(c->snapshot);
+                free(c);
+        }
+}
+
+struct object *collection_find(struct collection *c, const char *name)
+{
+        void *object;
+
+        return lh_table_lookup_ex(c->objects, name, &object) ? object : NULL;
+}
+
+struct object *collection_find_device(struct collection *c, const char *device)
+{
+        for (struct lh_entry *i = lh_table_head(c->objects); i; i = lh_entry_next(i)) {
+                struct object *object = lh_entry_v(i);
+
+                if (object->device && streq(object->device, device))
+                        return object;
+        }
+        return NULL;
+}
+
+static bool same(const char *a, const char *b)
+{
+        return a == b || (a && b && streq(a, b));
+}
+
+/* @name is taken over. */
+static int object_new(struct collection *c, char *name, const char *identity, struct object **ret_object)
+{
+        struct object *object = calloc(1, sizeof(*object));
+
+        if (object) {
+                object->refs = 1;
+                object->collection = c;
+                object->name = name;
+                object->identity = identity ? strdup(identity) : NULL;
+        }
+        if (!object || (identity && !object->identity) || lh_table_insert(c->objects, object->name, object) != 0) {
+                if (!object)
+                        free(name);
+                object_unref(object);
+                return -ENOMEM;
+        }
+        object->alive = true;
+        object->serial = ++c->vm->serial;
+        clock_gettime(CLOCK_REALTIME, &object->born);
+        *ret_object = object;
+        return 0;
+}
+
+static int sync_record(struct collection *c, struct json_object *record, size_t index)
+{
+        const char *identity = c->each->identity ? c->each->identity(record) : NULL;
+        struct object *object;
+        char *raw, *name;
+        size_t size;
+
+        raw = c->each->name(record, &size);
+        name = raw ? render_name(raw, size) : NULL;
+        free(raw);
+        if (!name)
+                return -ENOMEM;
+        object = collection_find(c, name);
+        if (object && object->pass == c->pass) {
+                /* an earlier record of this result has the name */
+                char *again = render_name_again(name, ++object->twins + 1);
+
+                free(name);
+                if (!again)
+                        return -ENOMEM;
+                name = again;
+                object = collection_find(c, name);
+        }
+        if (object && !same(object->identity, identity)) {
+                object_end(object);
+                object = NULL;
+        }
+        if (object) {
+                free(name);
+        } else {
+                int r = object_new(c, name, identity, &object);
+
+                if (r < 0)
+                        return r;
+        }
+        object->pass = c->pass;
+        object->twins = 0;
+        object->index = index;
+        free(object->device);
+        object->device = c->each->device ? c->each->device(record) : NULL;
+        return 0;
+}
+
+static int collection_sync(struct collection *c)
+{
+        struct json_object *records = c->snapshot->value;
+        struct lh_entry *entry, *next;
+
+        if (c->synced == c->snapshot->serial)
+                return 0;
+        if (!json_object_is_type(records, json_type_array))
+                return -EPROTO;
+        c->pass++;
+        for (size_t i = 0; i < json_object_array_length(records); i++) {
+                int r = sync_record(c, json_object_array_get_idx(records, i), i);
+
+                if (r < 0)
+                        return r;
+        }
+        for (entry = lh_table_head(c->objects); entry; entry = next) {
+                struct object *object = lh_entry_v(entry);
+
+                next = lh_entry_next(entry);
+                if (object->pass != c->pass)
+                        object_end(object);
+        }
+        c->synced = c->snapshot->serial;
+        return 0;
+}
+
+int collection_require(struct collection *c, struct request *r, enum freshness freshness)
+{
+        int e = snapshot_require(c->snapshot, r, freshness);
+
+        if (e)
+                return e;
+        /* from an old result an object that has ended since would come back to life */
+        if (r->cached && c->synced != c->snapshot->serial)
+                return -EAGAIN;
+        e = collection_sync(c);
+        if (e == -EPROTO)
+                return request_fail(r, e, NULL, "QEMU's answer is no list");
+        return e;
+}
+
+int object_require(struct object *object, struct request *r, enum freshness freshness,
+                   struct json_object **ret_record)
+{
+        int e;
+
+        if (!object->alive)
+                return -ENODEV;
+        e = collection_require(object->collection, r, freshness);
+        if (e)
+                return e;
+        if (!object->alive)
+                return -ENODEV;
+        *ret_record = object_record(object);
+        return 0;
+}
+
+struct json_object *object_record(struct object *object)
+{
+        struct collection *c = object->collection;
+
+        if (!object->alive || c->synced != c->snapshot->serial || !c->snapshot->has_value)
+                return NULL;
+        return json_object_array_get_idx(c->snapshot->value, object->index);
+}

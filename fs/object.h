@@ -1,0 +1,78 @@
+/*
+ * Collections: directories with one directory per object of a query, and the identity of those objects.
+ *
+ * A collection maps the records of its latest snapshot to objects. An object lives as long as snapshots show it under
+ * its name, with its identity, and no event told of its end; its serial, which is its inode number, is never used again.
+ * So a disk that was unplugged and plugged again under the same name is another object, and whoever has a file of the
+ * old one open gets ENODEV.
+ */
+#ifndef FS_OBJECT_H
+#define FS_OBJECT_H
+
+#include "snapshot.h"
+
+struct lh_table;
+
+/* What a collection's row (kind_collection) has for data. */
+struct each {
+        struct fetch_spec fetch; /* gives an array of records */
+        /* the name before it is made a file name; the caller's, *ret_size bytes; NULL: out of memory */
+        char *(*name)(struct json_object *record, size_t *ret_size);
+        /* the path of the device it belongs to (see qdev_target()); the caller's; NULL: none, or out of memory */
+        char *(*device)(struct json_object *record);
+        /* what besides the name makes it the same object; may be NULL; borrowed */
+        const char *(*identity)(struct json_object *record);
+        const struct row *rows; /* the files of each object, which come before its members */
+        bool properties; /* the QOM properties of its device are the object's files, instead of the record's members */
+};
+
+struct collection {
+        struct list link; /* in the vm */
+        struct vm *vm;
+        const struct each *each;
+        struct snapshot *snapshot;
+        uint64_t synced; /* the snapshot's serial */
+        unsigned pass;
+        struct lh_table *objects; /* name to struct object */
+};
+
+struct object {
+        unsigned refs;
+        struct collection *collection;
+        uint64_t serial;
+        char *name;     /* as a file name */
+        char *identity; /* or NULL */
+        char *device;   /* the path of its device, or NULL */
+        size_t index;   /* of its record */
+        bool alive;
+        bool removed; /* by `remove` */
+        unsigned pass, twins;
+        struct timespec born;
+};
+
+/* The collection of the row's data, made when it is first asked for; the vm's. 0 or -ENOMEM. */
+int collection_get(struct vm *vm, const struct each *each, struct collection **ret_collection);
+/* All of the vm's collections; their objects must have no other users. */
+void collections_free(struct vm *vm);
+
+/* Makes sure of the snapshot (see snapshot_require()) and brings the objects up to date with it. */
+int collection_require(struct collection *collection, struct request *r, enum freshness freshness);
+
+/* Borrowed; NULL: there is none. */
+struct object *collection_find(struct collection *collection, const char *name);
+struct object *collection_find_device(struct collection *collection, const char *device);
+
+/* The devices at @path are gone, or all of them (NULL): their objects end at once. */
+void objects_kill(struct vm *vm, const char *path);
+
+/* Makes sure of the object's record, which is borrowed. As collection_require(), and -ENODEV if the object has gone. */
+int object_require(struct object *object, struct request *r, enum freshness freshness,
+                   struct json_object **ret_record);
+
+/* The record by what is known; NULL if there is none. Borrowed. */
+struct json_object *object_record(struct object *object);
+
+struct object *object_ref(struct object *object);
+struct object *object_unref(struct object *object);
+
+#endif

@@ -1,0 +1,615 @@
+#include "ops.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <poll.h>
+
+#include "object.h"
+#include "session.h"
+
+/* What one write may be. QEMU reads its monitor at 270 KB/s. */
+#define WRITE_MAX (64 * 1024)
+/* More than that, so that the kernel doesn't cut what is too long into two requests that look fine. */
+#define KERNEL_WRITE_MAX (128 * 1024)
+
+/* What is declared in a row doesn't change while mounted; all else is asked for each time. */
+#define FOREVER 3600.0
+
+#ifndef FOPEN_STREAM
+#define FOPEN_STREAM (1 << 4)
+#endif
+/* Linux 6.2; older kernels ignore it, and let only one writer at a time into a file. */
+#ifndef FOPEN_PARALLEL_DIRECT_WRITES
+#define FOPEN_PARALLEL_DIRECT_WRITES (1 << 6)
+#endif
+
+static struct session *session_of(fuse_req_t req)
+{
+        return fuse_req_userdata(req);
+}
+
+static void ops_init(void *userdata, struct fuse_conn_info *conn)
+{
+        (void)userdata;
+        conn->max_write = KERNEL_WRITE_MAX;
+        conn->want &= ~(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
+        /*
+         * Opening with O_TRUNC would set the kernel's idea of the size to 0, and a write beyond the end takes the file's
+         * lock: a second `echo 1 > remove` would wait in the kernel, where Ctrl-C can't reach it.
+         */
+        conn->want &= ~FUSE_CAP_ATOMIC_O_TRUNC;
+}
+
+/* --- names and attributes ---------------------------------------------------------------------------------------- */
+
+static double entry_timeout(const struct inode *inode)
+{
+        return inode->row && !inode->row->present ? FOREVER : 0;
+}
+
+static double attr_timeout(const struct inode *inode)
+{
+        return S_ISREG(inode->kind->type) && inode->kind->size ? 0 : FOREVER;
+}
+
+static void fill_entry(struct inode *inode, struct fuse_entry_param *ret_entry)
+{
+        *ret_entry = (struct fuse_entry_param){
+                .ino = inode->nodeid,
+                .entry_timeout = entry_timeout(inode),
+                .attr_timeout = attr_timeout(inode),
+        };
+        inode_attr(inode, &ret_entry->attr);
+}
+
+static int lookup_step(struct request *r)
+{
+        struct fuse_entry_param entry;
+        struct inode *inode;
+        int e;
+
+        if (!r->inode->kind->lookup)
+                return -ENOTDIR;
+        e = r->inode->kind->lookup(r, r->inode, r->data, &inode);
+        if (e)
+                return e;
+        fill_entry(inode, &entry);
+        inode->lookups++;
+        /* an answer that nobody waits for any more is no lookup */
+        if (fuse_reply_entry(request_take(r), &entry) == -ENOENT)
+                inode_forget(inode, 1);
+        inode_unref(inode);
+        return 0;
+}
+
+static void ops_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+        struct request *r = request_new(session_of(req), req, parent, lookup_step);
+
+        if (!r)
+                return;
+        r->data = strdup(name);
+        if (r->data)
+                request_run(r);
+        else
+                request_finish(r, -ENOMEM);
+}
+
+static void ops_forget(fuse_req_t req, fuse_ino_t ino, uint64_t lookups)
+{
+        struct inode *inode = inode_find(session_of(req), ino);
+
+        if (inode)
+                inode_forget(inode, lookups);
+        fuse_reply_none(req);
+}
+
+static void ops_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
+{
+        for (size_t i = 0; i < count; i++) {
+                struct inode *inode = inode_find(session_of(req), forgets[i].ino);
+
+                if (inode)
+                        inode_forget(inode, forgets[i].nlookup);
+        }
+        fuse_reply_none(req);
+}
+
+static int getattr_step(struct request *r)
+{
+        struct stat attr;
+
+        inode_attr(r->inode, &attr);
+        fuse_reply_attr(request_take(r), &attr, attr_timeout(r->inode));
+        return 0;
+}
+
+static void ops_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+        struct request *r = request_new(session_of(req), req, ino, getattr_step);
+
+        (void)fi;
+        if (r)
+                request_run(r);
+}
+
+static void ops_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *fi)
+{
+        struct request *r = request_new(session_of(req), req, ino, getattr_step);
+
+        (void)attr;
+        (void)fi;
+        if (!r)
+                return;
+        /* "echo 1 > file" truncates first, which means nothing here; no other attribute can be changed */
+        if (to_set != FUSE_SET_ATTR_SIZE || !r->inode->kind->write)
+                request_finish(r, -EPERM);
+        else
+                request_run(r);
+}
+
+static int readlink_step(struct request *r)
+{
+        _cleanup_(qmp_freep) char *target = NULL;
+        int e;
+
+        if (!r->inode->kind->readlink)
+                return -EINVAL;
+        e = r->inode->kind->readlink(r, r->inode, &target);
+        if (e)
+                return e;
+        fuse_reply_readlink(request_take(r), target);
+        return 0;
+}
+
+static void ops_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+        struct request *r = request_new(session_of(req), req, ino, readlink_step);
+
+        if (r)
+                request_run(r);
+}
+
+static void ops_statfs(fuse_req_t req, fuse_ino_t ino)
+{
+        struct statvfs statfs = { .f_bsize = 4096, .f_frsize = 4096, .f_namemax = 255 };
+
+        (void)ino;
+        fuse_reply_statfs(req, &statfs);
+}
+
+/* --- what only a write to a documented file may do --------------------------------------------------------------- */
+
+static void ops_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
+{
+        (void)parent, (void)name, (void)mode, (void)rdev;
+        fuse_reply_err(req, EPERM);
+}
+
+static void ops_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
+{
+        (void)parent, (void)name, (void)mode;
+        fuse_reply_err(req, EPERM);
+}
+
+static void ops_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+        (void)parent, (void)name;
+        fuse_reply_err(req, EPERM);
+}
+
+static void ops_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
+{
+        (void)target, (void)parent, (void)name;
+        fuse_reply_err(req, EPERM);
+}
+
+static void ops_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
+                       const char *new_name, unsigned flags)
+{
+        (void)parent, (void)name, (void)new_parent, (void)new_name, (void)flags;
+        fuse_reply_err(req, EPERM);
+}
+
+static void ops_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent, const char *new_name)
+{
+        (void)ino, (void)new_parent, (void)new_name;
+        fuse_reply_err(req, EPERM);
+}
+
+static void ops_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
+{
+        (void)parent, (void)name, (void)mode, (void)fi;
+        fuse_reply_err(req, EPERM);
+}
+
+/* --- files ------------------------------------------------------------------------------------------------------- */
+
+static int check_access(const struct inode *inode, int flags)
+{
+        const struct kind *kind = inode->kind;
+        int mode = flags & O_ACCMODE;
+
+        if (!S_ISREG(kind->type))
+                return S_ISDIR(kind->type) ? -EISDIR : -ELOOP;
+        if (inode->object && !inode->object->alive)
+                return -ENODEV;
+        /* root gets past the modes; a file that can't be written is none that anybody may change */
+        if (mode != O_RDONLY && !kind->write)
+                return -EPERM;
+        if (mode != O_WRONLY && !kind->render && !kind->read)
+                return -EACCES;
+        return 0;
+}
+
+/* fuse_reply_open() of libfuse 3.14 knows neither of the last two flags. */
+static void reply_open(fuse_req_t req, struct file *file)
+{
+        struct fuse_open_out out = {
+                .fh = file->handle,
+                .open_flags = FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES,
+        };
+
+        /* no file position: readers that share a descriptor with a writer don't hold it back */
+        if (file->inode->kind->stream && (file->flags & O_ACCMODE) == O_RDWR)
+                out.open_flags |= FOPEN_STREAM;
+        if (fuse_reply_buf(req, (const char *)&out, sizeof(out)) == -ENOENT)
+                file_unref(file);
+}
+
+static int open_step(struct request *r)
+{
+        struct file *file;
+        int e = check_access(r->inode, r->flags);
+
+        if (e < 0)
+                return e;
+        e = file_new(r->inode, r->flags, &file);
+        if (e < 0)
+                return e;
+        if (r->inode->row)
+                file->seen = r->inode->row->channel ? r->vm->generations[r->inode->row->channel] - 1 : 0;
+        if (r->inode->kind->readable)
+                file->seen = 0;
+        if (r->inode->kind->open) {
+                e = r->inode->kind->open(r, file);
+                if (e) {
+                        file_unref(file);
+                        return e;
+                }
+        }
+        reply_open(request_take(r), file);
+        return 0;
+}
+
+static void ops_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+        struct request *r = request_new(session_of(req), req, ino, open_step);
+
+        if (!r)
+                return;
+        r->flags = fi->flags;
+        request_run(r);
+}
+
+static void ops_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+        struct file *file = file_find(session_of(req), fi->fh);
+
+        (void)ino;
+        if (file)
+                file_unref(file);
+        fuse_reply_err(req, 0);
+}
+
+/* A request about an open file. */
+static struct request *file_request(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi,
+                                    int (*step)(struct request *))
+{
+        struct file *file = file_find(session_of(req), fi->fh);
+        struct request *r;
+
+        if (!file || file->inode->nodeid != ino) {
+                fuse_reply_err(req, EBADF);
+                return NULL;
+        }
+        r = request_new(session_of(req), req, ino, step);
+        if (r) {
+                r->file = file_ref(file);
+                r->flags = fi->flags;
+        }
+        return r;
+}
+
+static void reply_slice(struct request *r, const struct text *text, uint64_t offset)
+{
+        size_t n = 0;
+
+        if (offset < text->size)
+                n = text->size - offset < r->size ? text->size - offset : r->size;
+        fuse_reply_buf(request_take(r), n > 0 ? text->data + offset : NULL, n);
+}
+
+static int read_step(struct request *r)
+{
+        const struct kind *kind = r->inode->kind;
+        struct file *file = r->file;
+        struct text text = { 0 };
+        int e;
+
+        if (kind->read) {
+                e = kind->read(r, file, &text);
+                if (e)
+                        return e;
+                reply_slice(r, &text, 0);
+                free(text.data);
+                return 0;
+        }
+        /* a read at the start asks anew; one further on continues what was read there */
+        if (r->offset == 0 || !file->has_content) {
+                uint64_t generation = r->inode->row ? r->vm->generations[r->inode->row->channel] : 0;
+
+                e = kind->render(r, r->inode, &text);
+                if (e)
+                        return e;
+                free(file->content.data);
+                file->content = text;
+                file->has_content = true;
+                file->seen = generation;
+        }
+        reply_slice(r, &file->content, (uint64_t)r->offset);
+        return 0;
+}
+
+static void ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
+{
+        struct request *r = file_request(req, ino, fi, read_step);
+
+        if (!r)
+                return;
+        r->size = size;
+        r->offset = offset;
+        request_run(r);
+}
+
+static void write_answer(struct request *r)
+{
+        fuse_reply_write(request_take(r), r->written);
+}
+
+static int write_step(struct request *r)
+{
+        int e = r->inode->kind->write(r, r->file);
+
+        if (e == 0)
+                write_answer(r);
+        return e;
+}
+
+static int take_written(struct request *r, const char *data, size_t size)
+{
+        r->written = size;
+        if (size > WRITE_MAX)
+                return request_fail(r, -EMSGSIZE, NULL, "a request is one write of at most 64 KiB");
+        if (size > 0 && data[size - 1] == '\n')
+                size--;
+        if (memchr(data, '\0', size))
+                return request_fail(r, -EINVAL, NULL, "a NUL byte in what was written");
+        r->data = strndup(data, size);
+        r->size = size;
+        return r->data ? 0 : -ENOMEM;
+}
+
+static void ops_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset,
+                      struct fuse_file_info *fi)
+{
+        struct request *r = file_request(req, ino, fi, write_step);
+        int e;
+
+        (void)offset;
+        if (!r)
+                return;
+        r->answer = write_answer;
+        e = r->inode->kind->write ? take_written(r, data, size) : -EBADF;
+        if (e < 0)
+                request_finish(r, e);
+        else
+                request_run(r);
+}
+
+static void ops_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *handle)
+{
+        struct file *file = file_find(session_of(req), fi->fh);
+        enum channel channel;
+        unsigned events;
+        bool ready;
+
+        if (!file || file->inode->nodeid != ino) {
+                if (handle)
+                        fuse_pollhandle_destroy(handle);
+                fuse_reply_err(req, EBADF);
+                return;
+        }
+        channel = file->inode->row ? file->inode->row->channel : CHANNEL_NONE;
+        if (file->inode->kind->readable)
+                ready = file->inode->kind->readable(file);
+        else
+                ready = channel == CHANNEL_NONE || file->seen != file->inode->vm->generations[channel];
+        events = ready ? POLLIN | POLLRDNORM : 0;
+        if (ready && channel != CHANNEL_NONE)
+                events |= POLLPRI;
+        if (file->inode->kind->write)
+                events |= POLLOUT | POLLWRNORM;
+        if (handle) {
+                if (file->poll)
+                        fuse_pollhandle_destroy(file->poll);
+                list_unlink(&file->watcher);
+                file->poll = handle;
+                list_append(&file->inode->vm->watchers[channel], &file->watcher);
+        }
+        fuse_reply_poll(req, events);
+}
+
+/* --- directories ------------------------------------------------------------------------------------------------- */
+
+static int opendir_step(struct request *r)
+{
+        struct fuse_file_info fi = { 0 };
+        struct file *file;
+        int e;
+
+        if (!r->inode->kind->list)
+                return -ENOTDIR;
+        e = file_new(r->inode, O_RDONLY, &file);
+        if (e < 0)
+                return e;
+        fi.fh = file->handle;
+        if (fuse_reply_open(request_take(r), &fi) == -ENOENT)
+                file_unref(file);
+        return 0;
+}
+
+static void ops_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+        struct request *r = request_new(session_of(req), req, ino, opendir_step);
+
+        (void)fi;
+        if (r)
+                request_run(r);
+}
+
+/* The names as they are now, with "." and "..". */
+static int list(struct request *r)
+{
+        struct inode *dir = r->inode;
+        struct listing listing = { 0 };
+        int e = listing_add(&listing, ".", S_IFDIR, dir->ino);
+
+        if (e == 0)
+                e = listing_add(&listing, "..", S_IFDIR, dir->parent ? dir->parent->ino : dir->ino);
+        if (e == 0)
+                e = dir->kind->list(r, dir, &listing);
+        if (e) {
+                listing_deinit(&listing);
+                return e;
+        }
+        listing_deinit(&r->file->listing);
+        r->file->listing = listing;
+        r->file->has_listing = true;
+        return 0;
+}
+
+/* Adds the entry with what is known of it; what isn't known the kernel will look up. The inode goes to the caller. */
+static size_t add_plus(struct request *r, char *buffer, size_t size, const struct listing_entry *item, off_t next,
+                       struct inode **ret_inode)
+{
+        struct fuse_entry_param entry = { .attr = { .st_ino = item->ino, .st_mode = item->type } };
+        struct inode *inode = NULL;
+        int e;
+
+        if (!streq(item->name, ".") && !streq(item->name, "..")) {
+                r->cached = true;
+                e = r->inode->kind->lookup(r, r->inode, item->name, &inode);
+                r->cached = false;
+                if (e)
+                        inode = NULL;
+                else
+                        fill_entry(inode, &entry);
+        }
+        *ret_inode = inode;
+        return fuse_add_direntry_plus(r->req, buffer, size, item->name, &entry, next);
+}
+
+static size_t add_entry(struct request *r, char *buffer, size_t size, const struct listing_entry *item, off_t next)
+{
+        struct stat attr = { .st_ino = item->ino, .st_mode = item->type };
+        struct inode *inode;
+        size_t n;
+
+        if (!r->plus)
+                return fuse_add_direntry(r->req, buffer, size, item->name, &attr, next);
+        n = add_plus(r, buffer, size, item, next, &inode);
+        if (inode && n <= size)
+                inode->lookups++;
+        inode_unref(inode);
+        return n;
+}
+
+static int readdir_step(struct request *r)
+{
+        _cleanup_(qmp_freep) char *buffer = NULL;
+        const struct listing *listing = &r->file->listing;
+        size_t used = 0;
+        int e = 0;
+
+        if (r->offset == 0 || !r->file->has_listing)
+                e = list(r);
+        if (e)
+                return e;
+        buffer = malloc(r->size);
+        if (!buffer)
+                return -ENOMEM;
+        for (uint64_t i = (uint64_t)r->offset; i < listing->n; i++) {
+                size_t n = add_entry(r, buffer + used, r->size - used, &listing->entries[i], (off_t)(i + 1));
+
+                if (n > r->size - used)
+                        break;
+                used += n;
+        }
+        fuse_reply_buf(request_take(r), buffer, used);
+        return 0;
+}
+
+static void readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi, bool plus)
+{
+        struct request *r = file_request(req, ino, fi, readdir_step);
+
+        if (!r)
+                return;
+        r->size = size;
+        r->offset = offset;
+        r->plus = plus;
+        if (r->inode->kind->list)
+                request_run(r);
+        else
+                request_finish(r, -ENOTDIR);
+}
+
+static void ops_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
+{
+        readdir(req, ino, size, offset, fi, false);
+}
+
+static void ops_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
+{
+        readdir(req, ino, size, offset, fi, true);
+}
+
+const struct fuse_lowlevel_ops session_ops = {
+        .init = ops_init,
+        .lookup = ops_lookup,
+        .forget = ops_forget,
+        .forget_multi = ops_forget_multi,
+        .getattr = ops_getattr,
+        .setattr = ops_setattr,
+        .readlink = ops_readlink,
+        .statfs = ops_statfs,
+        .mknod = ops_mknod,
+        .mkdir = ops_mkdir,
+        .unlink = ops_unlink,
+        .rmdir = ops_unlink,
+        .symlink = ops_symlink,
+        .rename = ops_rename,
+        .link = ops_link,
+        .create = ops_create,
+        .open = ops_open,
+        .read = ops_read,
+        .write = ops_write,
+        .release = ops_release,
+        .poll = ops_poll,
+        .opendir = ops_opendir,
+        .readdir = ops_readdir,
+        .readdirplus = ops_readdirplus,
+        .releasedir = ops_release,
+};

@@ -1,0 +1,237 @@
+#include "options.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+
+enum {
+        KEY_TIMEOUT,
+        KEY_UNPLUG_TIMEOUT,
+        KEY_STRUCTURE_TTL,
+        KEY_MAX_LOAD,
+        KEY_UID,
+        KEY_GID,
+        KEY_FOREGROUND,
+        KEY_DEBUG,
+        KEY_HELP,
+        KEY_VERSION,
+        KEY_IGNORE,
+        KEY_IGNORE_NEXT,
+};
+
+static const struct fuse_opt templates[] = {
+        FUSE_OPT_KEY("timeout=", KEY_TIMEOUT),
+        FUSE_OPT_KEY("unplug_timeout=", KEY_UNPLUG_TIMEOUT),
+        FUSE_OPT_KEY("structure_ttl=", KEY_STRUCTURE_TTL),
+        FUSE_OPT_KEY("max_load=", KEY_MAX_LOAD),
+        FUSE_OPT_KEY("uid=", KEY_UID),
+        FUSE_OPT_KEY("gid=", KEY_GID),
+        FUSE_OPT_KEY("-f", KEY_FOREGROUND),
+        FUSE_OPT_KEY("-d", KEY_DEBUG),
+        FUSE_OPT_KEY("debug", KEY_DEBUG),
+        FUSE_OPT_KEY("-h", KEY_HELP),
+        FUSE_OPT_KEY("--help", KEY_HELP),
+        FUSE_OPT_KEY("-V", KEY_VERSION),
+        FUSE_OPT_KEY("--version", KEY_VERSION),
+        /* what mount(8) passes to a helper and fstab(5) holds for others */
+        FUSE_OPT_KEY("-n", KEY_IGNORE),
+        FUSE_OPT_KEY("-s", KEY_IGNORE),
+        FUSE_OPT_KEY("-v", KEY_IGNORE),
+        FUSE_OPT_KEY("-t ", KEY_IGNORE),
+        FUSE_OPT_KEY("defaults", KEY_IGNORE),
+        FUSE_OPT_KEY("auto", KEY_IGNORE),
+        FUSE_OPT_KEY("noauto", KEY_IGNORE),
+        FUSE_OPT_KEY("user", KEY_IGNORE),
+        FUSE_OPT_KEY("user=", KEY_IGNORE),
+        FUSE_OPT_KEY("nouser", KEY_IGNORE),
+        FUSE_OPT_KEY("users", KEY_IGNORE),
+        FUSE_OPT_KEY("owner", KEY_IGNORE),
+        FUSE_OPT_KEY("group", KEY_IGNORE),
+        FUSE_OPT_KEY("nofail", KEY_IGNORE),
+        FUSE_OPT_KEY("_netdev", KEY_IGNORE),
+        FUSE_OPT_KEY("comment=", KEY_IGNORE),
+        FUSE_OPT_END,
+};
+
+struct parsing {
+        struct options *options;
+        char *why;
+};
+
+_printf_(2, 3) static int fail(struct parsing *p, const char *format, ...)
+{
+        va_list args;
+
+        free(p->why);
+        va_start(args, format);
+        if (vasprintf(&p->why, format, args) < 0)
+                p->why = NULL;
+        va_end(args);
+        return -1;
+}
+
+/* A decimal number behind the "=", from over 0 to @max. */
+static int parse_number(struct parsing *p, const char *arg, const char *unit, double max, double *ret_number)
+{
+        const char *text = strchr(arg, '=') + 1;
+        double number;
+        char *end;
+
+        number = strtod(text, &end);
+        if (*text == '\0' || text[strspn(text, "0123456789.")] || *end || number <= 0 || number > max)
+                return fail(p, "invalid option '%s': expected %s, over 0 and at most %.15g", arg, unit, max);
+        *ret_number = number;
+        return 0;
+}
+
+static int parse_ns(struct parsing *p, const char *arg, const char *unit, uint64_t unit_ns, uint64_t *ret_ns)
+{
+        double number;
+        int r = parse_number(p, arg, unit, 1e6, &number);
+
+        if (r == 0)
+                *ret_ns = (uint64_t)(number * (double)unit_ns);
+        return r;
+}
+
+static int parse_id(struct parsing *p, const char *arg, bool group, unsigned *ret_id)
+{
+        const char *text = strchr(arg, '=') + 1;
+        const struct passwd *passwd = group ? NULL : getpwnam(text);
+        const struct group *gr = group ? getgrnam(text) : NULL;
+        unsigned long id;
+        char *end;
+
+        if (passwd || gr) {
+                *ret_id = passwd ? passwd->pw_uid : gr->gr_gid;
+                return 0;
+        }
+        errno = 0;
+        id = strtoul(text, &end, 10);
+        if (*text < '0' || *text > '9' || *end || errno || id >= UINT32_MAX)
+                return fail(p, "invalid option '%s': no such %s", arg, group ? "group" : "user");
+        *ret_id = (unsigned)id;
+        return 0;
+}
+
+static int parse_word(struct parsing *p, const char *arg)
+{
+        struct options *o = p->options;
+
+        if (!o->source)
+                o->source = strdup(arg);
+        else if (!o->mountpoint)
+                o->mountpoint = strdup(arg);
+        else
+                return fail(p, "one SOURCE and one MOUNTPOINT, and then '%s'?", arg);
+        return 0;
+}
+
+static int handle(void *data, const char *arg, int key, struct fuse_args *out)
+{
+        struct parsing *p = data;
+        struct options *o = p->options;
+        double percent;
+
+        (void)out;
+        switch (key) {
+        case KEY_TIMEOUT:
+                return parse_ns(p, arg, "seconds", NSEC_PER_SEC, &o->vm.timeout_ns);
+        case KEY_UNPLUG_TIMEOUT:
+                return parse_ns(p, arg, "seconds", NSEC_PER_SEC, &o->vm.unplug_timeout_ns);
+        case KEY_STRUCTURE_TTL:
+                return parse_ns(p, arg, "milliseconds", NSEC_PER_MSEC, &o->vm.structure_ttl_ns);
+        case KEY_MAX_LOAD:
+                if (parse_number(p, arg, "per cent", 100, &percent) < 0)
+                        return -1;
+                o->vm.max_load = percent < 1 ? 1 : (unsigned)percent;
+                return 0;
+        case KEY_UID:
+                return parse_id(p, arg, false, &o->session.uid);
+        case KEY_GID:
+                o->session.group_writes = true;
+                return parse_id(p, arg, true, &o->session.gid);
+        case KEY_DEBUG:
+                o->debug = true;
+                o->foreground = true;
+                return 0;
+        case KEY_FOREGROUND:
+                o->foreground = true;
+                return 0;
+        case KEY_HELP:
+                o->help = true;
+                return 0;
+        case KEY_VERSION:
+                o->version = true;
+                return 0;
+        case KEY_IGNORE:
+                return 0;
+        case FUSE_OPT_KEY_NONOPT:
+                return parse_word(p, arg);
+        default:
+                /* x-systemd.automount and its like; the rest is libfuse's, which refuses what it doesn't know */
+                return startswith(arg, "x-") ? 0 : 1;
+        }
+}
+
+int options_parse(int argc, char **argv, struct options *ret_options, char **ret_why)
+{
+        struct parsing p = { .options = ret_options };
+
+        *ret_options = (struct options){
+                .vm = {
+                        .timeout_ns = 10 * NSEC_PER_SEC,
+                        .unplug_timeout_ns = 30 * NSEC_PER_SEC,
+                        .structure_ttl_ns = 100 * NSEC_PER_MSEC,
+                        .max_load = 10,
+                },
+                .session = { .uid = getuid(), .gid = getgid() },
+                .fuse = FUSE_ARGS_INIT(argc, argv),
+        };
+        *ret_why = NULL;
+        if (fuse_opt_parse(&ret_options->fuse, &p, templates, handle) < 0) {
+                /* without a word of ours it was fuse_opt_parse(), which says what is missing to its log */
+                *ret_why = p.why;
+                return -EINVAL;
+        }
+        free(p.why);
+        if (!ret_options->help && !ret_options->version && !ret_options->mountpoint) {
+                *ret_why = strdup("expected SOURCE and MOUNTPOINT; qmpfs -h tells more");
+                return -EINVAL;
+        }
+        return 0;
+}
+
+void options_deinit(struct options *o)
+{
+        free(o->source);
+        free(o->mountpoint);
+        fuse_opt_free_args(&o->fuse);
+}
+
+void options_help(FILE *out)
+{
+        fputs("usage: qmpfs [-o OPTIONS] [-f] [-d] SOURCE MOUNTPOINT\n"
+              "\n"
+              "Mounts a running QEMU virtual machine as a directory tree.\n"
+              "SOURCE is its QMP socket: PATH, unix:PATH or tcp:HOST:PORT.\n"
+              "\n"
+              "  -f                     stay in the foreground and log to standard error\n"
+              "  -d                     the same, and tell each FUSE request\n"
+              "  -h                     this text\n"
+              "  -V                     the versions of qmpfs, libfuse and json-c\n"
+              "  -o timeout=SEC         wait so many seconds for an answer of QEMU (10)\n"
+              "  -o unplug_timeout=SEC  wait so many seconds for the guest to let go of a device\n"
+              "                         or to power down (30)\n"
+              "  -o structure_ttl=MSEC  names and kinds of files may be so many milliseconds old,\n"
+              "                         if no event came (100)\n"
+              "  -o max_load=PERCENT    how much of QEMU's time queries of 1 ms and more may take;\n"
+              "                         100: any (10)\n"
+              "  -o uid=USER            owner of the files (who mounts)\n"
+              "  -o gid=GROUP           group of the files, which may write then (who mounts; no)\n"
+              "  -o ro                  nothing can be written\n"
+              "  -o allow_other         other users may look; modes are enforced\n"
+              "\n"
+              "and libfuse's:\n",
+              out);
+}

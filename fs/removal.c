@@ -1,0 +1,569 @@
+#include "removal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+
+#include "qdev.h"
+#include "qmp/errors.h"
+#include "qmp/message.h"
+
+/* A guest that is still booting loses the request: it is repeated after 1, 2, 4, 5, 5, … seconds. */
+#define RETRY_FIRST_NS (1 * NSEC_PER_SEC)
+#define RETRY_MAX_NS   (5 * NSEC_PER_SEC)
+/*
+ * A device that is no longer in the object tree is about to send DEVICE_DELETED (virtio takes 50 ms), except for a CPU
+ * under TCG, which never does (QEMU 7.2). After this long without the event it counts as gone.
+ */
+#define GRACE_NS (500 * NSEC_PER_MSEC)
+
+/* ACPI 6.5, 6.3.5: _OST of an ejection request. */
+#define OST_SOURCE_EJECT      0x3
+#define OST_SOURCE_OSPM_EJECT 0x103
+#define OST_SUCCESS           0x0
+#define OST_IN_PROGRESS       0x84
+
+enum phase {
+        PENDING,  /* the guest has the request, or will */
+        CLEANING, /* the device is gone, its drive is being deleted */
+        OVER,     /* nothing is under way; the outcome can be read */
+};
+
+struct removal {
+        struct list link; /* in the vm; unlinked when it has been forgotten */
+        unsigned refs;    /* the vm's and one for each command under way */
+        struct vm *vm;
+        char *path, *drive;
+        int slot;
+        enum phase phase;
+        bool asking;   /* a device_del is under way */
+        bool accepted; /* QEMU took one */
+        uint64_t started, timed_out_ns, retry_ns;
+        struct qmp_timer retry, grace;
+        struct list waiters;
+        char *outcome; /* OVER: why it was refused */
+        char *delayed; /* PENDING: why the last request was not taken */
+};
+
+static struct removal *removal_unref(struct removal *m)
+{
+        if (--m->refs > 0)
+                return NULL;
+        assert(list_empty(&m->waiters));
+        qmp_timer_disarm(m->vm->loop, &m->retry);
+        qmp_timer_disarm(m->vm->loop, &m->grace);
+        free(m->path);
+        free(m->drive);
+        free(m->outcome);
+        free(m->delayed);
+        free(m);
+        return NULL;
+}
+
+/* The vm no longer knows of it; replies that are still to come find nothing to do. */
+static void forget(struct removal *m)
+{
+        if (list_empty(&m->link))
+                return;
+        list_unlink(&m->link);
+        m->phase = OVER;
+        qmp_timer_disarm(m->vm->loop, &m->retry);
+        qmp_timer_disarm(m->vm->loop, &m->grace);
+        removal_unref(m);
+}
+
+enum which { ALL, ACCEPTED, GONE };
+
+static bool is_meant(const struct removal_waiter *w, enum which which)
+{
+        switch (which) {
+        case ACCEPTED:
+                return w->until_accepted;
+        case GONE:
+                return w->until_accepted || !w->wants_drive;
+        default:
+                return true;
+        }
+}
+
+static void answer(struct removal *m, enum which which, int error, const char *class, const char *text)
+{
+        struct list answering;
+
+        /* what a waiter does when it is told must not meet a half-walked list */
+        list_init(&answering);
+        list_for_each_safe(i, &m->waiters) {
+                struct removal_waiter *w = list_entry(i, struct removal_waiter, link);
+
+                if (is_meant(w, which)) {
+                        list_unlink(i);
+                        list_append(&answering, i);
+                }
+        }
+        while (!list_empty(&answering)) {
+                struct removal_waiter *w = list_entry(answering.next, struct removal_waiter, link);
+
+                list_unlink(&w->link);
+                w->done(w, error, class, text);
+        }
+}
+
+/* Nothing more is under way; the reason stays to be read. */
+static void refuse(struct removal *m, int error, const char *class, const char *text)
+{
+        m->phase = OVER;
+        qmp_timer_disarm(m->vm->loop, &m->retry);
+        qmp_timer_disarm(m->vm->loop, &m->grace);
+        free(m->outcome);
+        m->outcome = strdup(text);
+        m->refs++;
+        vm_invalidate(m->vm);
+        answer(m, ALL, error, class, text);
+        if (!*m->path)
+                forget(m); /* a drive alone has no `remove` of its own to read the outcome from */
+        removal_unref(m);
+}
+
+static void succeed(struct removal *m)
+{
+        m->refs++;
+        vm_invalidate(m->vm);
+        answer(m, ALL, 0, NULL, NULL);
+        forget(m);
+        removal_unref(m);
+}
+
+static int send(struct removal *m, const char *command, struct json_object *arguments, qmp_reply_fn fn)
+{
+        int r = qmp_client_send(m->vm->client, command, arguments, m->vm->options.timeout_ns, NULL, fn, m, NULL);
+
+        if (r == 0)
+                m->refs++;
+        return r;
+}
+
+static int send_string(struct removal *m, const char *command, const char *key, const char *value, qmp_reply_fn fn)
+{
+        _cleanup_(qmp_json_putp) struct json_object *arguments = json_object_new_object();
+        struct json_object *string = json_object_new_string(value);
+
+        if (!arguments || !string || json_object_object_add(arguments, key, string) < 0) {
+                json_object_put(string);
+                return -ENOMEM;
+        }
+        return send(m, command, arguments, fn);
+}
+
+static void drive_failed(struct removal *m, int error, const char *class, const char *why)
+{
+        _cleanup_(qmp_freep) char *text = NULL;
+
+        if (asprintf(&text, "%sits drive '%s' stays: %s", *m->path ? "the device is gone, but " : "", m->drive, why) <
+            0)
+                text = NULL;
+        refuse(m, error, class, text ? text : why);
+}
+
+static void drive_deleted(void *userdata, const struct qmp_result *result)
+{
+        struct removal *m = userdata;
+        _cleanup_(qmp_freep) char *said = NULL;
+
+        if (m->phase == CLEANING && result->outcome != QMP_OK) {
+                drive_failed(m, result->error, result->error_class, result->text);
+        } else if (m->phase == CLEANING) {
+                /* HMP says nothing when it is done, and tells of a failure in its text: "Device 'x' not found\r\n" */
+                said = strdup(json_object_is_type(result->value, json_type_string)
+                                      ? json_object_get_string(result->value)
+                                      : "no answer");
+                if (said)
+                        said[strcspn(said, "\r\n")] = '\0';
+                if (!said || *said)
+                        drive_failed(m, qmp_error_to_errno("GenericError", said ? said : "") * -1, NULL,
+                                     said ? said : "out of memory");
+                else
+                        succeed(m);
+        }
+        removal_unref(m);
+}
+
+/* Only what an HMP word may hold without quoting; ids that QEMU makes or accepts do. */
+static bool is_plain_word(const char *s)
+{
+        return *s && s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._#")] == '\0';
+}
+
+static void delete_drive(struct removal *m)
+{
+        _cleanup_(qmp_freep) char *line = NULL;
+        int r = -ENOMEM;
+
+        if (!is_plain_word(m->drive)) {
+                drive_failed(m, -EINVAL, NULL, "its name can't be given to drive_del");
+                return;
+        }
+        if (asprintf(&line, "drive_del %s", m->drive) < 0)
+                line = NULL;
+        if (line)
+                r = send_string(m, "human-monitor-command", "command-line", line, drive_deleted);
+        if (r < 0)
+                drive_failed(m, r, NULL, strerror(-r));
+}
+
+/* The device is gone. Has QEMU left its drive behind, as it does for nvme? */
+static void blocks_known(void *userdata, const struct qmp_result *result)
+{
+        struct removal *m = userdata;
+
+        if (m->phase == CLEANING && result->outcome != QMP_OK) {
+                drive_failed(m, result->error, result->error_class, result->text);
+        } else if (m->phase == CLEANING) {
+                bool left = false;
+
+                if (json_object_is_type(result->value, json_type_array)) {
+                        for (size_t i = 0; i < json_object_array_length(result->value); i++) {
+                                struct json_object *block = json_object_array_get_idx(result->value, i);
+                                const char *name = qmp_json_get_string(block, "device");
+
+                                /* one that has a device again is somebody else's */
+                                if (name && streq(name, m->drive) && !qmp_json_get(block, "qdev"))
+                                        left = true;
+                        }
+                }
+                if (left)
+                        delete_drive(m);
+                else
+                        succeed(m);
+        }
+        removal_unref(m);
+}
+
+static void clean(struct removal *m)
+{
+        int r;
+
+        m->phase = CLEANING;
+        r = send(m, "query-block", NULL, blocks_known);
+        if (r < 0)
+                drive_failed(m, r, NULL, strerror(-r));
+}
+
+static void gone(struct removal *m)
+{
+        qmp_timer_disarm(m->vm->loop, &m->retry);
+        qmp_timer_disarm(m->vm->loop, &m->grace);
+        if (!m->drive) {
+                succeed(m);
+                return;
+        }
+        m->refs++;
+        vm_invalidate(m->vm);
+        answer(m, GONE, 0, NULL, NULL);
+        clean(m);
+        removal_unref(m);
+}
+
+static void grace_over(struct qmp_timer *timer)
+{
+        gone(container_of(timer, struct removal, grace));
+}
+
+static void vanished(struct removal *m)
+{
+        if (m->grace.slot == 0)
+                (void)qmp_timer_arm(m->vm->loop, &m->grace, qmp_now() + GRACE_NS);
+}
+
+static void existence_known(void *userdata, const struct qmp_result *result)
+{
+        struct removal *m = userdata;
+
+        if (m->phase == PENDING && result->outcome == QMP_ERROR && streq(result->error_class, "DeviceNotFound"))
+                vanished(m);
+        removal_unref(m);
+}
+
+static void schedule(struct removal *m)
+{
+        if (m->phase != PENDING || list_empty(&m->waiters) || m->retry.slot > 0)
+                return;
+        (void)qmp_timer_arm(m->vm->loop, &m->retry, qmp_now() + m->retry_ns);
+        m->retry_ns = 2 * m->retry_ns < RETRY_MAX_NS ? 2 * m->retry_ns : RETRY_MAX_NS;
+}
+
+static void taken(struct removal *m)
+{
+        m->accepted = true;
+        answer(m, ACCEPTED, 0, NULL, NULL);
+        schedule(m);
+}
+
+static void asked(void *userdata, const struct qmp_result *result)
+{
+        struct removal *m = userdata;
+
+        m->asking = false;
+        if (m->phase != PENDING) {
+                /* DEVICE_DELETED came first: whatever this says, it is done */
+        } else if (result->outcome == QMP_OK) {
+                free(take_ptr(m->delayed));
+                taken(m);
+        } else if (result->outcome == QMP_ERROR && strstr(result->text, "already in the process of unplug")) {
+                taken(m);
+        } else if (result->outcome == QMP_ERROR && m->accepted && streq(result->error_class, "DeviceNotFound")) {
+                vanished(m);
+        } else if (result->outcome == QMP_ERROR && (m->accepted || strstr(result->text, "guest is busy"))) {
+                /* busy for now ("power indicator blinking"), or migrating meanwhile: asked again later */
+                free(m->delayed);
+                m->delayed = strdup(result->text);
+                answer(m, ACCEPTED, result->error, result->error_class, result->text);
+                schedule(m);
+        } else if (result->outcome == QMP_TIMEOUT) {
+                /* QEMU may still take it */
+                m->refs++;
+                answer(m, ALL, result->error, NULL, result->text);
+                removal_unref(m);
+        } else {
+                refuse(m, result->error, result->error_class, result->text);
+        }
+        removal_unref(m);
+}
+
+static int ask(struct removal *m)
+{
+        int r;
+
+        if (m->asking)
+                return 0;
+        r = send_string(m, "device_del", "id", m->path, asked);
+        if (r == 0)
+                m->asking = true;
+        return r;
+}
+
+static void retry(struct qmp_timer *timer)
+{
+        struct removal *m = container_of(timer, struct removal, retry);
+
+        if (list_empty(&m->waiters))
+                return;
+        if (ask(m) < 0)
+                schedule(m);
+}
+
+static struct removal *find(struct vm *vm, const char *path, const char *drive)
+{
+        list_for_each(i, &vm->removals) {
+                struct removal *m = list_entry(i, struct removal, link);
+
+                if (streq(m->path, path) && (*path || (drive && m->drive && streq(m->drive, drive))))
+                        return m;
+        }
+        return NULL;
+}
+
+static int removal_new(struct vm *vm, const char *path, struct removal **ret_removal)
+{
+        struct removal *m = calloc(1, sizeof(*m));
+
+        if (m)
+                m->path = strdup(path);
+        if (!m || !m->path) {
+                free(m);
+                return -ENOMEM;
+        }
+        m->refs = 1;
+        m->vm = vm;
+        m->phase = OVER;
+        m->retry.fire = retry;
+        m->grace.fire = grace_over;
+        list_init(&m->waiters);
+        list_append(&vm->removals, &m->link);
+        *ret_removal = m;
+        return 0;
+}
+
+int removal_start(struct vm *vm, const char *path, const char *drive, int slot, struct removal_waiter *waiter)
+{
+        struct removal *m = find(vm, path, drive);
+        bool fresh = !m;
+        int r = 0;
+
+        if (!m)
+                r = removal_new(vm, path, &m);
+        if (r == 0 && drive && !m->drive) {
+                m->drive = strdup(drive);
+                r = m->drive ? 0 : -ENOMEM;
+        }
+        if (r == 0 && m->phase == OVER) {
+                m->phase = PENDING;
+                m->started = qmp_now();
+                m->slot = slot;
+                m->accepted = false;
+                free(take_ptr(m->outcome));
+                free(take_ptr(m->delayed));
+        }
+        if (r == 0 && m->phase == PENDING) {
+                m->timed_out_ns = 0;
+                m->retry_ns = RETRY_FIRST_NS;
+                qmp_timer_disarm(vm->loop, &m->retry);
+                if (*path) {
+                        r = ask(m);
+                } else {
+                        r = send(m, "query-block", NULL, blocks_known);
+                        m->phase = CLEANING;
+                }
+        }
+        if (r < 0) {
+                if (m && fresh)
+                        forget(m);
+                return r;
+        }
+        list_append(&m->waiters, &waiter->link);
+        return 0;
+}
+
+void removal_waiter_remove(struct vm *vm, const char *path, struct removal_waiter *waiter, uint64_t timed_out_ns)
+{
+        struct removal *m;
+
+        if (list_empty(&waiter->link))
+                return;
+        list_unlink(&waiter->link);
+        m = find(vm, path, NULL);
+        if (m && timed_out_ns > 0 && list_empty(&m->waiters))
+                m->timed_out_ns = timed_out_ns;
+}
+
+char *removal_describe(struct vm *vm, const char *path)
+{
+        struct removal *m = find(vm, path, NULL);
+        const char *paused = vm->paused ? ", the VM is paused" : "";
+        char *text;
+        int n;
+
+        if (!m) {
+                n = asprintf(&text, "idle");
+        } else if (m->phase == OVER) {
+                n = asprintf(&text, "refused: %s", m->outcome ? m->outcome : "unknown");
+        } else if (m->timed_out_ns > 0) {
+                n = asprintf(&text, "timed out after %.3g s, still pending%s%s%s",
+                             (double)m->timed_out_ns / NSEC_PER_SEC, paused, m->delayed ? ": " : "",
+                             m->delayed ? m->delayed : "");
+        } else {
+                n = asprintf(&text, "pending %.1f s%s%s%s", (double)(qmp_now() - m->started) / NSEC_PER_SEC, paused,
+                             m->delayed ? ": " : "", m->delayed ? m->delayed : "");
+        }
+        return n < 0 ? NULL : text;
+}
+
+static bool is_string(struct json_object *object, const char *key, const char *value)
+{
+        const char *s = qmp_json_get_string(object, key);
+
+        return s && value && streq(s, value);
+}
+
+static const char *ost_words(int status)
+{
+        switch (status) {
+        case 0x1:
+                return "non-specific failure";
+        case 0x2:
+                return "it does not know the request";
+        case 0x80:
+                return "it does not support ejecting this device";
+        case 0x81:
+                return "the device is in use by an application";
+        case 0x82:
+                return "the device is busy";
+        case 0x83:
+                return "something that it depends on is busy or can't be ejected";
+        default:
+                return "for a reason of its own";
+        }
+}
+
+/* The guest's answer on x86, {"device": id, "source", "status", "slot", "slot-type"}; without "device" if it has no id. */
+static void handle_ost(struct removal *m, struct json_object *info)
+{
+        int source = json_object_get_int(qmp_json_get(info, "source"));
+        int status = json_object_get_int(qmp_json_get(info, "status"));
+        _cleanup_(qmp_freep) char *text = NULL;
+        char slot[16];
+        bool mine;
+
+        if (source != OST_SOURCE_EJECT && source != OST_SOURCE_OSPM_EJECT)
+                return;
+        if (status == OST_SUCCESS) {
+                /* by now it has left the tree, if it was this one; its name is no longer told */
+                (void)send_string(m, "qom-list", "path", m->path, existence_known);
+                return;
+        }
+        if (status == OST_IN_PROGRESS)
+                return;
+        snprintf(slot, sizeof(slot), "%d", m->slot);
+        if (qmp_json_get(info, "device"))
+                mine = is_string(info, "device", qdev_id(m->path));
+        else
+                mine = m->slot >= 0 && is_string(info, "slot", slot) && is_string(info, "slot-type", "DIMM");
+        if (!mine)
+                return;
+        if (asprintf(&text, "the guest refused: %s (ACPI _OST status %d)", ost_words(status), status) < 0)
+                text = NULL;
+        refuse(m, -EBUSY, NULL, text ? text : "the guest refused");
+}
+
+static void handle_event(struct removal *m, const struct qmp_event *event)
+{
+        const char *path = qmp_json_get_string(event->data, "path");
+        const char *rest;
+
+        if (streq(event->name, "DEVICE_DELETED") && path) {
+                rest = startswith(path, m->path);
+                if (rest && *rest == '\0') {
+                        if (m->phase == OVER)
+                                forget(m);
+                        else if (m->phase == PENDING)
+                                gone(m);
+                } else if (rest && *rest == '/' && m->phase == PENDING) {
+                        /* a part of it: its own event follows, or, for a CPU under TCG, never comes */
+                        (void)send_string(m, "qom-list", "path", m->path, existence_known);
+                }
+                return;
+        }
+        if (m->phase != PENDING)
+                return;
+        if (streq(event->name, "DEVICE_UNPLUG_GUEST_ERROR") && is_string(event->data, "path", m->path)) {
+                refuse(m, -EBUSY, NULL, "the guest refused (DEVICE_UNPLUG_GUEST_ERROR)");
+        } else if (streq(event->name, "MEM_UNPLUG_ERROR") && is_string(event->data, "device", qdev_id(m->path))) {
+                const char *msg = qmp_json_get_string(event->data, "msg");
+
+                refuse(m, -EBUSY, NULL, msg ? msg : "the guest refused (MEM_UNPLUG_ERROR)");
+        } else if (streq(event->name, "ACPI_DEVICE_OST")) {
+                handle_ost(m, qmp_json_get(event->data, "info"));
+        }
+}
+
+void removals_event(struct vm *vm, const struct qmp_event *event)
+{
+        list_for_each_safe(i, &vm->removals) {
+                struct removal *m = list_entry(i, struct removal, link);
+
+                if (*m->path)
+                        handle_event(m, event);
+        }
+}
+
+void removals_end(struct vm *vm)
+{
+        while (!list_empty(&vm->removals)) {
+                struct removal *m = list_entry(vm->removals.next, struct removal, link);
+                _cleanup_(qmp_freep) char *why = vm_describe_connection(vm);
+
+                m->refs++;
+                answer(m, ALL, -EHOSTDOWN, NULL, why ? why : "the connection ended");
+                forget(m);
+                removal_unref(m);
+        }
+}

@@ -1,0 +1,151 @@
+#include "render.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+/* The length of the UTF-8 sequence at @s (of @size bytes), 0 if there is none: RFC 3629, no surrogates, shortest form. */
+static size_t utf8_length(const unsigned char *s, size_t size)
+{
+        static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+        uint32_t c;
+        size_t n;
+
+        if (s[0] < 0x80)
+                return 1;
+        if (s[0] >= 0xf5 || s[0] < 0xc2)
+                return 0;
+        n = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
+        if (size < n)
+                return 0;
+        c = s[0] & (0x7fu >> n);
+        for (size_t i = 1; i < n; i++) {
+                if ((s[i] & 0xc0) != 0x80)
+                        return 0;
+                c = c << 6 | (s[i] & 0x3fu);
+        }
+        if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
+                return 0;
+        return n;
+}
+
+static uint64_t hash(const char *s, size_t size)
+{
+        uint64_t h = UINT64_C(14695981039346656037); /* FNV-1a */
+
+        for (size_t i = 0; i < size; i++)
+                h = (h ^ (unsigned char)s[i]) * UINT64_C(1099511628211);
+        return h;
+}
+
+static bool is_plain(unsigned char c)
+{
+        return c >= 0x20 && c != 0x7f && c != '/' && c != '%';
+}
+
+char *render_name(const char *string, size_t size)
+{
+        static const size_t mark = 2 + 16;
+        char name[RENDER_NAME_MAX + 1];
+        size_t n = 0, cut = 0;
+        bool all_dots = size == 1 || size == 2;
+
+        if (size == 0)
+                return strdup("%empty");
+        for (size_t i = 0; i < size; i++)
+                all_dots = all_dots && string[i] == '.';
+        for (size_t i = 0; i < size;) {
+                const unsigned char *s = (const unsigned char *)string + i;
+                size_t length = utf8_length(s, size - i);
+                bool plain = length > 1 || (length == 1 && is_plain(*s) && !all_dots);
+                size_t wants = plain ? length : 3;
+
+                /* where it can be cut, should it turn out too long */
+                if (n + mark <= RENDER_NAME_MAX)
+                        cut = n;
+                if (n + wants > RENDER_NAME_MAX) {
+                        snprintf(name + cut, sizeof(name) - cut, "%%~%016llx",
+                                 (unsigned long long)hash(string, size));
+                        return strdup(name);
+                }
+                if (plain)
+                        memcpy(name + n, s, length);
+                else
+                        snprintf(name + n, 4, "%%%02X", *s);
+                n += wants;
+                i += plain ? length : 1;
+        }
+        name[n] = '\0';
+        return strdup(name);
+}
+
+char *render_name_again(const char *name, unsigned nth)
+{
+        char *again;
+
+        return asprintf(&again, "%s%%~%u", name, nth) < 0 ? NULL : again;
+}
+
+static int render(struct json_object *value, int flags, const char *end, char **ret_text, size_t *ret_size)
+{
+        size_t size, n_end = strlen(end);
+        const char *json = json_object_to_json_string_length(value, flags | JSON_C_TO_STRING_NOSLASHESCAPE, &size);
+        char *text;
+
+        if (!json)
+                return -ENOMEM;
+        text = malloc(size + n_end + 1);
+        if (!text)
+                return -ENOMEM;
+        memcpy(text, json, size);
+        memcpy(text + size, end, n_end + 1);
+        *ret_text = text;
+        *ret_size = size + n_end;
+        return 0;
+}
+
+int render_value(struct json_object *value, char **ret_text, size_t *ret_size)
+{
+        size_t size;
+        char *text;
+
+        /* numbers keep the digits that QEMU sent: integers are exact, and json-c remembers the text of a float */
+        if (!json_object_is_type(value, json_type_string))
+                return render_json(value, ret_text, ret_size);
+        size = (size_t)json_object_get_string_len(value);
+        text = malloc(size + 2);
+        if (!text)
+                return -ENOMEM;
+        memcpy(text, json_object_get_string(value), size);
+        memcpy(text + size, "\n", 2);
+        *ret_text = text;
+        *ret_size = size + 1;
+        return 0;
+}
+
+int render_json(struct json_object *value, char **ret_text, size_t *ret_size)
+{
+        return render(value, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED, "\n", ret_text, ret_size);
+}
+
+int render_json_line(struct json_object *value, char **ret_text, size_t *ret_size)
+{
+        return render(value, JSON_C_TO_STRING_PLAIN, "", ret_text, ret_size);
+}
+
+char *render_line(const char *text)
+{
+        char *line = malloc(4 * strlen(text) + 1), *to = line;
+
+        if (!line)
+                return NULL;
+        for (; *text; text++) {
+                unsigned char c = (unsigned char)*text;
+
+                if (c < 0x20 || c == 0x7f)
+                        to += sprintf(to, "\\x%02x", c);
+                else
+                        *to++ = *text;
+        }
+        *to = '\0';
+        return line;
+}

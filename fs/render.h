@@ -1,0 +1,36 @@
+/*
+ * JSON to text and strings to file names. Pure.
+ */
+#ifndef FS_RENDER_H
+#define FS_RENDER_H
+
+#include "qmp/util.h"
+
+/* The longest name that render_name() returns: a suffix for equal names still fits into 255 bytes. */
+#define RENDER_NAME_MAX 239
+
+/*
+ * The file name for a string from QEMU, the caller's; NULL when out of memory. Injective but for strings that are cut:
+ *   "/", "%", control characters and bytes that are not UTF-8 become %XX; "." is "%2E", ".." is "%2E%2E";
+ *   the empty string is "%empty";
+ *   what would be longer than RENDER_NAME_MAX is cut between characters and closed with "%~" and 16 hex digits.
+ * "%" is followed by two hex digits in all other cases, so neither mark can be the name of another string.
+ */
+char *render_name(const char *string, size_t size);
+
+/* The name for the @nth (from 2) of several objects of one name: NAME%~N. The caller's; NULL when out of memory. */
+char *render_name_again(const char *name, unsigned nth);
+
+/* A bare value and a newline; strings raw, structures as pretty JSON. The caller's; 0 or -ENOMEM. */
+int render_value(struct json_object *value, char **ret_text, size_t *ret_size);
+
+/* Pretty JSON and a newline. The caller's; 0 or -ENOMEM. */
+int render_json(struct json_object *value, char **ret_text, size_t *ret_size);
+
+/* Compact JSON on one line, without newline. The caller's; 0 or -ENOMEM. */
+int render_json_line(struct json_object *value, char **ret_text, size_t *ret_size);
+
+/* A copy with control characters as \xXX, so that the text stays on one line. The caller's; NULL: out of memory. */
+char *render_line(const char *text);
+
+#endif

@@ -1,0 +1,138 @@
+#include "request.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "session.h"
+
+static void deadline(struct qmp_timer *timer)
+{
+        struct request *r = container_of(timer, struct request, deadline);
+
+        if (!r->reason)
+                request_fail(r, -ETIMEDOUT, NULL, "no answer within %.3g s", (double)r->limit_ns / NSEC_PER_SEC);
+        request_finish(r, -ETIMEDOUT);
+}
+
+struct request *request_new(struct session *session, fuse_req_t req, fuse_ino_t ino, int (*step)(struct request *))
+{
+        struct inode *inode = inode_find(session, ino);
+        struct request *r = inode ? calloc(1, sizeof(*r)) : NULL;
+
+        if (!r) {
+                fuse_reply_err(req, inode ? ENOMEM : ENOENT);
+                return NULL;
+        }
+        r->session = session;
+        r->vm = inode->vm;
+        r->req = req;
+        r->step = step;
+        r->deadline.fire = deadline;
+        r->limit_ns = r->vm->options.timeout_ns;
+        r->arrived = qmp_now();
+        r->stamp = ++r->vm->stamp;
+        r->inode = inode_ref(inode);
+        list_init(&r->waiter);
+        list_append(&session->requests, &r->link);
+        return r;
+}
+
+fuse_req_t request_take(struct request *r)
+{
+        assert(r->req);
+        return take_ptr(r->req);
+}
+
+void request_set_limit(struct request *r, uint64_t limit_ns)
+{
+        r->limit_ns = limit_ns;
+}
+
+int request_fail(struct request *r, int error, const char *class, const char *format, ...)
+{
+        va_list args;
+
+        free(r->reason);
+        va_start(args, format);
+        if (vasprintf(&r->reason, format, args) < 0)
+                r->reason = NULL;
+        va_end(args);
+        free(r->reason_class);
+        r->reason_class = class ? strdup(class) : NULL;
+        return error;
+}
+
+void request_finish(struct request *r, int error)
+{
+        void (*cancel)(struct request *, int) = take_ptr(r->cancel);
+
+        list_unlink(&r->waiter);
+        list_unlink(&r->link);
+        qmp_timer_disarm(r->session->loop, &r->deadline);
+        if (cancel)
+                cancel(r, error);
+        /* who interrupts a request knows that it failed */
+        if (error < 0 && error != -EINTR && r->reason) {
+                _cleanup_(qmp_freep) char *path = inode_path(r->inode);
+
+                vm_log_error(r->vm, path ? path : "?", -error, r->reason_class, r->reason);
+        }
+        if (r->req && error == 0) {
+                assert(r->answer);
+                r->answer(r);
+        }
+        if (r->req)
+                fuse_reply_err(request_take(r), -error);
+        file_unref(r->file);
+        inode_unref(r->inode);
+        free(r->data);
+        free(r->reason);
+        free(r->reason_class);
+        free(r);
+}
+
+static void interrupted(fuse_req_t req, void *userdata)
+{
+        struct request *r = userdata;
+
+        (void)req;
+        /* libfuse holds a lock of the handle while it registers this function: it must not be answered then */
+        r->interrupted = true;
+        if (!r->registering)
+                request_finish(r, -EINTR);
+}
+
+/* It has something to wait for: from now on it can be interrupted and has a deadline. */
+static void park(struct request *r)
+{
+        int e = 0;
+
+        if (r->parked)
+                return;
+        r->parked = true;
+        if (r->limit_ns > 0)
+                e = qmp_timer_arm(r->session->loop, &r->deadline, r->arrived + r->limit_ns);
+        r->registering = true;
+        fuse_req_interrupt_func(r->req, interrupted, r);
+        r->registering = false;
+        if (e < 0 || r->interrupted)
+                request_finish(r, e < 0 ? e : -EINTR);
+}
+
+void request_run(struct request *r)
+{
+        int e = r->step(r);
+
+        if (e == REQUEST_PARKED)
+                park(r);
+        else
+                request_finish(r, e);
+}
+
+void request_finish_all(struct session *session, int error)
+{
+        while (!list_empty(&session->requests))
+                request_finish(list_entry(session->requests.next, struct request, link), error);
+}

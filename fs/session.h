@@ -1,0 +1,41 @@
+/*
+ * The FUSE session on the loop: a mount, or one end of a socket pair in tests.
+ */
+#ifndef FS_SESSION_H
+#define FS_SESSION_H
+
+#include "inode.h"
+
+struct session_options {
+        uid_t uid;
+        gid_t gid;
+        bool group_writes; /* -o gid= was given */
+};
+
+struct session {
+        struct qmp_loop *loop;
+        struct fuse_session *fuse;
+        struct qmp_source source;
+        struct fuse_buf buffer;
+        struct session_options options;
+        struct vm *vm;
+        struct inode_table inodes;
+        struct list requests;
+        struct timespec born;
+        void (*ended)(struct session *session); /* the kernel (or the peer) is gone: unmounted */
+        void *userdata;
+};
+
+/* @args are for libfuse and may be changed by it. 0, -EINVAL (an option that libfuse doesn't know; it logged which), -ENOMEM. */
+int session_new(struct qmp_loop *loop, struct vm *vm, struct fuse_args *args, const struct session_options *options,
+                struct session **ret_session);
+/* Ends all requests; unmounts if mounted. Always returns NULL. */
+struct session *session_free(struct session *session);
+
+/* Mounts. 0 or -EIO: libfuse logged why. */
+int session_mount(struct session *session, const char *mountpoint);
+
+/* Serves a SOCK_SEQPACKET socket instead of /dev/fuse; it becomes the session's. */
+int session_attach(struct session *session, int fd);
+
+#endif

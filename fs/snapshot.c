@@ -1,0 +1,218 @@
+#include "snapshot.h"
+
+#include <assert.h>
+#include <errno.h>
+
+static bool same(const char *a, const char *b)
+{
+        return a == b || (a && b && streq(a, b));
+}
+
+int snapshot_new(struct vm *vm, const struct fetch_spec *spec, struct snapshot **ret_snapshot)
+{
+        struct snapshot *s;
+
+        list_for_each(i, &vm->snapshots) {
+                s = list_entry(i, struct snapshot, link);
+                if (s->spec.kind == spec->kind && same(s->a, spec->a) && same(s->b, spec->b)) {
+                        *ret_snapshot = snapshot_ref(s);
+                        return 0;
+                }
+        }
+        s = calloc(1, sizeof(*s));
+        if (!s)
+                return -ENOMEM;
+        s->refs = 1;
+        s->vm = vm;
+        list_init(&s->waiters);
+        list_init(&s->later);
+        list_append(&vm->snapshots, &s->link);
+        s->a = spec->a ? strdup(spec->a) : NULL;
+        s->b = spec->b ? strdup(spec->b) : NULL;
+        s->spec = (struct fetch_spec){ spec->kind, s->a, s->b };
+        if ((spec->a && !s->a) || (spec->b && !s->b)) {
+                snapshot_unref(s);
+                return -ENOMEM;
+        }
+        *ret_snapshot = s;
+        return 0;
+}
+
+struct snapshot *snapshot_ref(struct snapshot *s)
+{
+        s->refs++;
+        return s;
+}
+
+struct snapshot *snapshot_unref(struct snapshot *s)
+{
+        if (!s || --s->refs > 0)
+                return NULL;
+        assert(!s->fetch);
+        list_unlink(&s->link);
+        json_object_put(s->value);
+        free(s->error_class);
+        free(s->error_text);
+        free(s->a);
+        free(s->b);
+        free(s);
+        return NULL;
+}
+
+/* What a query costs QEMU: the least of the last few, since a busy host makes cheap ones look dear. */
+static uint64_t cost(const struct snapshot *s)
+{
+        unsigned n = s->n_costs < SNAPSHOT_COSTS ? s->n_costs : SNAPSHOT_COSTS;
+        uint64_t least = n > 0 ? UINT64_MAX : 0;
+
+        for (unsigned i = 0; i < n; i++)
+                if (s->costs[i] < least)
+                        least = s->costs[i];
+        return least;
+}
+
+/* How long a value may be used again. */
+static uint64_t reuse_ns(const struct snapshot *s)
+{
+        unsigned load = s->vm->options.max_load;
+        uint64_t c = cost(s), reuse;
+
+        if (c < SNAPSHOT_DEAR_NS)
+                return 0;
+        reuse = c * (100 - load) / load;
+        return reuse < SNAPSHOT_REUSE_MAX_NS ? reuse : SNAPSHOT_REUSE_MAX_NS;
+}
+
+bool snapshot_is_news(const struct snapshot *s, const struct request *r)
+{
+        return s->value_stamp > r->stamp;
+}
+
+static bool is_good(const struct snapshot *s, const struct request *r, enum freshness freshness)
+{
+        uint64_t now;
+
+        if (!s->has_value)
+                return false;
+        if (r->cached || s->value_stamp > r->stamp)
+                return true;
+        if (s->value_epoch != s->vm->epoch)
+                return false;
+        now = qmp_now();
+        if (now < s->value_at + reuse_ns(s))
+                return true;
+        return freshness == FRESH_STRUCTURE && now < s->value_sent_at + s->vm->options.structure_ttl_ns;
+}
+
+static void fetched(void *userdata, const struct fetch_result *result);
+
+static int start(struct snapshot *s)
+{
+        int r = fetch_start(s->vm, &s->spec, fetched, s, &s->fetch);
+
+        if (r < 0)
+                return r;
+        snapshot_ref(s);
+        s->fetch_stamp = ++s->vm->stamp;
+        s->fetch_epoch = s->vm->epoch;
+        s->fetch_at = qmp_now();
+        return 0;
+}
+
+static void set_error(struct snapshot *s, int error, const char *class, const char *text)
+{
+        free(s->error_class);
+        free(s->error_text);
+        s->error = error;
+        s->error_class = class ? strdup(class) : NULL;
+        s->error_text = text ? strdup(text) : NULL;
+        s->error_stamp = s->fetch_stamp;
+        /* what was true before is not to be used in its place */
+        json_object_put(take_ptr(s->value));
+        s->has_value = false;
+        s->value_stamp = 0;
+}
+
+static void set_value(struct snapshot *s, const struct fetch_result *result)
+{
+        json_object_put(s->value);
+        s->value = json_object_get(result->value);
+        s->has_value = true;
+        s->serial++;
+        s->value_stamp = s->fetch_stamp;
+        s->value_epoch = s->fetch_epoch;
+        s->value_sent_at = s->fetch_at;
+        s->value_at = qmp_now();
+        s->costs[s->n_costs++ % SNAPSHOT_COSTS] = result->busy_ns;
+}
+
+static void wake(struct list *waiters)
+{
+        struct list waking;
+
+        list_init(&waking);
+        list_splice(&waking, waiters);
+        while (!list_empty(&waking)) {
+                struct request *r = list_entry(waking.next, struct request, waiter);
+
+                list_unlink(&r->waiter);
+                request_run(r);
+        }
+}
+
+static void fetched(void *userdata, const struct fetch_result *result)
+{
+        _cleanup_(snapshot_unrefp) struct snapshot *s = userdata; /* start()'s reference */
+        struct list ready;
+
+        s->fetch = NULL;
+        if (result->error)
+                set_error(s, result->error, result->error_class, result->text);
+        else
+                set_value(s, result);
+        list_init(&ready);
+        list_splice(&ready, &s->waiters);
+        if (!list_empty(&s->later)) {
+                int r = start(s);
+
+                if (r < 0) {
+                        s->fetch_stamp = ++s->vm->stamp;
+                        set_error(s, r, NULL, result->text);
+                        list_splice(&ready, &s->later);
+                } else {
+                        list_splice(&s->waiters, &s->later);
+                }
+        }
+        wake(&ready);
+}
+
+int snapshot_require(struct snapshot *s, struct request *r, enum freshness freshness)
+{
+        int e;
+
+        if (is_good(s, r, freshness))
+                return 0;
+        if (r->cached)
+                return -EAGAIN;
+        if (s->error_stamp > r->stamp)
+                return request_fail(r, s->error, s->error_class, "%s", s->error_text ? s->error_text : "");
+        if (!s->fetch) {
+                e = start(s);
+                if (e == -EHOSTDOWN) {
+                        _cleanup_(qmp_freep) char *why = vm_describe_connection(s->vm);
+
+                        return request_fail(r, e, NULL, "%s", why ? why : "");
+                }
+                if (e < 0)
+                        return e;
+        } else if (fetch_is_sent(s->fetch)) {
+                list_append(&s->later, &r->waiter);
+                return REQUEST_PARKED;
+        } else {
+                /* it will be sent after this request arrived, so it answers this one too */
+                s->fetch_stamp = ++s->vm->stamp;
+                s->fetch_epoch = s->vm->epoch;
+        }
+        list_append(&s->waiters, &r->waiter);
+        return REQUEST_PARKED;
+}

@@ -1,0 +1,298 @@
+/*
+ * The tree: rows, and how the records of each collection are named and what their devices are. A new file is a new row
+ * here, a test, and its line in docs/tree.md.
+ */
+#include <stdio.h>
+
+#include "kinds.h"
+#include "qdev.h"
+#include "qmp/message.h"
+
+static char *copy(const char *s, size_t *ret_size)
+{
+        *ret_size = strlen(s);
+        return strdup(s);
+}
+
+/* A string's bytes, which may hold NUL. */
+static char *copy_string(struct json_object *string, size_t *ret_size)
+{
+        size_t size = (size_t)json_object_get_string_len(string);
+        char *text = malloc(size + 1);
+
+        if (text)
+                memcpy(text, json_object_get_string(string), size + 1);
+        *ret_size = size;
+        return text;
+}
+
+static const char *non_empty(const char *s)
+{
+        return s && *s ? s : NULL;
+}
+
+/* --- block: query-block ------------------------------------------------------------------------------------------ */
+
+static const char *block_qdev(struct json_object *record)
+{
+        return qmp_json_get_string(record, "qdev");
+}
+
+static const char *block_legacy_drive(struct json_object *record)
+{
+        return non_empty(qmp_json_get_string(record, "device"));
+}
+
+static const char *block_node(struct json_object *record)
+{
+        return qmp_json_get_string(qmp_json_get(record, "inserted"), "node-name");
+}
+
+/* What the device's property "drive" is, if it is the device of this entry. */
+static const char *block_drive(struct json_object *record)
+{
+        const char *drive = block_legacy_drive(record);
+
+        if (!drive)
+                drive = block_node(record);
+        return drive ? drive : "";
+}
+
+static char *block_name(struct json_object *record, size_t *ret_size)
+{
+        const char *name = block_legacy_drive(record);
+        const char *qdev = block_qdev(record);
+
+        if (!name && qdev) {
+                _cleanup_(qmp_freep) char *target = qdev_target(qdev);
+
+                /* an id is taken as it is, slashes and all */
+                return target ? copy(*qdev == '/' ? qdev_last(target) : qdev, ret_size) : NULL;
+        }
+        if (!name)
+                name = block_node(record);
+        return copy(name ? name : "", ret_size);
+}
+
+static char *block_device(struct json_object *record)
+{
+        const char *qdev = block_qdev(record);
+
+        return qdev ? qdev_target(qdev) : NULL;
+}
+
+static bool block_has_device(struct json_object *record)
+{
+        _cleanup_(qmp_freep) char *path = block_device(record);
+
+        return path && qdev_is_pluggable(path);
+}
+
+static const struct remove block_remove = {
+        .qdev = block_qdev,
+        .drive = block_drive,
+        .legacy_drive = block_legacy_drive,
+};
+
+static const struct row block_rows[] = {
+        { .name = "status", .kind = &kind_record, .mode = 0444 },
+        { .name = "device", .kind = &kind_device_link, .present = block_has_device },
+        { .name = "remove", .kind = &kind_remove, .mode = 0644, .data = &block_remove },
+        { 0 },
+};
+
+static const struct each block_each = {
+        .fetch = { .kind = FETCH_COMMAND, .a = "query-block" },
+        .name = block_name,
+        .device = block_device,
+        .rows = block_rows,
+};
+
+/* --- cpus: query-cpus-fast --------------------------------------------------------------------------------------- */
+
+static char *cpu_name(struct json_object *record, size_t *ret_size)
+{
+        char *name;
+        int n = asprintf(&name, "%lld", (long long)json_object_get_int64(qmp_json_get(record, "cpu-index")));
+
+        if (n < 0)
+                return NULL;
+        *ret_size = (size_t)n;
+        return name;
+}
+
+static char *cpu_device(struct json_object *record)
+{
+        const char *path = qmp_json_get_string(record, "qom-path");
+
+        return path ? qdev_target(path) : NULL;
+}
+
+/* A vCPU that was unplugged and plugged again has another thread; under TCG no event tells of it (QEMU 7.2). */
+static const char *cpu_identity(struct json_object *record)
+{
+        return json_object_to_json_string(qmp_json_get(record, "thread-id"));
+}
+
+static bool cpu_has_device(struct json_object *record)
+{
+        _cleanup_(qmp_freep) char *path = cpu_device(record);
+
+        return path && qdev_is_pluggable(path);
+}
+
+static const struct remove cpu_remove = { 0 };
+
+static const struct row cpu_rows[] = {
+        { .name = "status", .kind = &kind_record, .mode = 0444 },
+        { .name = "device", .kind = &kind_device_link, .present = cpu_has_device },
+        { .name = "remove", .kind = &kind_remove, .mode = 0644, .data = &cpu_remove },
+        { 0 },
+};
+
+static const struct each cpus_each = {
+        .fetch = { .kind = FETCH_COMMAND, .a = "query-cpus-fast" },
+        .name = cpu_name,
+        .device = cpu_device,
+        .identity = cpu_identity,
+        .rows = cpu_rows,
+};
+
+/* --- memory: query-memory-devices -------------------------------------------------------------------------------- */
+
+static struct json_object *memory_id(struct json_object *record)
+{
+        struct json_object *id = qmp_json_get(qmp_json_get(record, "data"), "id");
+
+        return json_object_is_type(id, json_type_string) ? id : NULL;
+}
+
+static int memory_slot(struct json_object *record)
+{
+        struct json_object *slot = qmp_json_get(qmp_json_get(record, "data"), "slot");
+
+        return json_object_is_type(slot, json_type_int) ? json_object_get_int(slot) : -1;
+}
+
+static char *memory_name(struct json_object *record, size_t *ret_size)
+{
+        struct json_object *id = memory_id(record);
+        const char *memdev = qmp_json_get_string(qmp_json_get(record, "data"), "memdev");
+        char name[32];
+
+        if (id)
+                return copy_string(id, ret_size);
+        if (memory_slot(record) >= 0) {
+                snprintf(name, sizeof(name), "slot-%d", memory_slot(record));
+                return copy(name, ret_size);
+        }
+        /* virtio-mem and virtio-pmem have no slot, but each has a back end of its own */
+        return copy(memdev ? qdev_last(memdev) : "", ret_size);
+}
+
+static char *memory_device(struct json_object *record)
+{
+        struct json_object *id = memory_id(record);
+
+        return id ? qdev_path(json_object_get_string(id)) : NULL;
+}
+
+static const struct remove memory_remove = { .slot = memory_slot };
+
+static const struct row memory_rows[] = {
+        { .name = "status", .kind = &kind_record, .mode = 0444 },
+        { .name = "device", .kind = &kind_device_link },
+        { .name = "remove", .kind = &kind_remove, .mode = 0644, .data = &memory_remove },
+        { 0 },
+};
+
+static const struct each memory_each = {
+        .fetch = { .kind = FETCH_COMMAND, .a = "query-memory-devices" },
+        .name = memory_name,
+        .device = memory_device,
+        .rows = memory_rows,
+};
+
+/* --- devices: /machine/peripheral and /machine/peripheral-anon --------------------------------------------------- */
+
+static char *device_name(struct json_object *record, size_t *ret_size)
+{
+        return copy_string(qmp_json_get(record, "id"), ret_size);
+}
+
+static char *device_device(struct json_object *record)
+{
+        const char *path = qmp_json_get_string(record, "path");
+
+        return path ? strdup(path) : NULL;
+}
+
+static const struct remove device_remove = { 0 };
+
+static const struct row device_rows[] = {
+        { .name = "driver", .kind = &kind_record_value, .mode = 0444, .member = "driver" },
+        { .name = "status", .kind = &kind_properties, .mode = 0444 },
+        { .name = "remove", .kind = &kind_remove, .mode = 0644, .data = &device_remove },
+        { 0 },
+};
+
+const struct each devices_each = {
+        .fetch = { .kind = FETCH_DEVICES },
+        .name = device_name,
+        .device = device_device,
+        .rows = device_rows,
+        .properties = true,
+};
+
+/* --- the VM ------------------------------------------------------------------------------------------------------ */
+
+static const struct verb vm_verbs[] = {
+        { .name = "stop", .help = "pause the VM", .command = "stop" },
+        { .name = "cont", .help = "let it run", .command = "cont" },
+        { .name = "reset",
+          .help = "reset it as its button does",
+          .command = "system_reset",
+          .until = { "RESET", "SHUTDOWN" } },
+        { .name = "powerdown",
+          .help = "press the power button and wait for the guest; powerdown nowait, timeout=SEC",
+          .command = "system_powerdown",
+          .until = { "SHUTDOWN" },
+          .ends = true,
+          .guest = true },
+        { .name = "wakeup",
+          .help = "wake the guest from suspend",
+          .command = "system_wakeup",
+          .until = { "WAKEUP" } },
+        { .name = "nmi", .help = "inject a non-maskable interrupt", .command = "inject-nmi" },
+        { .name = "quit", .help = "end QEMU, at once", .command = "quit", .ends = true },
+        { 0 },
+};
+
+static const struct row vm_rows[] = {
+        { .name = "status", .kind = &kind_json, .mode = 0444, .query = "query-status" },
+        { .name = "state",
+          .kind = &kind_state,
+          .mode = 0444,
+          .query = "query-status",
+          .member = "status",
+          .channel = CHANNEL_STATE },
+        { .name = "name", .kind = &kind_value, .mode = 0444, .query = "query-name", .member = "name" },
+        { .name = "uuid", .kind = &kind_value, .mode = 0444, .query = "query-uuid", .member = "UUID" },
+        { .name = "version", .kind = &kind_version, .mode = 0444, .query = "query-version" },
+        {
+                .name = "connection",
+                .kind = &kind_connection,
+                .mode = 0444,
+                .channel = CHANNEL_CONNECTION,
+        },
+        { .name = "ctl", .kind = &kind_ctl, .mode = 0644, .data = vm_verbs },
+        { .name = "events", .kind = &kind_events, .mode = 0644, .channel = CHANNEL_EVENTS },
+        { .name = "errors", .kind = &kind_errors, .mode = 0444, .channel = CHANNEL_ERRORS },
+        { .name = "block", .kind = &kind_collection, .data = &block_each },
+        { .name = "cpus", .kind = &kind_collection, .data = &cpus_each },
+        { .name = "memory", .kind = &kind_collection, .data = &memory_each },
+        { .name = "devices", .kind = &kind_collection, .data = &devices_each },
+        { 0 },
+};
+
+const struct row tree_root = { .name = "/", .kind = &kind_dir, .data = vm_rows };

@@ -1,0 +1,261 @@
+#include "vm.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "inode.h"
+#include "log.h"
+#include "object.h"
+#include "qmp/message.h"
+#include "removal.h"
+#include "render.h"
+
+/* After these `state` may have another word. */
+static const char *const state_events[] = {
+        "STOP",   "RESUME",         "SHUTDOWN",          "RESET",     "SUSPEND",  "SUSPEND_DISK",
+        "WAKEUP", "GUEST_PANICKED", "GUEST_CRASHLOADED", "MIGRATION", "WATCHDOG",
+};
+
+void vm_invalidate(struct vm *vm)
+{
+        vm->epoch++;
+}
+
+void vm_listen(struct vm *vm, struct vm_listener *listener)
+{
+        list_append(&vm->listeners, &listener->link);
+}
+
+void vm_listener_remove(struct vm_listener *listener)
+{
+        list_unlink(&listener->link);
+}
+
+static bool has_news(struct file *file)
+{
+        const struct kind *kind = file->inode->kind;
+
+        if (kind->readable)
+                return kind->readable(file);
+        return file->seen != file->inode->vm->generations[file->inode->row->channel];
+}
+
+void vm_notify(struct vm *vm, enum channel channel)
+{
+        list_for_each_safe(i, &vm->watchers[channel]) {
+                struct file *file = list_entry(i, struct file, watcher);
+
+                if (!has_news(file))
+                        continue;
+                (void)fuse_lowlevel_notify_poll(file->poll);
+                fuse_pollhandle_destroy(take_ptr(file->poll));
+                list_unlink(&file->watcher);
+        }
+}
+
+static void news(struct vm *vm, enum channel channel)
+{
+        vm->generations[channel]++;
+        vm_notify(vm, channel);
+}
+
+/* 2026-11-20T10:11:12.345Z */
+static void format_time(const struct timespec *ts, char *buffer, size_t size)
+{
+        struct tm tm;
+        size_t n;
+
+        gmtime_r(&ts->tv_sec, &tm);
+        n = strftime(buffer, size, "%Y-%m-%dT%H:%M:%S", &tm);
+        snprintf(buffer + n, size - n, ".%03ldZ", ts->tv_nsec / 1000000);
+}
+
+void vm_log_error(struct vm *vm, const char *path, int error, const char *class, const char *text)
+{
+        const char *name = strerrorname_np(error);
+        _cleanup_(qmp_freep) char *line = NULL, *plain = NULL;
+        char at[40];
+        int n;
+
+        clock_gettime(CLOCK_REALTIME, &vm->errors_at);
+        format_time(&vm->errors_at, at, sizeof(at));
+        n = asprintf(&line, "%s %s %s %s %s", at, path, name ? name : "?", class ? class : "-", text ? text : "");
+        if (n < 0) {
+                line = NULL;
+                return;
+        }
+        plain = render_line(line);
+        if (!plain || journal_append(&vm->errors, plain, strlen(plain)) < 0)
+                return;
+        news(vm, CHANNEL_ERRORS);
+}
+
+static void status_known(void *userdata, const struct qmp_result *result)
+{
+        struct vm *vm = userdata;
+        struct json_object *running;
+
+        /* an event that came meanwhile knows better, but says the same */
+        if (result->outcome != QMP_OK)
+                return;
+        running = qmp_json_get(result->value, "running");
+        vm->paused = running && !json_object_get_boolean(running);
+}
+
+static void client_changed(void *userdata)
+{
+        struct vm *vm = userdata;
+        struct qmp_client_info info;
+        bool was_up = vm->up;
+
+        qmp_client_get_info(vm->client, &info);
+        vm->up = info.state == QMP_CLIENT_UP;
+        if (vm->up != was_up) {
+                vm_invalidate(vm);
+                if (vm->up) {
+                        /* another QEMU, as far as anybody can tell */
+                        objects_kill(vm, NULL);
+                        vm->paused = false;
+                        (void)qmp_client_send(vm->client, "query-status", NULL, vm->options.timeout_ns, NULL,
+                                              status_known, vm, NULL);
+                        log_info("connected to QEMU %s", info.version);
+                } else {
+                        log_warning("%s", info.failure ? info.failure : "the connection ended");
+                        list_for_each_safe(i, &vm->listeners) {
+                                struct vm_listener *listener = list_entry(i, struct vm_listener, link);
+
+                                if (listener->down)
+                                        listener->down(listener);
+                        }
+                        removals_end(vm);
+                }
+                news(vm, CHANNEL_STATE);
+        }
+        news(vm, CHANNEL_CONNECTION);
+        if (vm->changed)
+                vm->changed(vm->userdata);
+}
+
+static void handle_event(struct qmp_subscription *subscription, const struct qmp_event *event)
+{
+        struct vm *vm = container_of(subscription, struct vm, subscription);
+        struct text line;
+
+        vm_invalidate(vm);
+        if (streq(event->name, "STOP"))
+                vm->paused = true;
+        else if (streq(event->name, "RESUME"))
+                vm->paused = false;
+        if (streq(event->name, "DEVICE_DELETED")) {
+                const char *path = qmp_json_get_string(event->data, "path");
+
+                if (path)
+                        objects_kill(vm, path);
+        }
+        if (render_json_line(event->message, &line.data, &line.size) == 0) {
+                clock_gettime(CLOCK_REALTIME, &vm->events_at);
+                (void)journal_append(&vm->events, line.data, line.size);
+                vm->event_line = line;
+        }
+        list_for_each_safe(i, &vm->listeners) {
+                struct vm_listener *listener = list_entry(i, struct vm_listener, link);
+
+                if (listener->event)
+                        listener->event(listener, event);
+        }
+        free(take_ptr(vm->event_line.data));
+        vm->event_line.size = 0;
+        removals_event(vm, event);
+        for (size_t i = 0; i < ARRAY_SIZE(state_events); i++)
+                if (streq(event->name, state_events[i]))
+                        news(vm, CHANNEL_STATE);
+        news(vm, CHANNEL_EVENTS);
+}
+
+char *vm_describe_connection(struct vm *vm)
+{
+        struct qmp_client_info info;
+        char *text;
+        int n;
+
+        qmp_client_get_info(vm->client, &info);
+        if (info.state == QMP_CLIENT_UP && info.stalled_in) {
+                n = asprintf(&text, "stalled %.0f s in %s%s", (double)info.stalled_ns / NSEC_PER_SEC, info.stalled_in,
+                             !info.can_probe ? ""
+                             : info.alive    ? ", QEMU is busy but answers out of band"
+                                             : ", QEMU does not answer at all");
+        } else if (info.state == QMP_CLIENT_UP) {
+                char since[40];
+                time_t t = (time_t)info.since;
+                struct tm tm;
+
+                localtime_r(&t, &tm);
+                strftime(since, sizeof(since), "%Y-%m-%d %H:%M:%S", &tm);
+                n = asprintf(&text, "up since %s, QEMU %s", since, info.version);
+        } else if (info.next_try_ns > 0) {
+                double s = (double)info.next_try_ns / NSEC_PER_SEC;
+
+                n = asprintf(&text, "down: %s, next try in %.*f s", info.failure ? info.failure : "not connected",
+                             s < 1 ? 1 : 0, s);
+        } else {
+                n = asprintf(&text, "down: %s, %s", info.failure ? info.failure : "not connected",
+                             info.failure ? "waiting for it" : "connecting");
+        }
+        return n < 0 ? NULL : text;
+}
+
+int vm_new(struct qmp_loop *loop, const char *address, const struct vm_options *options, struct vm **ret_vm)
+{
+        struct vm *vm = calloc(1, sizeof(*vm));
+        struct qmp_client_config config = {
+                .address = address,
+                .handshake_ns = options->timeout_ns,
+                .changed = client_changed,
+                .userdata = vm,
+        };
+        int r;
+
+        if (!vm)
+                return -ENOMEM;
+        vm->loop = loop;
+        vm->options = *options;
+        vm->epoch = 1;
+        vm->serial = 1; /* the root's inode number; objects come after it */
+        list_init(&vm->snapshots);
+        list_init(&vm->collections);
+        list_init(&vm->removals);
+        list_init(&vm->listeners);
+        for (unsigned i = 0; i < N_CHANNELS; i++) {
+                list_init(&vm->watchers[i]);
+                vm->generations[i] = 1;
+        }
+        journal_init(&vm->events, VM_JOURNAL_LINES);
+        journal_init(&vm->errors, VM_JOURNAL_LINES);
+        clock_gettime(CLOCK_REALTIME, &vm->events_at);
+        vm->errors_at = vm->events_at;
+        r = qmp_client_new(loop, &config, &vm->client);
+        if (r < 0) {
+                free(vm);
+                return r;
+        }
+        vm->subscription.handle = handle_event;
+        qmp_client_subscribe(vm->client, &vm->subscription);
+        *ret_vm = vm;
+        return 0;
+}
+
+struct vm *vm_free(struct vm *vm)
+{
+        if (!vm)
+                return NULL;
+        /* first, so that what is under way ends while everything is still there */
+        vm->changed = NULL;
+        qmp_client_free(vm->client);
+        removals_end(vm);
+        collections_free(vm);
+        journal_deinit(&vm->events);
+        journal_deinit(&vm->errors);
+        free(vm);
+        return NULL;
+}

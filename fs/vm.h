@@ -1,0 +1,79 @@
+/*
+ * One VM: its connection, what is known of it, and what waits for it.
+ */
+#ifndef FS_VM_H
+#define FS_VM_H
+
+#include "journal.h"
+#include "node.h"
+#include "qmp/client.h"
+
+/* Lines that `events` and `errors` keep. */
+#define VM_JOURNAL_LINES 1000
+
+struct vm_options {
+        uint64_t timeout_ns;        /* for an answer of QEMU */
+        uint64_t unplug_timeout_ns; /* for the guest to let go of a device, and to power down */
+        uint64_t structure_ttl_ns;  /* names and kinds of files may be so old */
+        unsigned max_load;          /* per cent of QEMU's time that dear queries may take; 100: no limit */
+};
+
+struct vm;
+
+/* Whoever is to hear of events and of the end of the connection, after the vm itself has. Embedded; a function may
+ * remove its own listener, no other. */
+struct vm_listener {
+        struct list link;
+        void (*event)(struct vm_listener *listener, const struct qmp_event *event); /* may be NULL */
+        void (*down)(struct vm_listener *listener);                                 /* may be NULL */
+};
+
+struct vm {
+        struct qmp_loop *loop;
+        struct qmp_client *client;
+        struct qmp_subscription subscription;
+        struct vm_options options;
+
+        uint64_t stamp;  /* orders arrivals of requests and sendings of queries */
+        uint64_t epoch;  /* grows when something happened that could have changed any result */
+        uint64_t serial; /* of objects; their inode numbers */
+        bool paused;     /* by the last STOP or RESUME; false before */
+
+        bool up;
+
+        struct list snapshots;
+        struct list collections;
+        struct list removals;
+        struct list listeners;
+        struct text event_line; /* while listeners are told: the event as in `events`, without newline */
+
+        struct journal events, errors;
+        struct timespec events_at, errors_at; /* of the last line */
+        struct list watchers[N_CHANNELS];     /* files with a poll handle */
+        uint64_t generations[N_CHANNELS];
+
+        void (*changed)(void *userdata); /* the connection's state; may be NULL */
+        void *userdata;
+};
+
+/* Nothing is connected yet: see qmp_client_start(). 0, -EINVAL, -EADDRNOTAVAIL or -ENOMEM. */
+int vm_new(struct qmp_loop *loop, const char *address, const struct vm_options *options, struct vm **ret_vm);
+/* After all inodes are gone. Always returns NULL. */
+struct vm *vm_free(struct vm *vm);
+
+/* No result obtained before now may be used for a request that comes from now on. */
+void vm_invalidate(struct vm *vm);
+
+void vm_listen(struct vm *vm, struct vm_listener *listener);
+void vm_listener_remove(struct vm_listener *listener);
+
+/* Adds a line to `errors`. @class and @text may be NULL. */
+void vm_log_error(struct vm *vm, const char *path, int error, const char *class, const char *text);
+
+/* Wakes whoever polls the channel, if there is news for them. */
+void vm_notify(struct vm *vm, enum channel channel);
+
+/* The text of `connection`, without newline; the caller's; NULL: out of memory. */
+char *vm_describe_connection(struct vm *vm);
+
+#endif
