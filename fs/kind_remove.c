@@ -126,7 +126,9 @@ static int remove_block(struct request *r, const struct remove *spec, bool nowai
                         return request_fail(r, -ENODEV, NULL, "no device has this drive");
                 return begin(r, "", drive, -1, nowait);
         }
-        e = check_drive(r, qdev, spec->drive(record));
+        /* what QEMU made itself was never the target of a device_add, and may have no "drive" (a floppy's unit) */
+        if (qdev_is_pluggable(object->device))
+                e = check_drive(r, qdev, spec->drive(record));
         return e ? e : begin(r, object->device, drive, -1, nowait);
 }
 
