@@ -153,6 +153,7 @@ static int handle(void *data, const char *arg, int key, struct fuse_args *out)
                 return parse_id(p, arg, true, &o->session.gid);
         case KEY_DEBUG:
                 o->debug = true;
+                o->vm.trace = true;
                 o->foreground = true;
                 return 0;
         case KEY_FOREGROUND:
@@ -217,7 +218,7 @@ void options_help(FILE *out)
               "SOURCE is its QMP socket: PATH, unix:PATH or tcp:HOST:PORT.\n"
               "\n"
               "  -f                     stay in the foreground and log to standard error\n"
-              "  -d                     the same, and tell each FUSE request\n"
+              "  -d                     the same, and tell each FUSE request and QMP message\n"
               "  -h                     this text\n"
               "  -V                     the versions of qmpfs, libfuse and json-c\n"
               "  -o timeout=SEC         wait so many seconds for an answer of QEMU (10)\n"

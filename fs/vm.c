@@ -17,6 +17,9 @@ static const char *const state_events[] = {
         "WAKEUP", "GUEST_PANICKED", "GUEST_CRASHLOADED", "MIGRATION", "WATCHDOG",
 };
 
+/* A reply can have megabytes; what a log line shows of it. */
+#define TRACE_MAX 1000
+
 void vm_invalidate(struct vm *vm)
 {
         vm->epoch++;
@@ -137,6 +140,12 @@ static void client_changed(void *userdata)
                 vm->changed(vm->userdata);
 }
 
+static void trace(void *userdata, bool sent, const char *text)
+{
+        (void)userdata;
+        log_debug("%s %.*s%s", sent ? "->" : "<-", TRACE_MAX, text, strlen(text) > TRACE_MAX ? " …" : "");
+}
+
 static void handle_event(struct qmp_subscription *subscription, const struct qmp_event *event)
 {
         struct vm *vm = container_of(subscription, struct vm, subscription);
@@ -212,6 +221,7 @@ int vm_new(struct qmp_loop *loop, const char *address, const struct vm_options *
                 .address = address,
                 .handshake_ns = options->timeout_ns,
                 .changed = client_changed,
+                .trace = options->trace ? trace : NULL,
                 .userdata = vm,
         };
         int r;

@@ -43,6 +43,7 @@ struct qmp_client {
         struct qmp_address address;
         uint64_t handshake_ns;
         void (*changed)(void *userdata);
+        void (*trace)(void *userdata, bool sent, const char *text);
         void *userdata;
 
         enum qmp_client_state state;
@@ -210,6 +211,8 @@ static int put(struct qmp_client *client, const char *text, size_t size)
         }
         memcpy(client->out + client->out_end, text, size);
         client->out_end += size;
+        if (client->trace)
+                client->trace(client->userdata, true, text);
         return 0;
 }
 
@@ -554,6 +557,8 @@ static bool handle_input(struct qmp_client *client)
                         framing_failed(client, r);
                         return false;
                 }
+                if (client->trace)
+                        client->trace(client->userdata, false, json_object_to_json_string_ext(value, 0));
                 if (qmp_message_classify(value, &m) < 0)
                         disconnect(client, -EPROTO, "'%s' sent something that is no QMP message",
                                    client->address.text);
@@ -719,6 +724,7 @@ int qmp_client_new(struct qmp_loop *loop, const struct qmp_client_config *config
         client->loop = loop;
         client->handshake_ns = config->handshake_ns;
         client->changed = config->changed;
+        client->trace = config->trace;
         client->userdata = config->userdata;
         client->source.fd = -1;
         client->handshake_timer.fire = handshake_timeout;
@@ -739,6 +745,7 @@ struct qmp_client *qmp_client_free(struct qmp_client *client)
         if (!client)
                 return NULL;
         client->changed = NULL;
+        client->trace = NULL;
         client->once = true;
         disconnect(client, -EHOSTDOWN, "the client ends");
         qmp_timer_disarm(client->loop, &client->retry_timer);

@@ -60,6 +60,8 @@ struct qmp_client_config {
         const char *address;    /* see address.h; copied */
         uint64_t handshake_ns;  /* how long to wait for greeting and negotiation before it counts as a failure */
         void (*changed)(void *userdata); /* the state, the failure or the stall changed; may be NULL */
+        /* each message as it goes out or has come in, for debugging; may be NULL */
+        void (*trace)(void *userdata, bool sent, const char *text);
         void *userdata;
 };
 
