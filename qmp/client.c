@@ -29,7 +29,7 @@ struct qmp_command {
         char *name;
         char *text;
         size_t size;
-        char id[24]; /* out of band only */
+        char id[24];     /* out of band only */
         qmp_reply_fn fn; /* NULL once the callback ran: only its place in the order remains */
         void *userdata;
         struct qmp_timer timer;
@@ -51,6 +51,7 @@ struct qmp_client {
         size_t address_index;
         struct qmp_source source;
         bool connecting; /* connect(2) is under way */
+        bool wants_room; /* EPOLLOUT is being watched */
         struct qmp_framer framer;
         char *out;
         size_t out_size, out_start, out_end;
@@ -169,6 +170,15 @@ _printf_(3, 4) static void disconnect(struct qmp_client *client, int error, cons
         client_changed(client);
 }
 
+/* Asks for EPOLLOUT or no longer; most commands leave at once, and cost no system call here. */
+static void watch_room(struct qmp_client *client, bool wanted)
+{
+        if (client->wants_room == wanted)
+                return;
+        client->wants_room = wanted;
+        (void)qmp_loop_modify(client->loop, &client->source, wanted ? EPOLLIN | EPOLLOUT : EPOLLIN);
+}
+
 static void flush(struct qmp_client *client)
 {
         while (client->out_start < client->out_end) {
@@ -187,8 +197,7 @@ static void flush(struct qmp_client *client)
         }
         if (client->out_start == client->out_end)
                 client->out_start = client->out_end = 0;
-        (void)qmp_loop_modify(client->loop, &client->source,
-                              client->out_end > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN);
+        watch_room(client, client->out_end > 0);
 }
 
 static int put(struct qmp_client *client, const char *text, size_t size)
@@ -266,8 +275,8 @@ static void command_timeout(struct qmp_timer *timer)
 
 void qmp_command_cancel(struct qmp_command *command)
 {
-        command_end(command, &(struct qmp_result){
-                                     .outcome = QMP_CANCELLED, .error = -EINTR, .text = "interrupted" });
+        command_end(command,
+                    &(struct qmp_result){ .outcome = QMP_CANCELLED, .error = -EINTR, .text = "interrupted" });
         if (command->sent_at == 0)
                 command_free(command);
 }
@@ -384,7 +393,10 @@ static void handle_event(struct qmp_client *client, const struct qmp_message *m)
 {
         struct qmp_event event = { .name = m->event, .data = m->data, .message = m->value };
 
-        if (streq(m->event, "SHUTDOWN")) {
+        if (streq(m->event, "RESUME") || streq(m->event, "RESET")) {
+                /* with -no-shutdown life goes on */
+                free(take_ptr(client->shutdown_reason));
+        } else if (streq(m->event, "SHUTDOWN")) {
                 const char *reason = qmp_json_get_string(m->data, "reason");
 
                 free(client->shutdown_reason);
@@ -517,8 +529,8 @@ static void framing_failed(struct qmp_client *client, int error)
 
         switch (error) {
         case -EMSGSIZE:
-                disconnect(client, error, "'%s' sent a message that is too big (over %llu MiB)", where,
-                           (unsigned long long)(QMP_FRAMER_MAX_TEXT >> 20));
+                disconnect(client, error, "'%s' sent a message that is too big (over %llu MiB, or too many values)",
+                           where, (unsigned long long)(QMP_FRAMER_MAX_TEXT >> 20));
                 return;
         case -ELOOP:
                 disconnect(client, error, "'%s' sent a message that is nested too deep (over %d levels)", where,
@@ -541,6 +553,17 @@ static void framing_failed(struct qmp_client *client, int error)
                 disconnect(client, -EPROTO, "'%s' sent something that is not QMP: %s", where, excerpt);
 }
 
+/* Whether more is to come before it shows that this is HMP, which greets "QEMU 7.2.22 monitor - type 'help' …". */
+static bool may_be_banner(struct qmp_client *client)
+{
+        size_t size;
+        const char *rest = qmp_framer_rest(&client->framer, &size);
+
+        if (client->state != QMP_CLIENT_CONNECTING || size > 40)
+                return false;
+        return memcmp(rest, "QEMU ", size < 5 ? size : 5) == 0 && !memmem(rest, size, " monitor", 8);
+}
+
 /* Handles all complete values. False: the connection is gone. */
 static bool handle_input(struct qmp_client *client)
 {
@@ -552,6 +575,8 @@ static bool handle_input(struct qmp_client *client)
                 int r = qmp_framer_next(&client->framer, &value);
 
                 if (r == QMP_FRAMER_MORE)
+                        return true;
+                if (r == -EBADMSG && may_be_banner(client))
                         return true;
                 if (r < 0) {
                         framing_failed(client, r);
@@ -623,7 +648,8 @@ static void connect_failed(struct qmp_client *client, int error)
                 return;
         }
         if (error == -EAGAIN)
-                disconnect(client, -EBUSY, "cannot connect to '%s': its queue is full, another client holds this monitor",
+                disconnect(client, -EBUSY,
+                           "cannot connect to '%s': its queue is full, another client holds this monitor",
                            client->address.text);
         else
                 disconnect(client, error, "cannot connect to '%s': %s", client->address.text, strerror(-error));
@@ -686,6 +712,7 @@ static int attach(struct qmp_client *client, int fd, uint32_t events)
                 qmp_loop_remove(client->loop, &client->source);
                 return r;
         }
+        client->wants_room = events & EPOLLOUT;
         client->state = QMP_CLIENT_CONNECTING;
         return 0;
 }

@@ -57,8 +57,8 @@ enum qmp_client_state {
 };
 
 struct qmp_client_config {
-        const char *address;    /* see address.h; copied */
-        uint64_t handshake_ns;  /* how long to wait for greeting and negotiation before it counts as a failure */
+        const char *address;   /* see address.h; copied */
+        uint64_t handshake_ns; /* how long to wait for greeting and negotiation before it counts as a failure */
         void (*changed)(void *userdata); /* the state, the failure or the stall changed; may be NULL */
         /* each message as it goes out or has come in, for debugging; may be NULL */
         void (*trace)(void *userdata, bool sent, const char *text);
@@ -75,7 +75,7 @@ struct qmp_client_info {
         const char *stalled_in; /* UP: the command that QEMU has not answered for over a second, else NULL */
         uint64_t stalled_ns;    /* for how long */
         bool can_probe;         /* out-of-band execution is on, so the next member means something */
-        bool alive;             /* stalled: QEMU still answers out of band (query-yank); only its main loop is stuck */
+        bool alive; /* stalled: QEMU still answers out of band (query-yank); only its main loop is stuck */
 };
 
 /* 0, -EINVAL (malformed address), -EADDRNOTAVAIL (unknown host), -ENOMEM. It does not connect yet. */

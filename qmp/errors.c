@@ -16,12 +16,12 @@ static const struct {
         { NULL, "JSON parse error", EINVAL },
         { NULL, "limit exceeded", EINVAL }, /* JSON nesting depth, JSON token count */
         { NULL, "QMP input ", EINVAL },
-        { NULL, "allowed while migrating", EAGAIN },                 /* device_add, device_del */
-        { NULL, "does not support hotplugging", EOPNOTSUPP },        /* Bus 'ide.1', Device 'PIIX3' */
-        { NULL, "is unpluggable", EOPNOTSUPP },                      /* Boot CPU */
+        { NULL, "allowed while migrating", EAGAIN },          /* device_add, device_del */
+        { NULL, "does not support hotplugging", EOPNOTSUPP }, /* Bus 'ide.1', Device 'PIIX3' */
+        { NULL, "is unpluggable", EOPNOTSUPP },               /* Boot CPU */
         { NULL, "is not a hotpluggable device", EOPNOTSUPP },
-        { NULL, "unplug is not supported", EOPNOTSUPP },             /* nvdimm device hot unplug */
-        { NULL, "cannot be unplugged", EOPNOTSUPP },                 /* virtio based memory devices */
+        { NULL, "unplug is not supported", EOPNOTSUPP }, /* nvdimm device hot unplug */
+        { NULL, "cannot be unplugged", EOPNOTSUPP },     /* virtio based memory devices */
         { NULL, "unplug request for not supported device", EOPNOTSUPP },
         { NULL, "unplug request for unsupported device", EOPNOTSUPP },
         { NULL, "unplug not supported", EOPNOTSUPP },

@@ -80,8 +80,9 @@ int qmp_version_format(struct json_object *version, char **ret_text)
         if (!json_object_is_type(qemu, json_type_object))
                 return -EBADMSG;
         r = asprintf(ret_text, "%d.%d.%d%s%s%s", json_object_get_int(qmp_json_get(qemu, "major")),
-                     json_object_get_int(qmp_json_get(qemu, "minor")), json_object_get_int(qmp_json_get(qemu, "micro")),
-                     package && *package ? " (" : "", package ? package : "", package && *package ? ")" : "");
+                     json_object_get_int(qmp_json_get(qemu, "minor")),
+                     json_object_get_int(qmp_json_get(qemu, "micro")), package && *package ? " (" : "",
+                     package ? package : "", package && *package ? ")" : "");
         return r < 0 ? -ENOMEM : 0;
 }
 

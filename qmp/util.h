@@ -15,18 +15,18 @@
 #define _cleanup_(fn)      __attribute__((__cleanup__(fn)))
 #define _printf_(fmt, arg) __attribute__((__format__(__printf__, fmt, arg)))
 
-#define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 #define ARRAY_SIZE(a)                   (sizeof(a) / sizeof((a)[0]))
 
 #define NSEC_PER_SEC  UINT64_C(1000000000)
 #define NSEC_PER_MSEC UINT64_C(1000000)
 
 /* Hand the value over: the variable no longer owns it. */
-#define take_ptr(p)                     \
-        ({                              \
-                __typeof__(p) _p = (p); \
-                (p) = NULL;             \
-                _p;                     \
+#define take_ptr(p)                                                                                                  \
+        ({                                                                                                           \
+                __typeof__(p) _p = (p);                                                                              \
+                (p) = NULL;                                                                                          \
+                _p;                                                                                                  \
         })
 
 static inline void qmp_freep(void *p)
@@ -106,7 +106,7 @@ static inline void list_splice(struct list *to, struct list *from)
 #define list_for_each(i, head) for (struct list *i = (head)->next; i != (head); i = i->next)
 
 /* The current element may be unlinked (no other). */
-#define list_for_each_safe(i, head) \
+#define list_for_each_safe(i, head)                                                                                  \
         for (struct list *i = (head)->next, *_n = i->next; i != (head); i = _n, _n = i->next)
 
 #endif
