@@ -42,9 +42,16 @@ static bool is_plain(unsigned char c)
         return c >= 0x20 && c != 0x7f && c != '/' && c != '%';
 }
 
+#define MARK_SIZE (2 + 16)
+
+/* Closes what is cut at @cut with the hash of the whole. */
+static void close_name(char *name, size_t cut, const char *whole, size_t size)
+{
+        snprintf(name + cut, MARK_SIZE + 1, "%%~%016llx", (unsigned long long)hash(whole, size));
+}
+
 char *render_name(const char *string, size_t size)
 {
-        static const size_t mark = 2 + 16;
         char name[RENDER_NAME_MAX + 1];
         size_t n = 0, cut = 0;
         bool all_dots = size == 1 || size == 2;
@@ -60,11 +67,10 @@ char *render_name(const char *string, size_t size)
                 size_t wants = plain ? length : 3;
 
                 /* where it can be cut, should it turn out too long */
-                if (n + mark <= RENDER_NAME_MAX)
+                if (n + MARK_SIZE <= RENDER_NAME_MAX)
                         cut = n;
                 if (n + wants > RENDER_NAME_MAX) {
-                        snprintf(name + cut, sizeof(name) - cut, "%%~%016llx",
-                                 (unsigned long long)hash(string, size));
+                        close_name(name, cut, string, size);
                         return strdup(name);
                 }
                 if (plain)
@@ -80,9 +86,26 @@ char *render_name(const char *string, size_t size)
 
 char *render_name_again(const char *name, unsigned nth)
 {
-        char *again;
+        char again[RENDER_NAME_MAX + 1], suffix[16];
+        size_t size = strlen(name), cut = size;
 
-        return asprintf(&again, "%s%%~%u", name, nth) < 0 ? NULL : again;
+        snprintf(suffix, sizeof(suffix), "%%~%u", nth);
+        if (size + strlen(suffix) <= RENDER_NAME_MAX) {
+                memcpy(again, name, size);
+        } else {
+                cut = RENDER_NAME_MAX - strlen(suffix) - MARK_SIZE;
+                /* not within a character, nor within a %XX */
+                while (cut > 0 && ((unsigned char)name[cut] & 0xc0) == 0x80)
+                        cut--;
+                for (size_t i = 1; i <= 2 && i <= cut; i++)
+                        if (name[cut - i] == '%')
+                                cut -= i;
+                memcpy(again, name, cut);
+                close_name(again, cut, name, size);
+                cut += MARK_SIZE;
+        }
+        strcpy(again + cut, suffix);
+        return strdup(again);
 }
 
 static int render(struct json_object *value, int flags, const char *end, char **ret_text, size_t *ret_size)

@@ -6,8 +6,7 @@
 
 #include "qmp/util.h"
 
-/* The longest name that render_name() returns: a suffix for equal names still fits into 255 bytes. */
-#define RENDER_NAME_MAX 239
+#define RENDER_NAME_MAX 255
 
 /*
  * The file name for a string from QEMU, the caller's; NULL when out of memory. Injective but for strings that are cut:
@@ -18,7 +17,8 @@
  */
 char *render_name(const char *string, size_t size);
 
-/* The name for the @nth (from 2) of several objects of one name: NAME%~N. The caller's; NULL when out of memory. */
+/* The name for the @nth (from 2) of several objects of one name: NAME%~N, or, if that is too long, cut and closed with
+ * the hash before the "%~N". The caller's; NULL when out of memory. */
 char *render_name_again(const char *name, unsigned nth);
 
 /* A bare value and a newline; strings raw, structures as pretty JSON. The caller's; 0 or -ENOMEM. */
