@@ -18,7 +18,8 @@ struct fetch {
         fetch_fn fn;
         void *userdata;
         struct json_object *value;
-        struct qmp_command *first; /* NULL once answered */
+        struct json_object *refused; /* {key: null}: parts that may not be read */
+        struct qmp_command *first;   /* NULL once answered */
         bool answered;
         unsigned pending;
         uint64_t busy_ns;
@@ -46,6 +47,7 @@ static void fetch_end(struct fetch *f)
         if (f->fn)
                 f->fn(f->userdata, &result);
         json_object_put(f->value);
+        json_object_put(f->refused);
         free(f->a);
         free(f->b);
         free(f->error_class);
@@ -62,6 +64,8 @@ static void fetch_fail(struct fetch *f, int error, const char *class, const char
         f->text = text ? strdup(text) : NULL;
 }
 
+static bool learn(struct fetch *f);
+
 static void part_done(void *userdata, const struct qmp_result *result)
 {
         struct part *part = userdata;
@@ -76,11 +80,16 @@ static void part_done(void *userdata, const struct qmp_result *result)
         } else if (result->outcome != QMP_ERROR || !part->may_fail || streq(result->error_class, "DeviceNotFound")) {
                 /* the last case: the object went away meanwhile, which is not a property that can't be read */
                 fetch_fail(f, result->error, result->error_class, result->text);
+        } else if (f->refused && result->error == -EACCES) {
+                (void)json_object_object_add(f->refused, part->key, NULL);
         }
         free(part->key);
         free(part);
-        if (--f->pending == 0)
-                fetch_end(f);
+        if (--f->pending > 0)
+                return;
+        if (f->refused && !f->error && !learn(f))
+                fetch_fail(f, -ENOMEM, NULL, "out of memory");
+        fetch_end(f);
 }
 
 /* A new part. @arguments is taken over. */
@@ -146,6 +155,13 @@ static int add_get(struct fetch *f, const char *path, const char *property,
         return arguments ? add_part(f, "qom-get", arguments, take, key, may_fail) : -ENOMEM;
 }
 
+static bool take_nothing(struct part *part, struct json_object *value)
+{
+        (void)part;
+        (void)value;
+        return true;
+}
+
 static bool take_value(struct part *part, struct json_object *value)
 {
         part->fetch->value = json_object_get(value);
@@ -199,25 +215,57 @@ static bool take_devices(struct part *part, struct json_object *list)
         return true;
 }
 
+static bool add_property(struct fetch *f, const char *name, const char *type)
+{
+        struct json_object *item = json_object_new_object();
+
+        if (!item || !add_string(item, "name", name, strlen(name)) || !add_string(item, "type", type, strlen(type)) ||
+            json_object_array_add(f->value, item) < 0) {
+                json_object_put(item);
+                return false;
+        }
+        return true;
+}
+
+/*
+ * qom-list doesn't tell which properties can be read, and a file that never can be would make each cp -r fail. Which ones
+ * belong to the type, so the first device of a type is asked for each, and the others of the type are spared.
+ */
 static bool take_properties(struct part *part, struct json_object *list)
 {
-        struct json_object *properties = json_object_new_array();
+        struct fetch *f = part->fetch;
+        struct json_object *unreadable = NULL;
         const char *name, *type;
+        bool known = !f->refused && json_object_object_get_ex(f->vm->unreadable, f->b, &unreadable);
 
-        if (!properties)
+        f->value = json_object_new_array();
+        if (!f->value)
                 return false;
-        part->fetch->value = properties;
         for (size_t i = 0; next_property(list, &i, &name, &type);) {
-                struct json_object *item;
-
-                if (startswith(type, "child<"))
+                if (startswith(type, "child<") || (known && json_object_object_get_ex(unreadable, name, NULL)))
                         continue;
-                item = json_object_new_object();
-                if (!item || !add_string(item, "name", name, strlen(name)) ||
-                    !add_string(item, "type", type, strlen(type)) || json_object_array_add(properties, item) < 0) {
-                        json_object_put(item);
+                if (!add_property(f, name, type))
                         return false;
-                }
+                if (f->refused && add_get(f, f->a, name, take_nothing, name, true) < 0)
+                        return false;
+        }
+        return true;
+}
+
+/* The properties that the probing found to be unreadable leave the list, and are remembered for the type. */
+static bool learn(struct fetch *f)
+{
+        struct vm *vm = f->vm;
+
+        if (!vm->unreadable)
+                vm->unreadable = json_object_new_object();
+        if (!vm->unreadable || json_object_object_add(vm->unreadable, f->b, json_object_get(f->refused)) < 0)
+                return false;
+        for (size_t i = json_object_array_length(f->value); i-- > 0;) {
+                struct json_object *item = json_object_array_get_idx(f->value, i);
+
+                if (json_object_object_get_ex(f->refused, qmp_json_get_string(item, "name"), NULL))
+                        json_object_array_del_idx(f->value, i, 1);
         }
         return true;
 }
@@ -282,6 +330,11 @@ static int begin(struct fetch *f)
                         fetch_fail(f, -ENOMEM, NULL, "out of memory");
                 return r;
         case FETCH_PROPERTIES:
+                if (!json_object_object_get_ex(f->vm->unreadable, f->b, NULL)) {
+                        f->refused = json_object_new_object();
+                        if (!f->refused)
+                                return -ENOMEM;
+                }
                 return add_list(f, f->a, take_properties);
         case FETCH_PROPERTY:
                 return add_get(f, f->a, f->b, take_value, NULL, false);

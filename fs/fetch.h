@@ -10,7 +10,7 @@
 enum fetch_kind {
         FETCH_COMMAND,    /* what command @a returns */
         FETCH_DEVICES,    /* [{"id", "driver", "path"}]: all devices under peripheral and peripheral-anon */
-        FETCH_PROPERTIES, /* [{"name", "type"}] of the QOM object @a, without its children */
+        FETCH_PROPERTIES, /* [{"name", "type"}] of the QOM object @a, of type @b, that can be read; not its children */
         FETCH_PROPERTY,   /* what qom-get gives for property @b of the QOM object @a */
         FETCH_OBJECT,     /* {name: value} of all properties of the QOM object @a that qom-get gives */
         FETCH_MEMDEVS,    /* {memdev: path} of the anonymous devices that have one */

@@ -67,7 +67,7 @@ static void hash_add(struct inode_table *t, struct inode *inode)
         t->n++;
 }
 
-/* An inode whose name now means another one is no longer in there. */
+/* An inode whose name now means another one is no longer in there, nor is one of a kind that has one for each lookup. */
 static void hash_remove(struct inode_table *t, struct inode *inode)
 {
         for (struct inode **i = bucket(t, inode->parent, inode->name); *i; i = &(*i)->hash_next) {
@@ -207,7 +207,8 @@ static int inode_new(struct inode *dir, const char *name, const struct inode_arg
                 inode->born = object->born;
         else
                 inode->born = session->born;
-        hash_add(&session->inodes, inode);
+        if (!inode->kind->own_inode)
+                hash_add(&session->inodes, inode);
         *ret_inode = inode;
         return 0;
 }
@@ -218,7 +219,7 @@ int inode_child(struct inode *dir, const char *name, const struct inode_args *ar
         struct object *object = args->object ? args->object : dir->object;
         int r;
 
-        for (struct inode *i = *bucket(t, dir, name); i; i = i->hash_next) {
+        for (struct inode *i = *bucket(t, dir, name); i && !args->kind->own_inode; i = i->hash_next) {
                 if (i->parent != dir || !streq(i->name, name))
                         continue;
                 if (i->kind == args->kind && i->object == object) {

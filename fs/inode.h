@@ -3,7 +3,7 @@
  *
  * An inode lives as long as the kernel counts lookups of it or something here refers to it: its children, open files,
  * requests. It refers to its parent and, inside of an object, to the object. Two lookups of one name find the same
- * inode while it lives.
+ * inode while it lives (but for kinds with own_inode).
  */
 #ifndef FS_INODE_H
 #define FS_INODE_H

@@ -18,7 +18,15 @@ static int connection_render(struct request *r, struct inode *inode, struct text
         return 0;
 }
 
+static int64_t connection_size(struct inode *inode)
+{
+        _cleanup_(qmp_freep) char *text = vm_describe_connection(inode->vm);
+
+        return text ? (int64_t)strlen(text) + 1 : -1;
+}
+
 const struct kind kind_connection = {
         .type = S_IFREG,
         .render = connection_render,
+        .size = connection_size,
 };

@@ -143,9 +143,10 @@ static int ctl_write(struct request *r, struct file *file)
 
 static int ctl_render(struct request *r, struct inode *inode, struct text *ret_text)
 {
-        FILE *out = open_memstream(&ret_text->data, &ret_text->size);
+        FILE *out;
 
         (void)r;
+        out = open_memstream(&ret_text->data, &ret_text->size);
         if (!out)
                 return -ENOMEM;
         for (const struct verb *verb = inode->row->data; verb->name; verb++)
@@ -153,8 +154,22 @@ static int ctl_render(struct request *r, struct inode *inode, struct text *ret_t
         return fclose(out) == 0 ? 0 : -ENOMEM;
 }
 
+static int64_t ctl_size(struct inode *inode)
+{
+        struct text text;
+        int64_t size = -1;
+
+        if (ctl_render(NULL, inode, &text) == 0) {
+                size = (int64_t)text.size;
+                free(text.data);
+        }
+        return size;
+}
+
 const struct kind kind_ctl = {
         .type = S_IFREG,
+        .own_inode = true,
         .render = ctl_render,
         .write = ctl_write,
+        .size = ctl_size,
 };

@@ -155,7 +155,8 @@ static int take_lines(struct stream *s, size_t size, struct text *ret_text)
         tell_lost(s);
         list_for_each(i, &s->lines) {
                 total += list_entry(i, struct line, link)->size;
-                if (total - s->at >= size)
+                /* what was lost behind a line that was half read is told next */
+                if (total - s->at >= size || s->lost > 0)
                         break;
         }
         total = total - s->at < size ? total - s->at : size;

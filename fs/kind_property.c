@@ -27,7 +27,17 @@ static int require_list(struct request *r, struct inode *dir, enum freshness fre
 {
         struct fetch_spec spec = { .kind = FETCH_PROPERTIES, .a = dir->object->device };
         struct snapshot *snapshot;
-        int e = own_snapshot(dir, &spec, &snapshot);
+        struct json_object *record;
+        int e = object_require(dir->object, r, FRESH_STRUCTURE, &record);
+
+        if (e)
+                return e;
+        /* there is no path to it: it has no property that can be asked for */
+        *ret_properties = NULL;
+        if (!spec.a)
+                return 0;
+        spec.b = qmp_json_get_string(record, "driver");
+        e = own_snapshot(dir, &spec, &snapshot);
 
         if (e == 0)
                 e = snapshot_require(snapshot, r, freshness);
@@ -35,6 +45,12 @@ static int require_list(struct request *r, struct inode *dir, enum freshness fre
                 return e;
         *ret_properties = snapshot->value;
         return 0;
+}
+
+/* Of a list that may be NULL. */
+static size_t count(struct json_object *properties)
+{
+        return properties ? json_object_array_length(properties) : 0;
 }
 
 static const char *name_at(struct json_object *properties, size_t i)
@@ -45,7 +61,7 @@ static const char *name_at(struct json_object *properties, size_t i)
 /* The property's own name for a file's, borrowed; NULL if there is none. */
 static const char *find(struct json_object *properties, const char *file_name)
 {
-        for (size_t i = 0; i < json_object_array_length(properties); i++) {
+        for (size_t i = 0; i < count(properties); i++) {
                 const char *name = name_at(properties, i);
                 _cleanup_(qmp_freep) char *encoded = render_name(name, strlen(name));
 
@@ -65,7 +81,7 @@ int property_lookup(struct request *r, struct inode *dir, const char *name, stru
         if (e)
                 return e;
         spec.b = find(properties, name);
-        if (!spec.b && !r->cached && !snapshot_is_news(dir->snapshot, r)) {
+        if (!spec.b && properties && !r->cached && !snapshot_is_news(dir->snapshot, r)) {
                 e = require_list(r, dir, FRESH_CONTENT, &properties);
                 if (e)
                         return e;
@@ -84,7 +100,7 @@ int property_list(struct request *r, struct inode *dir, const struct row *hidden
 
         if (e)
                 return e;
-        for (size_t i = 0; i < json_object_array_length(properties); i++) {
+        for (size_t i = 0; i < count(properties); i++) {
                 const char *property = name_at(properties, i);
                 _cleanup_(qmp_freep) char *name = render_name(property, strlen(property));
 
@@ -139,6 +155,8 @@ static int properties_render(struct request *r, struct inode *inode, struct text
 
         if (!inode->object->alive)
                 return -ENODEV;
+        if (!spec.a)
+                return request_fail(r, -ENODEV, NULL, "QEMU has no way to name a device of this id");
         e = own_snapshot(inode, &spec, &snapshot);
         if (e == 0)
                 e = snapshot_require(snapshot, r, FRESH_CONTENT);

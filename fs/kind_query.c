@@ -84,27 +84,43 @@ const struct kind kind_state = {
         .size = query_size,
 };
 
-static int version_render(struct request *r, struct inode *inode, struct text *ret_text)
+/* The caller's; NULL: none, or out of memory. */
+static char *version_line(struct json_object *result)
 {
         _cleanup_(qmp_freep) char *version = NULL;
+        char *line;
+
+        if (qmp_version_format(result, &version) < 0)
+                return NULL;
+        return asprintf(&line, "%s\n", version) < 0 ? NULL : line;
+}
+
+static int version_render(struct request *r, struct inode *inode, struct text *ret_text)
+{
         struct json_object *value;
-        int n, e = require(r, inode, &value);
+        int e = require(r, inode, &value);
 
         if (e)
                 return e;
-        e = qmp_version_format(value, &version);
-        if (e < 0)
-                return request_fail(r, e, NULL, "query-version returned no version");
-        n = asprintf(&ret_text->data, "%s\n", version);
-        if (n < 0)
-                return -ENOMEM;
-        ret_text->size = (size_t)n;
+        ret_text->data = version_line(value);
+        if (!ret_text->data)
+                return request_fail(r, -EPROTO, NULL, "query-version returned no version");
+        ret_text->size = strlen(ret_text->data);
         return 0;
+}
+
+static int64_t version_size(struct inode *inode)
+{
+        struct snapshot *s = inode->snapshot;
+        _cleanup_(qmp_freep) char *line = s && s->has_value ? version_line(s->value) : NULL;
+
+        return line ? (int64_t)strlen(line) : -1;
 }
 
 const struct kind kind_version = {
         .type = S_IFREG,
         .render = version_render,
+        .size = version_size,
 };
 
 static int record_render(struct request *r, struct inode *inode, struct text *ret_text)

@@ -126,6 +126,8 @@ static int remove_block(struct request *r, const struct remove *spec, bool nowai
                         return request_fail(r, -ENODEV, NULL, "no device has this drive");
                 return begin(r, "", drive, -1, nowait);
         }
+        if (!object->device)
+                return request_fail(r, -ENODEV, NULL, "QEMU has no way to name the device '%s'", qdev);
         /* what QEMU made itself was never the target of a device_add, and may have no "drive" (a floppy's unit) */
         if (qdev_is_pluggable(object->device))
                 e = check_drive(r, qdev, spec->drive(record));
@@ -192,8 +194,18 @@ static int remove_render(struct request *r, struct inode *inode, struct text *re
         return 0;
 }
 
+static int64_t remove_size(struct inode *inode)
+{
+        const char *path = inode->object->device;
+        _cleanup_(qmp_freep) char *state = removal_describe(inode->vm, path ? path : "");
+
+        return state ? (int64_t)strlen(state) + 1 : -1;
+}
+
 const struct kind kind_remove = {
         .type = S_IFREG,
+        .own_inode = true,
         .render = remove_render,
         .write = remove_write,
+        .size = remove_size,
 };

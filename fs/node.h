@@ -54,6 +54,12 @@ struct row {
 struct kind {
         mode_t type; /* S_IFDIR, S_IFREG or S_IFLNK */
         bool stream; /* reads wait and have no offset when the file is opened for reading and writing */
+        /*
+         * Writes may take long. Opening with O_TRUNC takes the kernel's lock of the inode, which a write holds until it is
+         * answered, so each lookup makes an inode of its own: nobody's `echo` waits in the kernel for another's, where
+         * Ctrl-C can't reach it.
+         */
+        bool own_inode;
 
         /* directories; the inode's reference goes to the caller */
         int (*lookup)(struct request *r, struct inode *dir, const char *name, struct inode **ret_inode);

@@ -42,7 +42,7 @@ struct object {
         uint64_t serial;
         char *name;     /* as a file name */
         char *identity; /* or NULL */
-        char *device;   /* the path of its device, or NULL */
+        char *device;   /* the path of its device, or NULL: none, or none that QEMU could be told */
         size_t index;   /* of its record */
         bool alive;
         bool removed; /* by `remove` */

@@ -35,8 +35,8 @@ static void ops_init(void *userdata, struct fuse_conn_info *conn)
         conn->max_write = KERNEL_WRITE_MAX;
         conn->want &= ~(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
         /*
-         * Opening with O_TRUNC would set the kernel's idea of the size to 0, and a write beyond the end takes the file's
-         * lock: a second `echo 1 > remove` would wait in the kernel, where Ctrl-C can't reach it.
+         * Else opening with O_TRUNC would set the kernel's idea of the size to 0, and a write beyond the end takes the
+         * inode's lock alone: two who write to one open file would wait for each other.
          */
         conn->want &= ~FUSE_CAP_ATOMIC_O_TRUNC;
 }
@@ -45,7 +45,7 @@ static void ops_init(void *userdata, struct fuse_conn_info *conn)
 
 static double entry_timeout(const struct inode *inode)
 {
-        return inode->row && !inode->row->present ? FOREVER : 0;
+        return inode->row && !inode->row->present && !inode->kind->own_inode ? FOREVER : 0;
 }
 
 static double attr_timeout(const struct inode *inode)
@@ -246,13 +246,15 @@ static int check_access(const struct inode *inode, int flags)
 /* fuse_reply_open() of libfuse 3.14 knows neither of the last two flags. */
 static void reply_open(fuse_req_t req, struct file *file)
 {
+        const struct kind *kind = file->inode->kind;
+        int mode = file->flags & O_ACCMODE;
         struct fuse_open_out out = {
                 .fh = file->handle,
                 .open_flags = FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES,
         };
 
-        /* no file position: readers that share a descriptor with a writer don't hold it back */
-        if (file->inode->kind->stream && (file->flags & O_ACCMODE) == O_RDWR)
+        /* no file position, whose lock would make those who share a descriptor wait for each other */
+        if ((kind->stream && mode == O_RDWR) || (kind->own_inode && mode == O_WRONLY))
                 out.open_flags |= FOPEN_STREAM;
         if (fuse_reply_buf(req, (const char *)&out, sizeof(out)) == -ENOENT)
                 file_unref(file);

@@ -10,6 +10,11 @@ static const char *below(const char *path, const char *container)
         return rest && *rest == '/' ? rest + 1 : NULL;
 }
 
+bool qdev_id_is_usable(const char *id)
+{
+        return *id && !strchr(id, '/');
+}
+
 char *qdev_path(const char *qdev)
 {
         char *path;
@@ -25,7 +30,6 @@ char *qdev_target(const char *qdev)
         const char *rest;
         char *slash;
 
-        /* an id may hold a slash (it can come from -device '{json}'): only a path is shortened */
         if (!path || *qdev != '/')
                 return path;
         rest = below(path, QDEV_PERIPHERAL);

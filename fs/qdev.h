@@ -9,7 +9,14 @@
 #define QDEV_PERIPHERAL      "/machine/peripheral"
 #define QDEV_PERIPHERAL_ANON "/machine/peripheral-anon"
 
-/* The QOM path that a qdev names: an id lives under /machine/peripheral. The caller's; NULL: out of memory. */
+/*
+ * Whether a device of that id can be told to QEMU. An id may come from -device '{json}', which takes any string; where it
+ * is empty or holds a slash, no QOM path leads to the device (that of "a/b" would lead to a part of "a").
+ */
+bool qdev_id_is_usable(const char *id);
+
+/* The QOM path that a qdev names: an id, which must be usable, lives under /machine/peripheral. The caller's; NULL: out of
+ * memory. */
 char *qdev_path(const char *qdev);
 
 /*

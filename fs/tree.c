@@ -26,6 +26,14 @@ static char *copy_string(struct json_object *string, size_t *ret_size)
         return text;
 }
 
+/* Of an id that may hold NUL, too, which no path can. */
+static bool is_usable(struct json_object *id)
+{
+        const char *s = json_object_get_string(id);
+
+        return strlen(s) == (size_t)json_object_get_string_len(id) && qdev_id_is_usable(s);
+}
+
 static const char *non_empty(const char *s)
 {
         return s && *s ? s : NULL;
@@ -78,7 +86,7 @@ static char *block_device(struct json_object *record)
 {
         const char *qdev = block_qdev(record);
 
-        return qdev ? qdev_target(qdev) : NULL;
+        return qdev && (*qdev == '/' || qdev_id_is_usable(qdev)) ? qdev_target(qdev) : NULL;
 }
 
 static bool block_has_device(struct json_object *record)
@@ -194,7 +202,7 @@ static char *memory_device(struct json_object *record)
 {
         struct json_object *id = memory_id(record);
 
-        return id ? qdev_path(json_object_get_string(id)) : NULL;
+        return id && is_usable(id) ? qdev_path(json_object_get_string(id)) : NULL;
 }
 
 static const struct remove memory_remove = { .slot = memory_slot };
@@ -224,7 +232,7 @@ static char *device_device(struct json_object *record)
 {
         const char *path = qmp_json_get_string(record, "path");
 
-        return path ? strdup(path) : NULL;
+        return path && is_usable(qmp_json_get(record, "id")) ? strdup(path) : NULL;
 }
 
 static const struct remove device_remove = { 0 };

@@ -119,6 +119,7 @@ static void client_changed(void *userdata)
                 if (vm->up) {
                         /* another QEMU, as far as anybody can tell */
                         objects_kill(vm, NULL);
+                        json_object_put(take_ptr(vm->unreadable));
                         vm->paused = false;
                         (void)qmp_client_send(vm->client, "query-status", NULL, vm->options.timeout_ns, NULL,
                                               status_known, vm, NULL);
@@ -134,6 +135,8 @@ static void client_changed(void *userdata)
                         removals_end(vm);
                 }
                 news(vm, CHANNEL_STATE);
+                /* a stream's readers get EHOSTDOWN now */
+                vm_notify(vm, CHANNEL_EVENTS);
         }
         news(vm, CHANNEL_CONNECTION);
         if (vm->changed)
@@ -261,9 +264,10 @@ struct vm *vm_free(struct vm *vm)
                 return NULL;
         /* first, so that what is under way ends while everything is still there */
         vm->changed = NULL;
-        qmp_client_free(vm->client);
         removals_end(vm);
+        qmp_client_free(vm->client);
         collections_free(vm);
+        json_object_put(vm->unreadable);
         journal_deinit(&vm->events);
         journal_deinit(&vm->errors);
         free(vm);

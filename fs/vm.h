@@ -42,6 +42,9 @@ struct vm {
 
         bool up;
 
+        /* {driver: {property: null}}: what the types of devices seen so far don't let anybody read; NULL: none yet */
+        struct json_object *unreadable;
+
         struct list snapshots;
         struct list collections;
         struct list removals;
