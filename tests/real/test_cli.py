@@ -1,0 +1,255 @@
+"""The command: what it says when it can't start, what it takes, and how it ends."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+
+import real
+from mount import Running, binary
+
+
+class Cli(real.RealTest):
+    def setUp(self):
+        self.dir = tempfile.mkdtemp(prefix="qmpfs-cli-")
+        self.addCleanup(shutil.rmtree, self.dir, True)
+
+    def refuses(self, source, *words, options="", limit=20):
+        """It must fail with one line that holds these words, and mount nothing; the line."""
+        mount = self.new_mount(source, options)
+        result = mount.try_start(limit)
+        self.assertNotEqual(result.code, 0, result)
+        self.assertEqual(len(result.err.splitlines()), 1, result)
+        for word in words:
+            self.assertIn(word, result.err, result)
+        self.assertFalse(mount.mounted())
+        return result
+
+    def run_it(self, *args):
+        return Running([binary(), *args]).wait(10)
+
+    def listener(self, say):
+        """The path of a socket that accepts everybody, says this, and hangs up if that is None."""
+        server = socket.socket(socket.AF_UNIX)
+        path = f"{self.dir}/listener"
+        server.bind(path)
+        server.listen()
+        kept = []
+
+        def serve():
+            while True:
+                try:
+                    client, _ = server.accept()
+                except OSError:
+                    return
+                if say is None:
+                    client.close()
+                else:
+                    kept.append(client)
+                    client.sendall(say)
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        self.addCleanup(lambda: (server.shutdown(socket.SHUT_RDWR), server.close(), [c.close() for c in kept]))
+        return path
+
+    # -- sources that don't do
+
+    def test_no_such_socket(self):
+        self.refuses(f"{self.dir}/none", f"'{self.dir}/none'", "No such file or directory")
+
+    def test_refused(self):
+        stale = socket.socket(socket.AF_UNIX)
+        stale.bind(f"{self.dir}/stale")
+        stale.close()
+        self.refuses(f"{self.dir}/stale", f"{self.dir}/stale", "Connection refused")
+
+    def test_held_by_another_client(self):
+        vm = self.vm("-S")
+        self.refuses(f"{vm.dir}/second.sock", "another client", options="timeout=1", limit=5)
+        # The one that holds it is none the worse for it.
+        self.assertEqual(vm.qmp("query-status")["status"], "prelaunch")
+
+    def test_two_mounts_of_one_monitor(self):
+        vm = self.vm("-S")
+        first = self.mount(vm)
+        self.refuses(vm.socket, "another client", options="timeout=1", limit=5)
+        self.assertEqual(self.ok(first, "cat state"), "prelaunch\n")
+
+    def test_human_monitor(self):
+        vm = self.vm("-S", "-monitor", "unix:{d}/hmp.sock,server=on,wait=off")
+        self.refuses(f"{vm.dir}/hmp.sock", "HMP")
+
+    def test_not_json(self):
+        self.refuses(self.listener(b"SSH-2.0-OpenSSH_9.2\r\n"), "not QMP", "SSH-2.0")
+
+    def test_closed_while_negotiating(self):
+        self.refuses(self.listener(None), "closed")
+
+    def test_regular_file(self):
+        with open(f"{self.dir}/file", "w"):
+            pass
+        self.refuses(f"{self.dir}/file", f"{self.dir}/file")
+
+    def test_tcp_refused(self):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.refuses(f"tcp:127.0.0.1:{port}", "Connection refused")
+
+    def test_bad_tcp_sources(self):
+        for source in ("tcp:", "tcp:localhost", "tcp:localhost:", "tcp:localhost:http!", "tcp:localhost:99999"):
+            with self.subTest(source):
+                self.refuses(source)
+
+    # -- mount points and options that don't do
+
+    def test_mount_point(self):
+        vm = self.vm("-S")
+        for path, words in ((f"{self.dir}/none", "No such file or directory"), ("/etc/passwd", "Not a directory")):
+            with self.subTest(path):
+                result = self.run_it(vm.socket, path)
+                self.assertNotEqual(result.code, 0, result)
+                self.assertEqual(len(result.err.splitlines()), 1, result)
+                self.assertIn(path, result.err)
+                self.assertIn(words.lower(), result.err.lower())
+
+    def test_unknown_options(self):
+        vm = self.vm("-S")
+        for option in ("colour", "colour=red", "timeouts=3"):
+            with self.subTest(option):
+                self.refuses(vm.socket, option.partition("=")[0], options=option)
+        self.assertIn("--colour", self.run_it("--colour", vm.socket, self.dir).err)
+
+    def test_bad_values(self):
+        vm = self.vm("-S")
+        for option in ("timeout=", "timeout=x", "timeout=-1", "timeout=1x", "timeout", "unplug_timeout=never",
+                       "structure_ttl=x", "max_load=101", "max_load=x", "gid=nobody-of-this-name", "uid=-5"):
+            with self.subTest(option):
+                self.refuses(vm.socket, option.partition("=")[0], options=option)
+
+    def test_missing_operands(self):
+        for args in ((), ("only-one",), ("one", "two", "three")):
+            result = self.run_it(*args)
+            self.assertNotEqual(result.code, 0, result)
+            self.assertNotEqual(result.err, "", result)
+
+    # -- what it takes
+
+    def test_help_and_version(self):
+        result = self.run_it("-h")
+        self.assertEqual((result.code, result.err), (0, ""), result)
+        for option in ("timeout", "unplug_timeout", "structure_ttl", "max_load", "allow_other", "uid", "gid", "ro"):
+            self.assertRegex(result.out, rf"\b{option}\b")
+        result = self.run_it("-V")
+        self.assertEqual((result.code, result.err), (0, ""), result)
+        for name in ("qmpfs", "fuse", "json-c"):
+            self.assertRegex(result.out, rf"(?i){name}.*\b\d+\.\d+")
+
+    def test_sources(self):
+        vm = self.vm("-S", "-qmp", "tcp:127.0.0.1:0,server=on,wait=off")
+        info = next(c["filename"] for c in vm.qmp("query-chardev") if "tcp:127.0.0.1" in c["filename"])
+        port = info.rpartition(":")[2].split(",")[0]
+        for source in (f"unix:{vm.socket}", f"tcp:127.0.0.1:{port}", f"tcp:localhost:{port}"):
+            with self.subTest(source):
+                mount = self.mount(source)
+                self.assertEqual(self.ok(mount, "cat state"), "prelaunch\n")
+                mount.unmount()
+
+    def test_relative_paths_survive_going_to_the_background(self):
+        vm = self.vm("-S")
+        mount = self.new_mount(vm)
+        mount.argv = [binary(), "qmp.sock", os.path.relpath(mount.dir, vm.dir)]
+        result = mount.try_start(cwd=vm.dir)
+        self.assertEqual(result.code, 0, result)
+        self.assertEqual(self.ok(mount, "cat state"), "prelaunch\n")
+        # It reconnects by the same path, wherever it is by now.
+        vm.kill()
+        vm.start()
+        self.eventually(lambda: mount.sh("cat state").out == "prelaunch\n", "the reconnection", 12)
+
+    def test_socket_path_longer_than_an_address(self):
+        vm = self.vm("-S")
+        deep = f"{self.dir}/{'d' * 120}"
+        os.mkdir(deep)
+        os.symlink(vm.socket, f"{deep}/qmp.sock")
+        mount = self.mount(f"{deep}/qmp.sock")
+        self.assertEqual(self.ok(mount, "cat state"), "prelaunch\n")
+
+    def test_options_of_fstab(self):
+        vm = self.vm("-S")
+        mount = self.mount(vm, "noauto,user,_netdev,rw,x-systemd.automount,nofail,nosuid,nodev,noexec,noatime,"
+                               "timeout=3")
+        self.assertEqual(self.ok(mount, "cat state"), "prelaunch\n")
+
+    def test_mount_helper(self):
+        """mount -t fuse.qmpfs after an installation."""
+        if os.geteuid() != 0:
+            self.skipTest("needs root")
+        build = os.path.dirname(binary())
+        if not os.path.exists(f"{build}/CMakeCache.txt"):
+            self.skipTest(f"{build} is no build directory")
+        prefix = f"{self.dir}/usr"
+        subprocess.run(["cmake", "--install", build, "--prefix", prefix], check=True, stdout=subprocess.DEVNULL)
+        vm = self.vm("-S")
+        mount = self.new_mount(vm)
+        # mount(8) starts its helpers with a PATH of its own, so what was installed is put in /usr/local here: in a
+        # mount namespace that ends with this shell. (Where / is no mount point, as in a chroot, it can't be made private.)
+        script = f"""mount --make-rprivate / 2> /dev/null; mount --bind {prefix} /usr/local || exit
+            trap 'umount --lazy /usr/local' EXIT  # the daemon may be about to end
+            mount -t fuse.qmpfs -o noauto,timeout=3 {vm.socket} {mount.dir} &&
+            cat {mount.dir}/state && grep ' {mount.dir} ' /proc/self/mounts && umount {mount.dir}"""
+        argv = ["unshare", "--mount", "--propagation", "unchanged", "bash", "-c", script]
+        result = Running(argv, mount.env, mount.kill).wait(20)
+        self.assertEqual((result.code, result.err), (0, ""), result)
+        state, line = result.out.splitlines()
+        self.assertEqual(state, "prelaunch")
+        self.assertEqual(line.split()[:3], [vm.socket, mount.dir, "fuse.qmpfs"])
+
+    # -- how it ends
+
+    def ended_by(self, sig, foreground):
+        vm = self.vm("-S")
+        mount = self.mount(vm, foreground=foreground)
+        self.assertEqual(self.ok(mount, "cat state"), "prelaunch\n")
+        os.kill(mount.pid, sig)
+        # Whether that is exit 0 or death by this signal is left open; a dead mount is not.
+        mount.check_end(mount.wait_end(5), (0, 128 + sig, -sig))
+        self.assertEqual(os.listdir(mount.dir), [])
+
+    def test_sigterm(self):
+        self.ended_by(signal.SIGTERM, False)
+        self.ended_by(signal.SIGTERM, True)
+
+    def test_sigint(self):
+        self.ended_by(signal.SIGINT, True)
+
+    def test_monitor_is_free_after_the_end(self):
+        vm = self.vm("-S")
+        for _ in range(3):
+            mount = self.mount(vm)
+            self.assertEqual(self.ok(mount, "cat state"), "prelaunch\n")
+            mount.unmount()
+
+    def test_in_the_foreground_it_logs_to_stderr(self):
+        vm = self.vm("-S")
+        mount = self.mount(vm, foreground=True)
+        vm.kill()
+        self.eventually(lambda: vm.socket in mount.running.errors(), "a line about the lost connection")
+        begin = time.monotonic()
+        mount.unmount()
+        self.assertLess(time.monotonic() - begin, 2)
+
+    def test_daemon_holds_no_terminal_and_no_directory(self):
+        vm = self.vm("-S")
+        mount = self.mount(vm)
+        self.assertEqual(os.readlink(f"/proc/{mount.pid}/cwd"), "/")
+        for fd in (0, 1, 2):
+            self.assertEqual(os.readlink(f"/proc/{mount.pid}/fd/{fd}"), "/dev/null")
+
+
+if __name__ == "__main__":
+    real.main()
