@@ -529,8 +529,11 @@ static void framing_failed(struct qmp_client *client, int error)
 
         switch (error) {
         case -EMSGSIZE:
-                disconnect(client, error, "'%s' sent a message that is too big (over %llu MiB, or too many values)",
-                           where, (unsigned long long)(QMP_FRAMER_MAX_TEXT >> 20));
+                disconnect(client, error, "'%s' sent a message that is too big (over %llu MiB)", where,
+                           (unsigned long long)(QMP_FRAMER_MAX_TEXT >> 20));
+                return;
+        case -E2BIG:
+                disconnect(client, error, "'%s' sent a message of too many values", where);
                 return;
         case -ELOOP:
                 disconnect(client, error, "'%s' sent a message that is nested too deep (over %d levels)", where,
@@ -561,7 +564,8 @@ static bool may_be_banner(struct qmp_client *client)
 
         if (client->state != QMP_CLIENT_CONNECTING || size > 40)
                 return false;
-        return memcmp(rest, "QEMU ", size < 5 ? size : 5) == 0 && !memmem(rest, size, " monitor", 8);
+        return memcmp(rest, "QEMU ", size < 5 ? size : 5) == 0 && !memmem(rest, size, " monitor", 8) &&
+               !memchr(rest, '\n', size);
 }
 
 /* Handles all complete values. False: the connection is gone. */

@@ -183,8 +183,10 @@ int qmp_framer_next(struct qmp_framer *framer, struct json_object **ret_value)
                 }
                 if (r < 0)
                         return r;
-                if (framer->scanned - framer->start > framer->max_text || framer->tree > QMP_FRAMER_MAX_TREE)
+                if (framer->scanned - framer->start > framer->max_text)
                         return -EMSGSIZE;
+                if (framer->tree > QMP_FRAMER_MAX_TREE)
+                        return -E2BIG;
                 if (r > 0) {
                         size_t size = framer->scanned - framer->start;
 

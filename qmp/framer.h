@@ -46,7 +46,8 @@ enum {
 /*
  * The next value, if one is complete. Or:
  *   -EBADMSG   not JSON (what is there can be seen with qmp_framer_rest())
- *   -EMSGSIZE  a value of more than max_text bytes or whose tree would be too large
+ *   -EMSGSIZE  a value of more than max_text bytes
+ *   -E2BIG     a value whose tree would be larger than QMP_FRAMER_MAX_TREE
  *   -ELOOP     a value nested deeper than QMP_FRAMER_MAX_DEPTH
  *   -ENOMEM
  * After an error nothing but reset or deinit makes sense.

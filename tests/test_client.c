@@ -447,6 +447,21 @@ START_TEST(stranger_is_recognised)
 }
 END_TEST
 
+START_TEST(human_monitor_is_recognised_by_pieces_of_its_banner)
+{
+        static const char *const pieces[] = { "Q", "EMU 7.2.22 mon", "itor - type 'help'" };
+
+        fake->greeting = NULL;
+        start_pair(0);
+        for (size_t i = 0; i < ARRAY_SIZE(pieces); i++) {
+                ck_assert(state() == QMP_CLIENT_CONNECTING);
+                fake_send_text(fake, pieces[i]);
+                PUMP_FOR(loop, SEC);
+        }
+        goes_down("'/pair' is a human monitor (HMP), not QMP");
+}
+END_TEST
+
 START_TEST(closed_before_the_greeting)
 {
         fake->greeting = NULL;
@@ -2258,6 +2273,7 @@ int main(void)
                 TEST(silence_while_negotiating_ends_in_time_after_a_late_greeting_too),
                 TEST(no_greeting_in_time_is_told_and_the_place_kept),
                 TEST_EACH(stranger_is_recognised, ARRAY_SIZE(strangers)),
+                TEST(human_monitor_is_recognised_by_pieces_of_its_banner),
                 TEST(closed_before_the_greeting),
                 TEST(closed_in_the_middle_of_the_greeting),
                 TEST(closed_while_negotiating),
