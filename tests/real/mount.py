@@ -174,8 +174,9 @@ class Mount:
         return result.out[:-1]
 
     def list(self, path, limit=15):
-        """The names in a directory (they may hold anything, hence NULs)."""
-        result = self.sh(f"find '{path}/' -mindepth 1 -maxdepth 1 -printf '%f\\0'", limit)
+        """The names in a directory (they may hold anything, hence NULs). Not by find, which fails when it looks at one
+        that goes in between."""
+        result = self.sh(f"ls -AU --zero -- '{path}/'", limit)
         assert result.code == 0, result
         return sorted(result.out.split("\0")[:-1])
 
