@@ -3,30 +3,34 @@
 #include <assert.h>
 #include <errno.h>
 
-static bool same(const char *a, const char *b)
+/* Only whole commands are asked by several files; what belongs to one object is its inode's. */
+static struct snapshot *find(struct vm *vm, const struct fetch_spec *spec)
 {
-        return a == b || (a && b && streq(a, b));
+        list_for_each(i, &vm->snapshots) {
+                struct snapshot *s = list_entry(i, struct snapshot, link);
+
+                if (spec->kind == FETCH_COMMAND && streq(s->a, spec->a))
+                        return s;
+        }
+        return NULL;
 }
 
 int snapshot_new(struct vm *vm, const struct fetch_spec *spec, struct snapshot **ret_snapshot)
 {
-        struct snapshot *s;
+        struct snapshot *s = find(vm, spec);
 
-        list_for_each(i, &vm->snapshots) {
-                s = list_entry(i, struct snapshot, link);
-                if (s->spec.kind == spec->kind && same(s->a, spec->a) && same(s->b, spec->b)) {
-                        *ret_snapshot = snapshot_ref(s);
-                        return 0;
-                }
+        if (s) {
+                *ret_snapshot = snapshot_ref(s);
+                return 0;
         }
         s = calloc(1, sizeof(*s));
         if (!s)
                 return -ENOMEM;
         s->refs = 1;
         s->vm = vm;
+        list_init(&s->link);
         list_init(&s->waiters);
         list_init(&s->later);
-        list_append(&vm->snapshots, &s->link);
         s->a = spec->a ? strdup(spec->a) : NULL;
         s->b = spec->b ? strdup(spec->b) : NULL;
         s->spec = (struct fetch_spec){ spec->kind, s->a, s->b };
@@ -34,6 +38,8 @@ int snapshot_new(struct vm *vm, const struct fetch_spec *spec, struct snapshot *
                 snapshot_unref(s);
                 return -ENOMEM;
         }
+        if (spec->kind == FETCH_COMMAND)
+                list_append(&vm->snapshots, &s->link);
         *ret_snapshot = s;
         return 0;
 }

@@ -22,7 +22,7 @@ enum freshness {
 };
 
 struct snapshot {
-        struct list link; /* in the vm */
+        struct list link; /* in the vm: those of whole commands */
         unsigned refs;
         struct vm *vm;
         struct fetch_spec spec;
@@ -44,7 +44,7 @@ struct snapshot {
         unsigned n_costs;
 };
 
-/* Finds or makes the snapshot; the caller gets a reference. 0 or -ENOMEM. */
+/* Makes a snapshot, or finds the one of the same command; the caller gets a reference. 0 or -ENOMEM. */
 int snapshot_new(struct vm *vm, const struct fetch_spec *spec, struct snapshot **ret_snapshot);
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
 struct snapshot *snapshot_unref(struct snapshot *snapshot);
