@@ -19,9 +19,10 @@
 /* A command unanswered for so long is worth a look whether QEMU lives, and again as often. */
 #define STALL_NS (1 * NSEC_PER_SEC)
 /* Reads from the socket per wakeup, so that a flood of events leaves time for others. */
-#define READS_PER_WAKEUP 16
-#define BACKOFF_MIN      (100 * NSEC_PER_MSEC)
-#define BACKOFF_MAX      (5 * NSEC_PER_SEC)
+#define READS_PER_WAKEUP    16
+#define MESSAGES_PER_WAKEUP 1000
+#define BACKOFF_MIN         (100 * NSEC_PER_MSEC)
+#define BACKOFF_MAX         (5 * NSEC_PER_SEC)
 
 struct qmp_command {
         struct list link; /* in queue, wire or oob */
@@ -36,6 +37,7 @@ struct qmp_command {
         uint64_t limit_ns;
         uint64_t sent_at; /* 0: not yet */
         bool overdue;
+        bool effect; /* see struct qmp_send_options */
 };
 
 struct qmp_client {
@@ -53,6 +55,7 @@ struct qmp_client {
         bool connecting; /* connect(2) is under way */
         bool wants_room; /* EPOLLOUT is being watched */
         struct qmp_framer framer;
+        struct qmp_task more; /* messages that have arrived and wait for the next turn */
         char *out;
         size_t out_size, out_start, out_end;
         struct qmp_timer handshake_timer, retry_timer, stall_timer;
@@ -60,7 +63,7 @@ struct qmp_client {
 
         bool oob;
         unsigned oob_serial;
-        bool alive, stalled;
+        bool alive, probed, stalled;
         struct list queue, wire, oob_wire;
         unsigned n_wire;
         uint64_t last_reply_at;
@@ -118,6 +121,7 @@ static void commands_disconnect(struct qmp_client *client, struct list *commands
                 command_end(command, &(struct qmp_result){
                                              .outcome = QMP_DISCONNECTED,
                                              .error = -EHOSTDOWN,
+                                             .sent = command->sent_at != 0,
                                              .text = client->failure ? client->failure : "the connection ended",
                                      });
                 command_free(command);
@@ -160,6 +164,7 @@ _printf_(3, 4) static void disconnect(struct qmp_client *client, int error, cons
         client->n_wire = 0;
         client->out_start = client->out_end = 0;
         qmp_framer_reset(&client->framer);
+        qmp_task_cancel(&client->more);
         if (!client->once) {
                 (void)qmp_timer_arm(client->loop, &client->retry_timer, qmp_now() + client->backoff_ns);
                 client->backoff_ns = 2 * client->backoff_ns < BACKOFF_MAX ? 2 * client->backoff_ns : BACKOFF_MAX;
@@ -237,6 +242,19 @@ static void watch_stall(struct qmp_client *client)
         }
 }
 
+/* Whether QEMU has left a command unanswered beyond its limit. */
+static bool is_overdue(struct qmp_client *client)
+{
+        list_for_each(i, &client->wire) {
+                struct qmp_command *command = list_entry(i, struct qmp_command, link);
+
+                /* by the clock too: nobody may be waiting for it any more */
+                if (command->overdue || qmp_now() - command->sent_at > command->limit_ns)
+                        return true;
+        }
+        return false;
+}
+
 /* Moves commands from the queue to the wire as far as the window allows. */
 static void pump(struct qmp_client *client)
 {
@@ -245,6 +263,8 @@ static void pump(struct qmp_client *client)
         while (client->n_wire < WINDOW && !list_empty(&client->queue)) {
                 struct qmp_command *command = list_entry(client->queue.next, struct qmp_command, link);
 
+                if (command->effect && is_overdue(client))
+                        break;
                 if (put(client, command->text, command->size) < 0)
                         break; /* tried again with the next reply or timer */
                 free(take_ptr(command->text));
@@ -260,13 +280,18 @@ static void pump(struct qmp_client *client)
 static void command_timeout(struct qmp_timer *timer)
 {
         struct qmp_command *command = container_of(timer, struct qmp_command, timer);
+        struct qmp_result result = { .outcome = QMP_TIMEOUT, .error = -ETIMEDOUT, .sent = command->sent_at != 0 };
+        double seconds = (double)command->limit_ns / NSEC_PER_SEC;
         _cleanup_(qmp_freep) char *text = NULL;
-        struct qmp_result result = { .outcome = QMP_TIMEOUT, .error = -ETIMEDOUT };
+        int n;
 
-        if (asprintf(&text, "QEMU did not answer %s within %.3g s", command->name,
-                     (double)command->limit_ns / NSEC_PER_SEC) < 0)
+        if (result.sent)
+                n = asprintf(&text, "QEMU did not answer %s within %.3g s", command->name, seconds);
+        else
+                n = asprintf(&text, "QEMU is stalled: %s was not sent within %.3g s", command->name, seconds);
+        result.text = n >= 0 ? text : "QEMU did not answer in time";
+        if (n < 0)
                 text = NULL;
-        result.text = text ? text : "QEMU did not answer in time";
         command->overdue = true;
         command_end(command, &result);
         if (command->sent_at == 0)
@@ -275,8 +300,12 @@ static void command_timeout(struct qmp_timer *timer)
 
 void qmp_command_cancel(struct qmp_command *command)
 {
-        command_end(command,
-                    &(struct qmp_result){ .outcome = QMP_CANCELLED, .error = -EINTR, .text = "interrupted" });
+        command_end(command, &(struct qmp_result){
+                                     .outcome = QMP_CANCELLED,
+                                     .error = -EINTR,
+                                     .sent = command->sent_at != 0,
+                                     .text = "interrupted",
+                             });
         if (command->sent_at == 0)
                 command_free(command);
 }
@@ -284,18 +313,6 @@ void qmp_command_cancel(struct qmp_command *command)
 bool qmp_command_is_sent(const struct qmp_command *command)
 {
         return command->sent_at != 0;
-}
-
-static bool is_overdue(struct qmp_client *client)
-{
-        list_for_each(i, &client->wire) {
-                struct qmp_command *command = list_entry(i, struct qmp_command, link);
-
-                /* by the clock too: nobody may be waiting for it any more */
-                if (command->overdue || qmp_now() - command->sent_at > command->limit_ns)
-                        return true;
-        }
-        return false;
 }
 
 int qmp_client_send(struct qmp_client *client, const char *name, struct json_object *arguments, uint64_t timeout_ns,
@@ -319,7 +336,8 @@ int qmp_client_send(struct qmp_client *client, const char *name, struct json_obj
         command->userdata = userdata;
         command->timer.fire = command_timeout;
         command->limit_ns = timeout_ns;
-        if (!oob && is_overdue(client)) {
+        command->effect = options && options->effect;
+        if (!oob && !command->effect && is_overdue(client)) {
                 /* a walk over a thousand files must not wait its full limit for each while nobody answers */
                 command->limit_ns = timeout_ns / 50;
         }
@@ -356,8 +374,9 @@ static void probe_answered(void *userdata, const struct qmp_result *result)
         /* any answer proves that it lives, "no such command" too */
         bool alive = result->outcome == QMP_OK || result->outcome == QMP_ERROR;
 
-        if (client->alive != alive && client->state == QMP_CLIENT_UP) {
+        if ((client->alive != alive || !client->probed) && client->state == QMP_CLIENT_UP) {
                 client->alive = alive;
+                client->probed = true;
                 client_changed(client);
         }
 }
@@ -378,6 +397,8 @@ static void stall_tick(struct qmp_timer *timer)
                 (void)qmp_timer_arm(client->loop, timer, from + STALL_NS);
                 return;
         }
+        if (!client->stalled)
+                client->probed = false;
         client->stalled = true;
         /* an unanswered probe is still owed: more of them would only pile up in a stopped QEMU */
         if (client->oob && list_empty(&client->oob_wire)) {
@@ -424,7 +445,7 @@ static struct qmp_command *find_oob(struct qmp_client *client, struct json_objec
 
 static void handle_reply(struct qmp_client *client, const struct qmp_message *m)
 {
-        struct qmp_result result = { .outcome = QMP_OK, .value = m->value };
+        struct qmp_result result = { .outcome = QMP_OK, .sent = true, .value = m->value };
         struct qmp_command *command = NULL;
         uint64_t now = qmp_now(), from;
 
@@ -568,16 +589,21 @@ static bool may_be_banner(struct qmp_client *client)
                !memchr(rest, '\n', size);
 }
 
-/* Handles all complete values. False: the connection is gone. */
-static bool handle_input(struct qmp_client *client)
+/* Handles complete values, up to *budget of them. False: the connection is gone, or there may be more. */
+static bool handle_input(struct qmp_client *client, unsigned *budget)
 {
         int fd = client->source.fd;
 
-        for (;;) {
+        for (;; (*budget)--) {
                 struct json_object *value = NULL;
                 struct qmp_message m;
-                int r = qmp_framer_next(&client->framer, &value);
+                int r;
 
+                if (*budget == 0) {
+                        qmp_task_defer(client->loop, &client->more);
+                        return false;
+                }
+                r = qmp_framer_next(&client->framer, &value);
                 if (r == QMP_FRAMER_MORE)
                         return true;
                 if (r == -EBADMSG && may_be_banner(client))
@@ -618,6 +644,11 @@ static void closed(struct qmp_client *client, int error)
 
 static void receive(struct qmp_client *client)
 {
+        unsigned budget = MESSAGES_PER_WAKEUP;
+
+        /* what an earlier wakeup left comes first */
+        if (!handle_input(client, &budget))
+                return;
         for (unsigned i = 0; i < READS_PER_WAKEUP; i++) {
                 char *room;
                 size_t size;
@@ -638,9 +669,17 @@ static void receive(struct qmp_client *client)
                         return;
                 }
                 qmp_framer_fed(&client->framer, (size_t)n);
-                if (!handle_input(client) || (size_t)n < size)
+                if (!handle_input(client, &budget) || (size_t)n < size)
                         return;
         }
+}
+
+static void receive_more(struct qmp_task *task)
+{
+        struct qmp_client *client = container_of(task, struct qmp_client, more);
+
+        if (client->source.fd >= 0)
+                receive(client);
 }
 
 static void connect_failed(struct qmp_client *client, int error)
@@ -687,9 +726,13 @@ static void handshake_timeout(struct qmp_timer *timer)
         struct qmp_client *client = container_of(timer, struct qmp_client, handshake_timer);
         double seconds = (double)client->handshake_ns / NSEC_PER_SEC;
 
-        if (client->connecting || client->state == QMP_CLIENT_NEGOTIATING) {
-                disconnect(client, -ETIMEDOUT, "'%s' did not %s within %.3g s", client->address.text,
-                           client->connecting ? "accept the connection" : "answer the negotiation", seconds);
+        if (client->connecting) {
+                connect_failed(client, -ETIMEDOUT);
+                return;
+        }
+        if (client->state == QMP_CLIENT_NEGOTIATING) {
+                disconnect(client, -ETIMEDOUT, "'%s' did not answer the negotiation within %.3g s",
+                           client->address.text, seconds);
                 return;
         }
         /*
@@ -760,6 +803,7 @@ int qmp_client_new(struct qmp_loop *loop, const struct qmp_client_config *config
         client->source.fd = -1;
         client->handshake_timer.fire = handshake_timeout;
         client->retry_timer.fire = retry;
+        qmp_task_init(&client->more, receive_more);
         client->stall_timer.fire = stall_tick;
         client->backoff_ns = BACKOFF_MIN;
         qmp_framer_init(&client->framer);
@@ -805,7 +849,12 @@ int qmp_client_start_fd(struct qmp_client *client, int fd)
 
 void qmp_client_get_info(struct qmp_client *client, struct qmp_client_info *ret_info)
 {
-        struct qmp_client_info info = { .state = client->state, .can_probe = client->oob, .alive = client->alive };
+        struct qmp_client_info info = {
+                .state = client->state,
+                .can_probe = client->oob,
+                .probed = client->probed,
+                .alive = client->alive,
+        };
         uint64_t now = qmp_now();
 
         if (client->state == QMP_CLIENT_UP) {

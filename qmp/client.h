@@ -29,6 +29,7 @@ enum qmp_outcome {
 struct qmp_result {
         enum qmp_outcome outcome;
         int error;                 /* 0 (QMP_OK) or a negative errno */
+        bool sent;                 /* false: QEMU has not seen it and never will */
         struct json_object *value; /* QMP_OK: borrowed during the callback */
         const char *error_class;   /* QMP_ERROR: borrowed; else NULL */
         const char *text;          /* not QMP_OK: QEMU's description or our words; borrowed */
@@ -74,8 +75,9 @@ struct qmp_client_info {
         uint64_t next_try_ns;   /* DOWN: time until the next try; 0 if none is planned */
         const char *stalled_in; /* UP: the command that QEMU has not answered for over a second, else NULL */
         uint64_t stalled_ns;    /* for how long */
-        bool can_probe;         /* out-of-band execution is on, so the next member means something */
-        bool alive; /* stalled: QEMU still answers out of band (query-yank); only its main loop is stuck */
+        bool can_probe;         /* out-of-band execution is on */
+        bool probed;            /* stalled: whether QEMU still answers out of band (query-yank) has been found out */
+        bool alive;             /* and it does: only its main loop is stuck */
 };
 
 /* 0, -EINVAL (malformed address), -EADDRNOTAVAIL (unknown host), -ENOMEM. It does not connect yet. */
@@ -93,6 +95,11 @@ void qmp_client_get_info(struct qmp_client *client, struct qmp_client_info *ret_
 
 struct qmp_send_options {
         bool oob; /* out of band; -EOPNOTSUPP from send where that was not negotiated */
+        /*
+         * It changes something. While QEMU has left another command unanswered beyond its limit, such a one stays in the
+         * queue, for its own limit in full, so that one that failed by its limit has really not been carried out.
+         */
+        bool effect;
 };
 
 /*

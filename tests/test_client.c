@@ -1493,7 +1493,7 @@ START_TEST(stuck_qemu_shows_as_stalled_and_alive)
         ck_assert(i.alive);
         ck_assert_uint_ge(i.stalled_ns, 1000 * MS);
         ck_assert_uint_le(i.stalled_ns, 1110 * MS);
-        ck_assert_uint_eq(n_changed, 1);
+        ck_assert_uint_eq(n_changed, 2);
         PUMP_FOR(loop, 9900 * MS);
         i = info();
         ck_assert_uint_ge(i.stalled_ns, 10900 * MS);
@@ -1504,7 +1504,7 @@ START_TEST(stuck_qemu_shows_as_stalled_and_alive)
         PUMP(loop, call.n);
         ck_assert_ptr_null(info().stalled_in);
         ck_assert_uint_eq(info().stalled_ns, 0);
-        ck_assert_uint_eq(n_changed, 2);
+        ck_assert_uint_eq(n_changed, 3);
         /* no more probes */
         PUMP_FOR(loop, 2 * SEC);
         ck_assert_uint_le(fake_count(fake, "query-yank"), 12);
