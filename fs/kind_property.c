@@ -61,36 +61,45 @@ static const char *name_at(struct json_object *properties, size_t i)
 /* The property's own name for a file's, borrowed; NULL if there is none. */
 static const char *find(struct json_object *properties, const char *file_name)
 {
+        bool plain = !strchr(file_name, '%');
+
         for (size_t i = 0; i < count(properties); i++) {
                 const char *name = name_at(properties, i);
-                _cleanup_(qmp_freep) char *encoded = render_name(name, strlen(name));
+                _cleanup_(qmp_freep) char *encoded = NULL;
 
+                if (plain && !streq(name, file_name))
+                        continue;
+                encoded = render_name(name, strlen(name));
                 if (encoded && streq(encoded, file_name))
                         return name;
         }
         return NULL;
 }
 
-int property_lookup(struct request *r, struct inode *dir, const char *name, struct inode **ret_inode)
+/* The name, borrowed, of the property behind a file in @dir. */
+static int require_name(struct request *r, struct inode *dir, const char *file_name, const char **ret_name)
 {
-        struct inode_args args = { .kind = &kind_property };
-        struct fetch_spec spec = { .kind = FETCH_PROPERTY, .a = dir->object->device };
         struct json_object *properties;
         int e = require_list(r, dir, FRESH_STRUCTURE, &properties);
 
         if (e)
                 return e;
-        spec.b = find(properties, name);
-        if (!spec.b && properties && !r->cached && !snapshot_is_news(dir->snapshot, r)) {
+        *ret_name = find(properties, file_name);
+        if (!*ret_name && properties && !r->cached && !snapshot_is_news(dir->snapshot, r)) {
                 e = require_list(r, dir, FRESH_CONTENT, &properties);
                 if (e)
                         return e;
-                spec.b = find(properties, name);
+                *ret_name = find(properties, file_name);
         }
-        if (!spec.b)
-                return -ENOENT;
-        e = snapshot_new(dir->vm, &spec, &args.snapshot);
-        return e < 0 ? e : inode_child(dir, name, &args, ret_inode);
+        return *ret_name ? 0 : -ENOENT;
+}
+
+int property_lookup(struct request *r, struct inode *dir, const char *name, struct inode **ret_inode)
+{
+        const char *property;
+        int e = require_name(r, dir, name, &property);
+
+        return e ? e : inode_child(dir, name, &(struct inode_args){ .kind = &kind_property }, ret_inode);
 }
 
 int property_list(struct request *r, struct inode *dir, const struct row *hidden, struct listing *listing)
@@ -117,12 +126,18 @@ int property_list(struct request *r, struct inode *dir, const struct row *hidden
 
 static int property_render(struct request *r, struct inode *inode, struct text *ret_text)
 {
-        int e;
+        struct fetch_spec spec = { .kind = FETCH_PROPERTY, .a = inode->object->device };
+        struct snapshot *snapshot;
+        int e = object_is_alive(inode->object) ? 0 : -ENODEV;
 
-        if (!inode->object->alive)
-                return -ENODEV;
-        e = snapshot_require(inode->snapshot, r, FRESH_CONTENT);
-        return e ? e : render_value(inode->snapshot->value, &ret_text->data, &ret_text->size);
+        /* only those who are read have a snapshot: a walk that looks at all of them shall not cost that memory */
+        if (e == 0 && !inode->snapshot)
+                e = require_name(r, inode->parent, inode->name, &spec.b);
+        if (e == 0)
+                e = own_snapshot(inode, &spec, &snapshot);
+        if (e == 0)
+                e = snapshot_require(snapshot, r, FRESH_CONTENT);
+        return e == -ENOENT ? -ENODEV : e ? e : render_value(snapshot->value, &ret_text->data, &ret_text->size);
 }
 
 static int64_t size_of(struct inode *inode, int (*render)(struct json_object *, char **, size_t *))
@@ -153,7 +168,7 @@ static int properties_render(struct request *r, struct inode *inode, struct text
         struct snapshot *snapshot;
         int e;
 
-        if (!inode->object->alive)
+        if (!object_is_alive(inode->object))
                 return -ENODEV;
         if (!spec.a)
                 return request_fail(r, -ENODEV, NULL, "QEMU has no way to name a device of this id");

@@ -14,22 +14,34 @@
 struct remove_op {
         struct removal_waiter waiter;
         struct request *r;
-        char *path;
 };
+
+/* By what is known of the object, without asking. */
+static struct removal_target known_target(struct inode *inode)
+{
+        const struct remove *spec = inode->row->data;
+        struct json_object *record = object_record(inode->object);
+
+        return (struct removal_target){
+                .path = inode->object->device,
+                .drive = spec->legacy_drive && record ? spec->legacy_drive(record) : NULL,
+        };
+}
 
 static void remove_cancel(struct request *r, int error)
 {
         struct remove_op *op = take_ptr(r->op);
 
         if (!list_empty(&op->waiter.link)) {
-                removal_waiter_remove(r->vm, op->path, &op->waiter, error == -ETIMEDOUT ? r->limit_ns : 0);
+                removal_waiter_remove(&op->waiter, error == -ETIMEDOUT ? r->limit_ns : 0);
                 if (error == -ETIMEDOUT) {
-                        _cleanup_(qmp_freep) char *state = removal_describe(r->vm, op->path);
+                        struct removal_target target = known_target(r->inode);
+                        _cleanup_(qmp_freep) char *state = removal_describe(r->vm, &target);
 
-                        request_fail(r, error, NULL, "%s", state ? state : "timed out");
+                        request_fail(r, error, NULL, "%s",
+                                     state && !streq(state, "idle") ? state : "QEMU did not take the request");
                 }
         }
-        free(op->path);
         free(op);
 }
 
@@ -37,32 +49,32 @@ static void remove_done(struct removal_waiter *waiter, int error, const char *cl
 {
         struct request *r = container_of(waiter, struct remove_op, waiter)->r;
 
-        if (error < 0)
+        if (error < 0) {
                 request_fail(r, error, class, "%s", text);
-        else if (!waiter->until_accepted)
+        } else if (!waiter->until_accepted) {
                 r->inode->object->removed = true;
+                object_kill(r->inode->object);
+        }
         request_finish(r, error);
 }
 
-static int begin(struct request *r, const char *path, const char *drive, int slot, bool nowait)
+static int begin(struct request *r, const struct removal_target *target, bool nowait)
 {
         struct remove_op *op = calloc(1, sizeof(*op));
-        int e = -ENOMEM;
+        int e;
 
         if (!op)
                 return -ENOMEM;
         list_init(&op->waiter.link);
         op->waiter.until_accepted = nowait;
-        op->waiter.wants_drive = drive && !nowait;
+        op->waiter.wants_drive = target->drive && !nowait;
         op->waiter.done = remove_done;
         op->r = r;
-        op->path = strdup(path);
-        if (op->path)
-                e = removal_start(r->vm, path, drive, slot, &op->waiter);
+        e = removal_start(r->vm, target, &op->waiter);
         if (e < 0) {
-                free(op->path);
                 free(op);
-                return request_fail(r, e, NULL, "cannot ask for the removal of '%s': %s", path, strerror(-e));
+                return request_fail(r, e, NULL, "cannot ask for the removal of '%s': %s",
+                                    target->path ? target->path : target->drive, strerror(-e));
         }
         r->op = op;
         r->cancel = remove_cancel;
@@ -73,9 +85,13 @@ static int begin(struct request *r, const char *path, const char *drive, int slo
 static int ask_property(struct inode *inode, const char *path, const char *property)
 {
         struct fetch_spec spec = { .kind = FETCH_PROPERTY, .a = path, .b = property };
-        struct snapshot *snapshot;
-        int r = snapshot_new(inode->vm, &spec, &snapshot);
+        struct snapshot *snapshot = inode->snapshot;
+        int r;
 
+        /* the step runs again when the answer has come, and must find it */
+        if (snapshot && snapshot->spec.kind == spec.kind && streq(snapshot->a, path) && streq(snapshot->b, property))
+                return 0;
+        r = snapshot_new(inode->vm, &spec, &snapshot);
         if (r < 0)
                 return r;
         snapshot_unref(inode->snapshot);
@@ -113,36 +129,39 @@ static int check_drive(struct request *r, const char *qdev, const char *name)
 static int remove_block(struct request *r, const struct remove *spec, bool nowait)
 {
         struct object *object = r->inode->object;
+        struct removal_target target = { .slot = -1 };
         struct json_object *record;
-        const char *qdev, *drive;
+        const char *qdev;
         int e = object_require(object, r, FRESH_CONTENT, &record);
 
         if (e)
                 return e;
         qdev = spec->qdev(record);
-        drive = spec->legacy_drive(record);
-        if (!qdev) {
-                if (!drive)
-                        return request_fail(r, -ENODEV, NULL, "no device has this drive");
-                return begin(r, "", drive, -1, nowait);
-        }
-        if (!object->device)
+        target.path = object->device;
+        target.drive = spec->legacy_drive(record);
+        if (!qdev && !target.drive)
+                return request_fail(r, -ENODEV, NULL, "no device has this drive");
+        if (qdev && !target.path)
                 return request_fail(r, -ENODEV, NULL, "QEMU has no way to name the device '%s'", qdev);
         /* what QEMU made itself was never the target of a device_add, and may have no "drive" (a floppy's unit) */
-        if (qdev_is_pluggable(object->device))
+        if (qdev && qdev_is_pluggable(target.path))
                 e = check_drive(r, qdev, spec->drive(record));
-        return e ? e : begin(r, object->device, drive, -1, nowait);
+        return e ? e : begin(r, &target, nowait);
 }
 
 static int remove_device(struct request *r, const struct remove *spec, bool nowait)
 {
+        struct removal_target target = { .slot = -1 };
         struct json_object *record;
-        const char *path;
         int e = object_require(r->inode->object, r, FRESH_CONTENT, &record);
 
         if (e == 0)
-                e = object_device(r, r->inode->object, &path);
-        return e ? e : begin(r, path, NULL, spec->slot ? spec->slot(record) : -1, nowait);
+                e = object_device(r, r->inode->object, &target.path);
+        if (e)
+                return e;
+        if (spec->slot)
+                target.slot = spec->slot(record);
+        return begin(r, &target, nowait);
 }
 
 static int remove_write(struct request *r, struct file *file)
@@ -172,21 +191,18 @@ static int remove_write(struct request *r, struct file *file)
 
 static int remove_render(struct request *r, struct inode *inode, struct text *ret_text)
 {
+        struct removal_target target = known_target(inode);
         _cleanup_(qmp_freep) char *state = NULL;
-        const char *path;
-        int n, e = inode->object->alive ? 0 : -ENODEV;
+        int n, e = 0;
 
-        if (e == 0 && inode->object->device)
-                path = inode->object->device;
-        else if (e == 0)
-                e = object_device(r, inode->object, &path);
-        if (e == -ENODEV && inode->object->alive) {
-                path = "";
-                e = 0;
-        }
-        if (e)
+        if (!object_is_alive(inode->object))
+                return -ENODEV;
+        /* the path of an anonymous memory device has to be found out; if it can't be, there was no request either */
+        if (!target.path && !target.drive)
+                e = object_device(r, inode->object, &target.path);
+        if (e && (e != -ENODEV || !object_is_alive(inode->object)))
                 return e;
-        state = removal_describe(inode->vm, path);
+        state = removal_describe(inode->vm, &target);
         n = state ? asprintf(&ret_text->data, "%s\n", state) : -1;
         if (n < 0)
                 return -ENOMEM;
@@ -196,9 +212,12 @@ static int remove_render(struct request *r, struct inode *inode, struct text *re
 
 static int64_t remove_size(struct inode *inode)
 {
-        const char *path = inode->object->device;
-        _cleanup_(qmp_freep) char *state = removal_describe(inode->vm, path ? path : "");
+        struct removal_target target = known_target(inode);
+        _cleanup_(qmp_freep) char *state = NULL;
 
+        if (!target.path && !target.drive)
+                return -1;
+        state = removal_describe(inode->vm, &target);
         return state ? (int64_t)strlen(state) + 1 : -1;
 }
 

@@ -5,6 +5,9 @@
 
 #include "render.h"
 
+/* Devices that were deleted while nobody looked. */
+#define DELETED_MAX 1000
+
 int collection_get(struct vm *vm, const struct each *each, struct collection **ret_collection)
 {
         struct collection *c;
@@ -60,22 +63,67 @@ static void object_end(struct object *object)
         object_unref(object);
 }
 
+static void kill_at(struct object *object, uint64_t stamp)
+{
+        struct collection *c = object->collection;
+
+        if (!object->alive)
+                return;
+        c->ended = stamp;
+        c->synced = 0;
+        object_end(object);
+}
+
+void object_kill(struct object *object)
+{
+        kill_at(object, object->collection->vm->stamp);
+}
+
+static void collection_kill(struct collection *c, struct json_object *paths, uint64_t stamp)
+{
+        struct lh_entry *entry, *next;
+
+        for (entry = lh_table_head(c->objects); entry; entry = next) {
+                struct object *object = lh_entry_v(entry);
+
+                next = lh_entry_next(entry);
+                if (!paths || (object->device && json_object_object_get_ex(paths, object->device, NULL)))
+                        kill_at(object, stamp);
+        }
+}
+
+/* Carries out what events have noted: one walk, however many there were. */
+static void settle(struct vm *vm)
+{
+        struct json_object *paths = take_ptr(vm->deleted);
+
+        if (!paths)
+                return;
+        list_for_each(i, &vm->collections)
+                collection_kill(list_entry(i, struct collection, link), paths, vm->deleted_stamp);
+        json_object_put(paths);
+}
+
 void objects_kill(struct vm *vm, const char *path)
 {
-        list_for_each(i, &vm->collections) {
-                struct collection *c = list_entry(i, struct collection, link);
-                struct lh_entry *entry, *next;
-
-                for (entry = lh_table_head(c->objects); entry; entry = next) {
-                        struct object *object = lh_entry_v(entry);
-
-                        next = lh_entry_next(entry);
-                        if (!path || (object->device && streq(object->device, path)))
-                                object_end(object);
-                }
-                /* the next use makes new ones, whatever the snapshot's age */
-                c->synced = 0;
+        if (path && !vm->deleted)
+                vm->deleted = json_object_new_object();
+        if (path && vm->deleted && json_object_object_add(vm->deleted, path, NULL) == 0) {
+                vm->deleted_stamp = vm->stamp;
+                if (json_object_object_length(vm->deleted) >= DELETED_MAX)
+                        settle(vm);
+                return;
         }
+        /* all of them; also when it can't be noted which */
+        json_object_put(take_ptr(vm->deleted));
+        list_for_each(i, &vm->collections)
+                collection_kill(list_entry(i, struct collection, link), NULL, vm->stamp);
+}
+
+bool object_is_alive(struct object *object)
+{
+        settle(object->collection->vm);
+        return object->alive;
 }
 
 void collections_free(struct vm *vm)
@@ -208,13 +256,29 @@ static int collection_sync(struct collection *c)
         return 0;
 }
 
+/* Whether the snapshot's value is from before an event that ended an object, and would bring it back to life. */
+static bool is_outdated(const struct collection *c)
+{
+        return c->synced != c->snapshot->serial && c->snapshot->value_stamp <= c->ended;
+}
+
 int collection_require(struct collection *c, struct request *r, enum freshness freshness)
 {
         int e = snapshot_require(c->snapshot, r, freshness);
 
         if (e)
                 return e;
-        /* from an old result an object that has ended since would come back to life */
+        settle(c->vm);
+        if (is_outdated(c)) {
+                if (r->cached)
+                        return -EAGAIN;
+                /* as if the request had come after the event */
+                if (r->stamp < c->ended)
+                        r->stamp = c->ended;
+                e = snapshot_require(c->snapshot, r, freshness);
+                if (e)
+                        return e;
+        }
         if (r->cached && c->synced != c->snapshot->serial)
                 return -EAGAIN;
         e = collection_sync(c);
@@ -228,7 +292,7 @@ int object_require(struct object *object, struct request *r, enum freshness fres
 {
         int e;
 
-        if (!object->alive)
+        if (!object_is_alive(object))
                 return -ENODEV;
         e = collection_require(object->collection, r, freshness);
         if (e)
@@ -243,7 +307,7 @@ struct json_object *object_record(struct object *object)
 {
         struct collection *c = object->collection;
 
-        if (!object->alive || c->synced != c->snapshot->serial || !c->snapshot->has_value)
+        if (!object_is_alive(object) || c->synced != c->snapshot->serial || !c->snapshot->has_value)
                 return NULL;
         return json_object_array_get_idx(c->snapshot->value, object->index);
 }

@@ -32,6 +32,7 @@ struct collection {
         const struct each *each;
         struct snapshot *snapshot;
         uint64_t synced; /* the snapshot's serial */
+        uint64_t ended;  /* the vm's stamp when an object was ended by an event: older results still show it */
         unsigned pass;
         struct lh_table *objects; /* name to struct object */
 };
@@ -44,8 +45,8 @@ struct object {
         char *identity; /* or NULL */
         char *device;   /* the path of its device, or NULL: none, or none that QEMU could be told */
         size_t index;   /* of its record */
-        bool alive;
-        bool removed; /* by `remove` */
+        bool alive;     /* see object_is_alive() */
+        bool removed;   /* by `remove` */
         unsigned pass, twins;
         struct timespec born;
 };
@@ -62,8 +63,15 @@ int collection_require(struct collection *collection, struct request *r, enum fr
 struct object *collection_find(struct collection *collection, const char *name);
 struct object *collection_find_device(struct collection *collection, const char *device);
 
-/* The devices at @path are gone, or all of them (NULL): their objects end at once. */
+/*
+ * The device at @path is gone, or all of them (NULL): their objects have ended. It is only noted, and done when somebody
+ * looks next, since QEMU may send any number of events.
+ */
 void objects_kill(struct vm *vm, const char *path);
+/* This one has ended. */
+void object_kill(struct object *object);
+/* All of the vm's notes are carried out; objects' members may be looked at afterwards. */
+bool object_is_alive(struct object *object);
 
 /* Makes sure of the object's record, which is borrowed. As collection_require(), and -ENODEV if the object has gone. */
 int object_require(struct object *object, struct request *r, enum freshness freshness,

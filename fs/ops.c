@@ -233,7 +233,7 @@ static int check_access(const struct inode *inode, int flags)
 
         if (!S_ISREG(kind->type))
                 return S_ISDIR(kind->type) ? -EISDIR : -ELOOP;
-        if (inode->object && !inode->object->alive)
+        if (inode->object && !object_is_alive(inode->object))
                 return -ENODEV;
         /* root gets past the modes; a file that can't be written is none that anybody may change */
         if (mode != O_RDONLY && !kind->write)

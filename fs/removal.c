@@ -12,10 +12,14 @@
 #define RETRY_FIRST_NS (1 * NSEC_PER_SEC)
 #define RETRY_MAX_NS   (5 * NSEC_PER_SEC)
 /*
- * A device that is no longer in the object tree is about to send DEVICE_DELETED (virtio takes 50 ms), except for a CPU
- * under TCG, which never does (QEMU 7.2). After this long without the event it counts as gone.
+ * A device that is no longer in the object tree is about to send DEVICE_DELETED (virtio takes 50 ms, more if something
+ * still holds it), except for a CPU under TCG, which never does (QEMU 7.2). After this long without the event it counts as
+ * gone.
  */
-#define GRACE_NS (500 * NSEC_PER_MSEC)
+#define GRACE_CPU_NS (500 * NSEC_PER_MSEC)
+#define GRACE_NS     (5 * NSEC_PER_SEC)
+/* QEMU may take its time for a device_del; it is the waiters who have limits. */
+#define REQUEST_LIMIT_NS (1000000 * NSEC_PER_SEC)
 
 /* ACPI 6.5, 6.3.5: _OST of an ejection request. */
 #define OST_SOURCE_EJECT      0x3
@@ -33,11 +37,15 @@ struct removal {
         struct list link; /* in the vm; unlinked when it has been forgotten */
         unsigned refs;    /* the vm's and one for each command under way */
         struct vm *vm;
-        char *path, *drive;
+        char *path;  /* NULL once the device is gone (a new one may have its path), or if there never was one */
+        char *drive; /* to be deleted with it, or NULL */
         int slot;
         enum phase phase;
-        bool asking;   /* a device_del is under way */
-        bool accepted; /* QEMU took one */
+        bool had_device;
+        struct qmp_command *request; /* the device_del under way */
+        bool accepted;               /* QEMU took one */
+        bool checking;               /* whether the path still exists is being asked */
+        bool is_cpu;
         uint64_t started, timed_out_ns, retry_ns;
         struct qmp_timer retry, grace;
         struct list waiters;
@@ -60,15 +68,26 @@ static struct removal *removal_unref(struct removal *m)
         return NULL;
 }
 
+/*
+ * Nothing more is to be asked of the guest. A request that still waits to be sent must not go out any more: by then a new
+ * device may have the path.
+ */
+static void settle(struct removal *m, enum phase phase)
+{
+        m->phase = phase;
+        qmp_timer_disarm(m->vm->loop, &m->retry);
+        qmp_timer_disarm(m->vm->loop, &m->grace);
+        if (m->request)
+                qmp_command_cancel(m->request);
+}
+
 /* The vm no longer knows of it; replies that are still to come find nothing to do. */
 static void forget(struct removal *m)
 {
         if (list_empty(&m->link))
                 return;
         list_unlink(&m->link);
-        m->phase = OVER;
-        qmp_timer_disarm(m->vm->loop, &m->retry);
-        qmp_timer_disarm(m->vm->loop, &m->grace);
+        settle(m, OVER);
         removal_unref(m);
 }
 
@@ -111,16 +130,12 @@ static void answer(struct removal *m, enum which which, int error, const char *c
 /* Nothing more is under way; the reason stays to be read. */
 static void refuse(struct removal *m, int error, const char *class, const char *text)
 {
-        m->phase = OVER;
-        qmp_timer_disarm(m->vm->loop, &m->retry);
-        qmp_timer_disarm(m->vm->loop, &m->grace);
+        m->refs++;
+        settle(m, OVER);
         free(m->outcome);
         m->outcome = strdup(text);
-        m->refs++;
         vm_invalidate(m->vm);
         answer(m, ALL, error, class, text);
-        if (!*m->path)
-                forget(m); /* a drive alone has no `remove` of its own to read the outcome from */
         removal_unref(m);
 }
 
@@ -133,33 +148,31 @@ static void succeed(struct removal *m)
         removal_unref(m);
 }
 
-static int send(struct removal *m, const char *command, struct json_object *arguments, qmp_reply_fn fn)
+/* @limit_ns 0: that of any query. */
+static int send(struct removal *m, const char *command, const char *key, const char *value, uint64_t limit_ns,
+                bool effect, qmp_reply_fn fn, struct qmp_command **ret_command)
 {
-        int r = qmp_client_send(m->vm->client, command, arguments, m->vm->options.timeout_ns, NULL, fn, m, NULL);
+        _cleanup_(qmp_json_putp) struct json_object *arguments = key ? json_object_new_object() : NULL;
+        struct json_object *string = key ? json_object_new_string(value) : NULL;
+        int r;
 
-        if (r == 0)
-                m->refs++;
-        return r;
-}
-
-static int send_string(struct removal *m, const char *command, const char *key, const char *value, qmp_reply_fn fn)
-{
-        _cleanup_(qmp_json_putp) struct json_object *arguments = json_object_new_object();
-        struct json_object *string = json_object_new_string(value);
-
-        if (!arguments || !string || json_object_object_add(arguments, key, string) < 0) {
+        if (key && (!arguments || !string || json_object_object_add(arguments, key, string) < 0)) {
                 json_object_put(string);
                 return -ENOMEM;
         }
-        return send(m, command, arguments, fn);
+        r = qmp_client_send(m->vm->client, command, arguments, limit_ns ? limit_ns : m->vm->options.timeout_ns,
+                            &(struct qmp_send_options){ .effect = effect }, fn, m, ret_command);
+        if (r == 0)
+                m->refs++;
+        return r;
 }
 
 static void drive_failed(struct removal *m, int error, const char *class, const char *why)
 {
         _cleanup_(qmp_freep) char *text = NULL;
 
-        if (asprintf(&text, "%sits drive '%s' stays: %s", *m->path ? "the device is gone, but " : "", m->drive, why) <
-            0)
+        if (asprintf(&text, "%sdrive '%s' stays: %s", m->had_device ? "the device is gone, but its " : "", m->drive,
+                     why) < 0)
                 text = NULL;
         refuse(m, error, class, text ? text : why);
 }
@@ -205,7 +218,7 @@ static void delete_drive(struct removal *m)
         if (asprintf(&line, "drive_del %s", m->drive) < 0)
                 line = NULL;
         if (line)
-                r = send_string(m, "human-monitor-command", "command-line", line, drive_deleted);
+                r = send(m, "human-monitor-command", "command-line", line, 0, true, drive_deleted, NULL);
         if (r < 0)
                 drive_failed(m, r, NULL, strerror(-r));
 }
@@ -242,24 +255,22 @@ static void clean(struct removal *m)
 {
         int r;
 
-        m->phase = CLEANING;
-        r = send(m, "query-block", NULL, blocks_known);
+        r = send(m, "query-block", NULL, NULL, 0, false, blocks_known, NULL);
         if (r < 0)
                 drive_failed(m, r, NULL, strerror(-r));
 }
 
 static void gone(struct removal *m)
 {
-        qmp_timer_disarm(m->vm->loop, &m->retry);
-        qmp_timer_disarm(m->vm->loop, &m->grace);
-        if (!m->drive) {
-                succeed(m);
-                return;
-        }
         m->refs++;
+        settle(m, m->drive ? CLEANING : OVER);
+        free(take_ptr(m->path));
         vm_invalidate(m->vm);
         answer(m, GONE, 0, NULL, NULL);
-        clean(m);
+        if (m->drive)
+                clean(m);
+        else
+                succeed(m);
         removal_unref(m);
 }
 
@@ -271,16 +282,26 @@ static void grace_over(struct qmp_timer *timer)
 static void vanished(struct removal *m)
 {
         if (m->grace.slot == 0)
-                (void)qmp_timer_arm(m->vm->loop, &m->grace, qmp_now() + GRACE_NS);
+                (void)qmp_timer_arm(m->vm->loop, &m->grace, qmp_now() + (m->is_cpu ? GRACE_CPU_NS : GRACE_NS));
 }
 
 static void existence_known(void *userdata, const struct qmp_result *result)
 {
         struct removal *m = userdata;
+        bool missing = result->outcome == QMP_ERROR && streq(result->error_class, "DeviceNotFound");
 
-        if (m->phase == PENDING && result->outcome == QMP_ERROR && streq(result->error_class, "DeviceNotFound"))
+        m->checking = false;
+        if (missing && m->phase == PENDING)
                 vanished(m);
+        else if (missing && m->phase == OVER && m->path)
+                forget(m); /* refused, and gone all the same */
         removal_unref(m);
+}
+
+static void check(struct removal *m)
+{
+        if (!m->checking && send(m, "qom-list", "path", m->path, 0, false, existence_known, NULL) == 0)
+                m->checking = true;
 }
 
 static void schedule(struct removal *m)
@@ -291,18 +312,49 @@ static void schedule(struct removal *m)
         m->retry_ns = 2 * m->retry_ns < RETRY_MAX_NS ? 2 * m->retry_ns : RETRY_MAX_NS;
 }
 
+static void cpus_known(void *userdata, const struct qmp_result *result)
+{
+        struct removal *m = userdata;
+
+        if (m->path && json_object_is_type(result->value, json_type_array)) {
+                for (size_t i = 0; i < json_object_array_length(result->value); i++) {
+                        const char *path =
+                                qmp_json_get_string(json_object_array_get_idx(result->value, i), "qom-path");
+
+                        if (path && streq(path, m->path))
+                                m->is_cpu = true;
+                }
+        }
+        removal_unref(m);
+}
+
 static void taken(struct removal *m)
 {
+        /* it tells what to expect of the end; where there are no such CPUs it fails, which says enough */
+        if (!m->accepted)
+                (void)send(m, "query-hotpluggable-cpus", NULL, NULL, 0, false, cpus_known, NULL);
         m->accepted = true;
         answer(m, ACCEPTED, 0, NULL, NULL);
         schedule(m);
+}
+
+/* Not taken this time, but it may be next time: "power indicator blinking", or migrating meanwhile. */
+static void delayed(struct removal *m, const struct qmp_result *result)
+{
+        free(m->delayed);
+        m->delayed = strdup(result->text);
+        answer(m, ACCEPTED, result->error, result->error_class, result->text);
+        if (!m->accepted && list_empty(&m->waiters))
+                refuse(m, result->error, result->error_class, result->text);
+        else
+                schedule(m);
 }
 
 static void asked(void *userdata, const struct qmp_result *result)
 {
         struct removal *m = userdata;
 
-        m->asking = false;
+        m->request = NULL;
         if (m->phase != PENDING) {
                 /* DEVICE_DELETED came first: whatever this says, it is done */
         } else if (result->outcome == QMP_OK) {
@@ -313,16 +365,7 @@ static void asked(void *userdata, const struct qmp_result *result)
         } else if (result->outcome == QMP_ERROR && m->accepted && streq(result->error_class, "DeviceNotFound")) {
                 vanished(m);
         } else if (result->outcome == QMP_ERROR && (m->accepted || strstr(result->text, "guest is busy"))) {
-                /* busy for now ("power indicator blinking"), or migrating meanwhile: asked again later */
-                free(m->delayed);
-                m->delayed = strdup(result->text);
-                answer(m, ACCEPTED, result->error, result->error_class, result->text);
-                schedule(m);
-        } else if (result->outcome == QMP_TIMEOUT) {
-                /* QEMU may still take it */
-                m->refs++;
-                answer(m, ALL, result->error, NULL, result->text);
-                removal_unref(m);
+                delayed(m, result);
         } else {
                 refuse(m, result->error, result->error_class, result->text);
         }
@@ -331,14 +374,9 @@ static void asked(void *userdata, const struct qmp_result *result)
 
 static int ask(struct removal *m)
 {
-        int r;
-
-        if (m->asking)
+        if (m->request)
                 return 0;
-        r = send_string(m, "device_del", "id", m->path, asked);
-        if (r == 0)
-                m->asking = true;
-        return r;
+        return send(m, "device_del", "id", m->path, REQUEST_LIMIT_NS, true, asked, &m->request);
 }
 
 static void retry(struct qmp_timer *timer)
@@ -351,30 +389,39 @@ static void retry(struct qmp_timer *timer)
                 schedule(m);
 }
 
-static struct removal *find(struct vm *vm, const char *path, const char *drive)
+/* By its device; or, where that is gone or there is none, by its drive. */
+static struct removal *find(struct vm *vm, const struct removal_target *t)
 {
         list_for_each(i, &vm->removals) {
                 struct removal *m = list_entry(i, struct removal, link);
 
-                if (streq(m->path, path) && (*path || (drive && m->drive && streq(m->drive, drive))))
+                if (t->path && m->path && streq(m->path, t->path))
+                        return m;
+                if (!t->path && !m->path && t->drive && m->drive && streq(m->drive, t->drive))
                         return m;
         }
         return NULL;
+}
+
+static bool copy(const char *string, char **ret_copy)
+{
+        free(*ret_copy);
+        *ret_copy = string ? strdup(string) : NULL;
+        return !string || *ret_copy;
 }
 
 static int removal_new(struct vm *vm, const char *path, struct removal **ret_removal)
 {
         struct removal *m = calloc(1, sizeof(*m));
 
-        if (m)
-                m->path = strdup(path);
-        if (!m || !m->path) {
+        if (!m || !copy(path, &m->path)) {
                 free(m);
                 return -ENOMEM;
         }
         m->refs = 1;
         m->vm = vm;
         m->phase = OVER;
+        m->had_device = path;
         m->retry.fire = retry;
         m->grace.fire = grace_over;
         list_init(&m->waiters);
@@ -383,77 +430,103 @@ static int removal_new(struct vm *vm, const char *path, struct removal **ret_rem
         return 0;
 }
 
-int removal_start(struct vm *vm, const char *path, const char *drive, int slot, struct removal_waiter *waiter)
+/* From OVER: what an earlier request wanted or met no longer counts. */
+static int begin(struct removal *m, const struct removal_target *target)
 {
-        struct removal *m = find(vm, path, drive);
-        bool fresh = !m;
-        int r = 0;
+        int r;
 
-        if (!m)
-                r = removal_new(vm, path, &m);
-        if (r == 0 && drive && !m->drive) {
-                m->drive = strdup(drive);
-                r = m->drive ? 0 : -ENOMEM;
+        if (!copy(target->drive, &m->drive))
+                return -ENOMEM;
+        m->started = qmp_now();
+        m->slot = target->slot;
+        m->accepted = false;
+        m->timed_out_ns = 0;
+        m->retry_ns = RETRY_FIRST_NS;
+        free(take_ptr(m->delayed));
+        free(take_ptr(m->outcome));
+        if (!m->path) {
+                r = send(m, "query-block", NULL, NULL, 0, false, blocks_known, NULL);
+                m->phase = r < 0 ? OVER : CLEANING;
+                return r;
         }
-        if (r == 0 && m->phase == OVER) {
-                m->phase = PENDING;
-                m->started = qmp_now();
-                m->slot = slot;
-                m->accepted = false;
-                free(take_ptr(m->outcome));
-                free(take_ptr(m->delayed));
-        }
-        if (r == 0 && m->phase == PENDING) {
-                m->timed_out_ns = 0;
-                m->retry_ns = RETRY_FIRST_NS;
-                qmp_timer_disarm(vm->loop, &m->retry);
-                if (*path) {
-                        r = ask(m);
-                } else {
-                        r = send(m, "query-block", NULL, blocks_known);
-                        m->phase = CLEANING;
-                }
-        }
+        r = ask(m);
+        if (r < 0)
+                return r;
+        m->phase = PENDING;
+        return 0;
+}
+
+/* Somebody asks again for what is under way: the guest is asked again too. */
+static int join(struct removal *m, const struct removal_target *target)
+{
+        if (m->phase != PENDING)
+                return 0;
+        if (target->drive && !copy(target->drive, &m->drive))
+                return -ENOMEM;
+        m->timed_out_ns = 0;
+        m->retry_ns = RETRY_FIRST_NS;
+        qmp_timer_disarm(m->vm->loop, &m->retry);
+        return ask(m);
+}
+
+int removal_start(struct vm *vm, const struct removal_target *target, struct removal_waiter *waiter)
+{
+        struct removal *m = find(vm, target);
+        bool fresh = !m;
+        int r = m ? 0 : removal_new(vm, target->path, &m);
+
+        if (r < 0)
+                return r;
+        r = m->phase == OVER ? begin(m, target) : join(m, target);
         if (r < 0) {
-                if (m && fresh)
+                if (fresh)
                         forget(m);
                 return r;
         }
+        waiter->removal = m;
         list_append(&m->waiters, &waiter->link);
         return 0;
 }
 
-void removal_waiter_remove(struct vm *vm, const char *path, struct removal_waiter *waiter, uint64_t timed_out_ns)
+void removal_waiter_remove(struct removal_waiter *waiter, uint64_t timed_out_ns)
 {
-        struct removal *m;
+        struct removal *m = waiter->removal;
 
         if (list_empty(&waiter->link))
                 return;
         list_unlink(&waiter->link);
-        m = find(vm, path, NULL);
-        if (m && timed_out_ns > 0 && list_empty(&m->waiters))
-                m->timed_out_ns = timed_out_ns;
+        if (!list_empty(&m->waiters) || m->phase != PENDING)
+                return;
+        m->timed_out_ns = timed_out_ns;
+        /* nobody waits, and QEMU has not heard of it: then it shall not */
+        if (m->request && !qmp_command_is_sent(m->request) && !m->accepted)
+                forget(m);
 }
 
-char *removal_describe(struct vm *vm, const char *path)
+char *removal_describe(struct vm *vm, const struct removal_target *target)
 {
-        struct removal *m = find(vm, path, NULL);
+        const struct removal *m = find(vm, target);
         const char *paused = vm->paused ? ", the VM is paused" : "";
+        const char *colon = "", *why = "";
         char *text;
         int n;
 
-        if (!m) {
-                n = asprintf(&text, "idle");
-        } else if (m->phase == OVER) {
-                n = asprintf(&text, "refused: %s", m->outcome ? m->outcome : "unknown");
-        } else if (m->timed_out_ns > 0) {
-                n = asprintf(&text, "timed out after %.3g s, still pending%s%s%s",
-                             (double)m->timed_out_ns / NSEC_PER_SEC, paused, m->delayed ? ": " : "",
-                             m->delayed ? m->delayed : "");
-        } else {
-                n = asprintf(&text, "pending %.1f s%s%s%s", (double)(qmp_now() - m->started) / NSEC_PER_SEC, paused,
-                             m->delayed ? ": " : "", m->delayed ? m->delayed : "");
+        if (m && m->delayed) {
+                colon = ": ";
+                why = m->delayed;
+        } else if (m && m->request && !m->accepted) {
+                why = ", QEMU has not answered yet";
         }
+        if (!m)
+                n = asprintf(&text, "idle");
+        else if (m->phase == OVER)
+                n = asprintf(&text, "refused: %s", m->outcome ? m->outcome : "unknown");
+        else if (m->timed_out_ns > 0)
+                n = asprintf(&text, "timed out after %.3g s, still pending%s%s%s",
+                             (double)m->timed_out_ns / NSEC_PER_SEC, paused, colon, why);
+        else
+                n = asprintf(&text, "pending %.1f s%s%s%s", (double)(qmp_now() - m->started) / NSEC_PER_SEC, paused,
+                             colon, why);
         return n < 0 ? NULL : text;
 }
 
@@ -497,7 +570,7 @@ static void handle_ost(struct removal *m, struct json_object *info)
                 return;
         if (status == OST_SUCCESS) {
                 /* by now it has left the tree, if it was this one; its name is no longer told */
-                (void)send_string(m, "qom-list", "path", m->path, existence_known);
+                check(m);
                 return;
         }
         if (status == OST_IN_PROGRESS)
@@ -526,9 +599,9 @@ static void handle_event(struct removal *m, const struct qmp_event *event)
                                 forget(m);
                         else if (m->phase == PENDING)
                                 gone(m);
-                } else if (rest && *rest == '/' && m->phase == PENDING) {
+                } else if (rest && *rest == '/') {
                         /* a part of it: its own event follows, or, for a CPU under TCG, never comes */
-                        (void)send_string(m, "qom-list", "path", m->path, existence_known);
+                        check(m);
                 }
                 return;
         }
@@ -550,7 +623,7 @@ void removals_event(struct vm *vm, const struct qmp_event *event)
         list_for_each_safe(i, &vm->removals) {
                 struct removal *m = list_entry(i, struct removal, link);
 
-                if (*m->path)
+                if (m->path)
                         handle_event(m, event);
         }
 }

@@ -194,9 +194,9 @@ char *vm_describe_connection(struct vm *vm)
         qmp_client_get_info(vm->client, &info);
         if (info.state == QMP_CLIENT_UP && info.stalled_in) {
                 n = asprintf(&text, "stalled %.0f s in %s%s", (double)info.stalled_ns / NSEC_PER_SEC, info.stalled_in,
-                             !info.can_probe ? ""
-                             : info.alive    ? ", QEMU is busy but answers out of band"
-                                             : ", QEMU does not answer at all");
+                             !info.probed ? ""
+                             : info.alive ? ", QEMU is busy but answers out of band"
+                                          : ", QEMU does not answer at all");
         } else if (info.state == QMP_CLIENT_UP) {
                 char since[40];
                 time_t t = (time_t)info.since;

@@ -45,6 +45,9 @@ struct vm {
         /* {driver: {property: null}}: what the types of devices seen so far don't let anybody read; NULL: none yet */
         struct json_object *unreadable;
 
+        struct json_object *deleted; /* {path: null}: see objects_kill(); NULL: none */
+        uint64_t deleted_stamp;      /* when the last one was noted */
+
         struct list snapshots;
         struct list collections;
         struct list removals;
