@@ -18,7 +18,7 @@ void event_filter_deinit(struct event_filter *f)
         }
         free(f->names);
         free(f->conditions);
-        json_object_put(f->part);
+        json_object_put(f->parts);
         *f = (struct event_filter){ 0 };
 }
 
@@ -75,15 +75,24 @@ static int parse_word(struct event_filter *f, const char *word, char **ret_why)
 static int parse_part(struct event_filter *f, const char *s, size_t *ret_size, char **ret_why)
 {
         struct json_tokener *tokener = json_tokener_new();
+        struct json_object *part;
         int r = 0;
 
-        if (!tokener)
+        if (!f->parts)
+                f->parts = json_object_new_array();
+        if (!tokener || !f->parts) {
+                if (tokener)
+                        json_tokener_free(tokener);
                 return -ENOMEM;
-        json_object_put(f->part);
-        f->part = json_tokener_parse_ex(tokener, s, (int)strlen(s) + 1);
+        }
+        part = json_tokener_parse_ex(tokener, s, (int)strlen(s) + 1);
         *ret_size = json_tokener_get_parse_end(tokener);
-        if (!f->part)
+        if (!part) {
                 r = asprintf(ret_why, "'%s' is no JSON object", s) < 0 ? -ENOMEM : -EINVAL;
+        } else if (json_object_array_add(f->parts, part) < 0) {
+                json_object_put(part);
+                r = -ENOMEM;
+        }
         json_tokener_free(tokener);
         return r;
 }
@@ -95,7 +104,7 @@ int event_filter_parse(const char *line, struct event_filter *ret_filter, char *
 
         *ret_why = NULL;
         while (r == 0) {
-                size_t n;
+                size_t n = 0;
 
                 line += strspn(line, " \t\n");
                 if (!*line)
@@ -157,5 +166,7 @@ bool event_filter_matches(const struct event_filter *f, struct json_object *even
                 named = named || (name && streq(f->names[i], name));
         for (size_t i = 0; named && i < f->n_conditions; i++)
                 named = holds(&f->conditions[i], data);
-        return named && (!f->part || is_part(f->part, data));
+        for (size_t i = 0; named && f->parts && i < json_object_array_length(f->parts); i++)
+                named = is_part(json_object_array_get_idx(f->parts, i), data);
+        return named;
 }

@@ -17,8 +17,8 @@ struct event_filter {
                 char *key, *value;
         } * conditions;
         size_t n_conditions;
-        struct json_object *part;
-        uint64_t limit_ns; /* how long a read waits; 0: for ever */
+        struct json_object *parts; /* an array, or NULL */
+        uint64_t limit_ns;         /* how long a read waits; 0: for ever */
 };
 
 /* 0, -EINVAL (with the caller's *ret_why), or -ENOMEM. */

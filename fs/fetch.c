@@ -11,6 +11,9 @@
 #include "qdev.h"
 #include "qmp/message.h"
 
+/* A device has up to 300 properties (a CPU). What claims more is not to make as many commands of ours. */
+#define PARTS_MAX 4096
+
 struct fetch {
         struct vm *vm;
         enum fetch_kind kind;
@@ -21,7 +24,7 @@ struct fetch {
         struct json_object *refused; /* {key: null}: parts that may not be read */
         struct qmp_command *first;   /* NULL once answered */
         bool answered;
-        unsigned pending;
+        unsigned pending, n_parts;
         uint64_t busy_ns;
         int error;
         char *error_class, *text;
@@ -30,7 +33,7 @@ struct fetch {
 struct part {
         struct fetch *fetch;
         bool (*take)(struct part *part, struct json_object *value); /* false: out of memory */
-        bool may_fail;
+        bool may_fail, is_list;
         char *key;
 };
 
@@ -74,9 +77,15 @@ static void part_done(void *userdata, const struct qmp_result *result)
         f->first = NULL;
         f->answered = true;
         f->busy_ns += result->busy_ns;
-        if (result->outcome == QMP_OK) {
-                if (!f->error && !part->take(part, result->value))
-                        fetch_fail(f, -ENOMEM, NULL, "out of memory");
+        if (result->outcome == QMP_OK && part->is_list && !json_object_is_type(result->value, json_type_array)) {
+                fetch_fail(f, -EPROTO, NULL, "QEMU's answer is no list");
+        } else if (result->outcome == QMP_OK) {
+                if (!f->error && !part->take(part, result->value)) {
+                        if (f->n_parts >= PARTS_MAX)
+                                fetch_fail(f, -EPROTO, NULL, "QEMU lists too many properties");
+                        else
+                                fetch_fail(f, -ENOMEM, NULL, "out of memory");
+                }
         } else if (result->outcome != QMP_ERROR || !part->may_fail || streq(result->error_class, "DeviceNotFound")) {
                 /* the last case: the object went away meanwhile, which is not a property that can't be read */
                 fetch_fail(f, result->error, result->error_class, result->text);
@@ -96,12 +105,17 @@ static void part_done(void *userdata, const struct qmp_result *result)
 static int add_part(struct fetch *f, const char *command, struct json_object *arguments,
                     bool (*take)(struct part *, struct json_object *), const char *key, bool may_fail)
 {
-        struct part *part = calloc(1, sizeof(*part));
+        struct part *part = f->n_parts < PARTS_MAX ? calloc(1, sizeof(*part)) : NULL;
         struct qmp_command *sent;
         int r = -ENOMEM;
 
         if (part) {
-                *part = (struct part){ .fetch = f, .take = take, .may_fail = may_fail };
+                *part = (struct part){
+                        .fetch = f,
+                        .take = take,
+                        .may_fail = may_fail,
+                        .is_list = streq(command, "qom-list"),
+                };
                 part->key = key ? strdup(key) : NULL;
                 if (!key || part->key)
                         r = qmp_client_send(f->vm->client, command, arguments, f->vm->options.timeout_ns, NULL,
@@ -110,6 +124,7 @@ static int add_part(struct fetch *f, const char *command, struct json_object *ar
                         free(part->key);
                         free(part);
                 } else {
+                        f->n_parts++;
                         if (f->pending++ == 0 && !f->answered)
                                 f->first = sent;
                 }

@@ -2,6 +2,9 @@
 
 #include <errno.h>
 
+/* Besides the number of lines: QEMU may send lines of any length. */
+#define MAX_BYTES (16 << 20)
+
 struct line {
         struct list link;
         size_t size; /* with its newline */
@@ -41,7 +44,9 @@ int journal_append(struct journal *journal, const char *text, size_t size)
         line->size = size + 1;
         list_append(&journal->lines, &line->link);
         journal->end += line->size;
-        if (++journal->n_lines > journal->max_lines)
+        journal->n_lines++;
+        while (journal->n_lines > journal->max_lines ||
+               (journal->n_lines > 1 && journal->end - journal->start > MAX_BYTES))
                 drop_oldest(journal);
         return 0;
 }

@@ -47,7 +47,7 @@ static void ctl_replied(void *userdata, const struct qmp_result *result)
         if (result->outcome == QMP_OK) {
                 op->replied = true;
                 check(op);
-        } else if (result->outcome == QMP_DISCONNECTED && op->verb->ends) {
+        } else if (result->outcome == QMP_DISCONNECTED && result->sent && op->verb->ends) {
                 request_finish(r, 0);
         } else {
                 request_fail(r, result->error, result->error_class, "%s", result->text);
@@ -121,8 +121,8 @@ static int ctl_write(struct request *r, struct file *file)
                 .verb = verb,
                 .nowait = wait.nowait,
         };
-        e = qmp_client_send(r->vm->client, verb->command, NULL, r->vm->options.timeout_ns, NULL, ctl_replied, op,
-                            &op->command);
+        e = qmp_client_send(r->vm->client, verb->command, NULL, r->vm->options.timeout_ns,
+                            &(struct qmp_send_options){ .effect = true }, ctl_replied, op, &op->command);
         if (e < 0) {
                 _cleanup_(qmp_freep) char *why = vm_describe_connection(r->vm);
 

@@ -13,6 +13,7 @@
 
 /* What a reader may fall behind. */
 #define STREAM_MAX_LINES 10000
+#define STREAM_MAX_BYTES (64 << 20)
 
 struct line {
         struct list link;
@@ -24,7 +25,7 @@ struct stream {
         struct vm_listener listener;
         struct file *file;
         struct list lines;
-        size_t n_lines;
+        size_t n_lines, n_bytes;
         size_t at;           /* of the first line: what has been read */
         uint64_t lost;       /* lines dropped and not yet told of */
         struct list readers; /* requests */
@@ -40,6 +41,7 @@ static void drop(struct stream *s, struct line *line)
 {
         list_unlink(&line->link);
         s->n_lines--;
+        s->n_bytes -= line->size;
         free(line);
 }
 
@@ -69,6 +71,7 @@ static void tell_lost(struct stream *s)
         line->link.prev = &s->lines;
         s->lines.next = &line->link;
         s->n_lines++;
+        s->n_bytes += line->size;
         s->lost = 0;
 }
 
@@ -103,7 +106,9 @@ static void stream_event(struct vm_listener *listener, const struct qmp_event *e
         line->text[text->size] = '\n';
         line->size = text->size + 1;
         list_append(&s->lines, &line->link);
-        if (++s->n_lines > STREAM_MAX_LINES) {
+        s->n_bytes += line->size;
+        s->n_lines++;
+        while (s->n_lines > STREAM_MAX_LINES || (s->n_lines > 2 && s->n_bytes > STREAM_MAX_BYTES)) {
                 struct list *oldest = s->at > 0 ? s->lines.next->next : s->lines.next;
 
                 drop(s, list_entry(oldest, struct line, link));

@@ -36,12 +36,15 @@ static bool find_index(struct json_object *array, const char *name, struct json_
 /* By file name; false if there is none. A value may be JSON null, which is NULL. */
 static bool find(struct json_object *value, const char *name, struct json_object **ret_value)
 {
+        _cleanup_(qmp_freep) char *own = NULL;
+
         if (json_object_is_type(value, json_type_array))
                 return find_index(value, name, ret_value);
         if (!json_object_is_type(value, json_type_object))
                 return false;
-        /* a name without "%" is its own key, if it is any */
-        if (!strchr(name, '%'))
+        /* what is its own file name is its own key, if it is any; with "%" or what that is for it never is */
+        own = render_name(name, strlen(name));
+        if (own && streq(own, name))
                 return json_object_object_get_ex(value, name, ret_value);
         json_object_object_foreach(value, key, member) {
                 _cleanup_(qmp_freep) char *encoded = render_name(key, strlen(key));

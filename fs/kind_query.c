@@ -6,21 +6,31 @@
 #include "qmp/message.h"
 #include "render.h"
 
-/* What the row shows of a query's result. */
+/* What the row shows of a query's result. -EPROTO: it hasn't got that. */
 static int render_row(const struct row *row, struct json_object *result, struct text *ret_text)
 {
         struct json_object *value;
 
         if (!row->member)
                 return render_json(result, &ret_text->data, &ret_text->size);
-        if (!json_object_is_type(result, json_type_object) ||
-            !json_object_object_get_ex(result, row->member, &value)) {
-                /* an unnamed VM has no "name" */
-                ret_text->data = strdup("\n");
-                ret_text->size = 1;
-                return ret_text->data ? 0 : -ENOMEM;
-        }
-        return render_value(value, &ret_text->data, &ret_text->size);
+        if (!json_object_is_type(result, json_type_object))
+                return -EPROTO;
+        if (json_object_object_get_ex(result, row->member, &value))
+                return render_value(value, &ret_text->data, &ret_text->size);
+        if (!row->optional)
+                return -EPROTO;
+        ret_text->data = strdup("\n");
+        ret_text->size = 1;
+        return ret_text->data ? 0 : -ENOMEM;
+}
+
+static int answer_row(struct request *r, const struct row *row, struct json_object *result, struct text *ret_text)
+{
+        int e = render_row(row, result, ret_text);
+
+        if (e == -EPROTO)
+                return request_fail(r, e, NULL, "QEMU's answer has no '%s'", row->member);
+        return e;
 }
 
 static int require(struct request *r, struct inode *inode, struct json_object **ret_value)
@@ -41,7 +51,7 @@ static int query_render(struct request *r, struct inode *inode, struct text *ret
         struct json_object *value;
         int e = require(r, inode, &value);
 
-        return e ? e : render_row(inode->row, value, ret_text);
+        return e ? e : answer_row(r, inode->row, value, ret_text);
 }
 
 static int64_t query_size(struct inode *inode)
@@ -128,7 +138,7 @@ static int record_render(struct request *r, struct inode *inode, struct text *re
         struct json_object *record;
         int e = object_require(inode->object, r, FRESH_CONTENT, &record);
 
-        return e ? e : render_row(inode->row, record, ret_text);
+        return e ? e : answer_row(r, inode->row, record, ret_text);
 }
 
 static int64_t record_size(struct inode *inode)

@@ -48,7 +48,7 @@ struct verb {
         const char *help;
         const char *command;  /* the QMP command */
         const char *until[3]; /* done after the reply and one of these events; none: with the reply */
-        bool ends;            /* the end of the connection is a success too */
+        bool ends;            /* done with the end of the connection */
         bool guest;           /* the guest has to do it: unplug_timeout, "nowait" and "timeout=SEC" */
 };
 extern const struct kind kind_ctl;

@@ -45,6 +45,7 @@ struct row {
         unsigned mode;        /* permission bits; "-o gid=" gives the owner's write bit to the group too */
         const char *query;    /* the QMP command that the file shows; NULL where the kind knows */
         const char *member;   /* which member of its result; NULL: all of it */
+        bool optional;        /* the member may be absent: an empty line */
         const void *data;     /* what else the kind wants, see there */
         enum channel channel; /* what poll(2) waits for; CHANNEL_NONE: always ready, as regular files are */
         /* rows of objects: whether this object has the file; NULL: each has */

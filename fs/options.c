@@ -89,8 +89,9 @@ static int parse_ns(struct parsing *p, const char *arg, const char *unit, uint64
         double number;
         int r = parse_number(p, arg, unit, 1e6, &number);
 
+        /* 0 would be no limit at all */
         if (r == 0)
-                *ret_ns = (uint64_t)(number * (double)unit_ns);
+                *ret_ns = number * (double)unit_ns < 1 ? 1 : (uint64_t)(number * (double)unit_ns);
         return r;
 }
 

@@ -145,9 +145,31 @@ int render_value(struct json_object *value, char **ret_text, size_t *ret_size)
         return 0;
 }
 
+/* The bytes of indentation that pretty JSON has; stops counting beyond the limit. */
+static size_t indentation(struct json_object *value, size_t depth)
+{
+        size_t total = 0;
+
+        if (json_object_is_type(value, json_type_object)) {
+                json_object_object_foreach(value, key, member) {
+                        (void)key;
+                        if (total > RENDER_INDENT_MAX)
+                                break;
+                        total += 2 * depth + indentation(member, depth + 1);
+                }
+        } else if (json_object_is_type(value, json_type_array)) {
+                for (size_t i = 0; i < json_object_array_length(value) && total <= RENDER_INDENT_MAX; i++)
+                        total += 2 * depth + indentation(json_object_array_get_idx(value, i), depth + 1);
+        }
+        return total + 2 * depth;
+}
+
 int render_json(struct json_object *value, char **ret_text, size_t *ret_size)
 {
-        return render(value, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED, "\n", ret_text, ret_size);
+        int flags = indentation(value, 0) > RENDER_INDENT_MAX ? JSON_C_TO_STRING_SPACED
+                                                              : JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED;
+
+        return render(value, flags, "\n", ret_text, ret_size);
 }
 
 int render_json_line(struct json_object *value, char **ret_text, size_t *ret_size)

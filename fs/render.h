@@ -24,7 +24,9 @@ char *render_name_again(const char *name, unsigned nth);
 /* A bare value and a newline; strings raw, structures as pretty JSON. The caller's; 0 or -ENOMEM. */
 int render_value(struct json_object *value, char **ret_text, size_t *ret_size);
 
-/* Pretty JSON and a newline. The caller's; 0 or -ENOMEM. */
+/* Pretty JSON and a newline; without line breaks where the indentation alone would be over RENDER_INDENT_MAX bytes, which
+ * only a hostile QEMU sends. The caller's; 0 or -ENOMEM. */
+#define RENDER_INDENT_MAX (16 * 1024 * 1024)
 int render_json(struct json_object *value, char **ret_text, size_t *ret_size);
 
 /* Compact JSON on one line, without newline. The caller's; 0 or -ENOMEM. */

@@ -73,7 +73,9 @@ void request_finish(struct request *r, int error)
         qmp_timer_disarm(r->session->loop, &r->deadline);
         if (cancel)
                 cancel(r, error);
-        /* who interrupts a request knows that it failed */
+        /* who interrupts a request, or asks not to wait, knows that it failed */
+        if (error < 0 && error != -EINTR && error != -EAGAIN && !r->reason && r->file)
+                request_fail(r, error, NULL, "%s", strerror(-error));
         if (error < 0 && error != -EINTR && r->reason) {
                 _cleanup_(qmp_freep) char *path = inode_path(r->inode);
 

@@ -17,7 +17,8 @@ int wait_parse(const char *word, struct wait *ret_wait)
         if (!number || number[strspn(number, "0123456789.")] != '\0' || !isdigit((unsigned char)*number))
                 return -EINVAL;
         seconds = strtod(number, &end);
-        if (*end || seconds <= 0 || seconds > 1e6)
+        /* less than a nanosecond would be no limit at all */
+        if (*end || seconds < 1e-9 || seconds > 1e6)
                 return -EINVAL;
         *ret_wait = (struct wait){ .limit_ns = (uint64_t)(seconds * NSEC_PER_SEC) };
         return 0;
