@@ -19,14 +19,21 @@ struct ctl_op {
 static void ctl_cancel(struct request *r, int error)
 {
         struct ctl_op *op = take_ptr(r->op);
+        const char *verb = op->verb->name;
+        double limit = (double)r->limit_ns / NSEC_PER_SEC;
 
+        if (error == -ETIMEDOUT && op->replied)
+                request_fail(r, error, NULL, "'%s' was passed on but is not done after %.3g s%s", verb, limit,
+                             r->vm->paused ? ", the VM is paused" : "");
+        else if (error == -ETIMEDOUT && op->command && qmp_command_is_sent(op->command))
+                request_fail(r, error, NULL, "QEMU did not answer '%s' within %.3g s", op->verb->command, limit);
+        else if (error == -ETIMEDOUT)
+                request_fail(r, error, NULL, "QEMU is stalled: '%s' was not sent within %.3g s", op->verb->command,
+                             limit);
         vm_listener_remove(&op->listener);
         op->r = NULL;
         if (op->command)
                 qmp_command_cancel(op->command);
-        if (error == -ETIMEDOUT && op->replied)
-                request_fail(r, error, NULL, "'%s' was passed on but is not done after %.3g s%s", op->verb->name,
-                             (double)r->limit_ns / NSEC_PER_SEC, r->vm->paused ? ", the VM is paused" : "");
         free(op);
 }
 
