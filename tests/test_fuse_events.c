@@ -1,0 +1,573 @@
+/*
+ * `events` and `errors` as logs, `events` as a stream, and poll(2).
+ */
+#include <poll.h>
+
+#include "helper_fuse.h"
+
+#define LINE(name) "{\"timestamp\":{\"seconds\":1795164681,\"microseconds\":361414},\"event\":\"" name "\"}\n"
+
+static struct k_file stream(const char *filter)
+{
+        struct k_file file = rig_must_open("events", O_RDWR);
+
+        if (filter)
+                ck_assert_int_eq(k_wait_error(k_send_write(&file, filter, strlen(filter))), 0);
+        return file;
+}
+
+static void event(const char *name)
+{
+        rig_event(name, "%s", "");
+        SETTLE();
+}
+
+/* --- the log ----------------------------------------------------------------------------------------------------- */
+
+START_TEST(log_ends_and_grows)
+{
+        struct k_file file = rig_must_open("events", O_RDONLY);
+        struct fuse_attr attr;
+
+        ck_assert_uint_eq(file.open_flags & FOPEN_STREAM, 0);
+        ck_assert_uint_ne(file.open_flags & FOPEN_DIRECT_IO, 0);
+        ASSERT_REPLY(k_send_read(&file, 0, 4096), "");
+        event("STOP");
+        ASSERT_REPLY(k_send_read(&file, 0, 4096), LINE("STOP"));
+        ASSERT_REPLY(k_send_read(&file, strlen(LINE("STOP")), 4096), "");
+        event("RESUME");
+        ASSERT_REPLY(k_send_read(&file, strlen(LINE("STOP")), 4096), LINE("RESUME"));
+        ASSERT_REPLY(k_send_read(&file, 3, 4), "imes");
+        ASSERT_CAT("events", LINE("STOP") LINE("RESUME"));
+        ASSERT_OK(k_getattr(file.node, &attr));
+        ck_assert_uint_eq(attr.size, strlen(LINE("STOP") LINE("RESUME")));
+        ASSERT_SENT("");
+}
+END_TEST
+
+START_TEST(log_keeps_a_thousand_lines_for_whoever_follows)
+{
+        struct k_file follower = rig_must_open("events", O_RDONLY), late;
+        _cleanup_(qmp_freep) char *text = NULL;
+        size_t line = strlen(LINE("E0000")), size;
+        struct fuse_attr attr;
+        char name[8];
+
+        for (unsigned i = 0; i < 1500; i++) {
+                sprintf(name, "E%04u", i);
+                event(name);
+                if (i == 1199)
+                        ck_assert_int_eq(k_wait_error(k_send_read(&follower, 1190 * line, 65536)), 0);
+        }
+        late = rig_must_open("events", O_RDONLY);
+        ASSERT_OK(rig_read_all(&late, &text, &size));
+        ck_assert_uint_eq(size, 1000 * line);
+        ck_assert_ptr_eq(strstr(text, "\"E0500\""), text + strlen(LINE("")) - strlen("\"\"}\n"));
+        ASSERT_REPLY(k_send_read(&follower, 1200 * line, (uint32_t)line), LINE("E1200"));
+        /* who fell behind goes on with the oldest that there is */
+        ASSERT_REPLY(k_send_read(&follower, 100 * line, (uint32_t)line), LINE("E0500"));
+        ASSERT_OK(k_getattr(late.node, &attr));
+        ck_assert_uint_eq(attr.size, 1500 * line);
+}
+END_TEST
+
+START_TEST(log_survives_the_connection)
+{
+        event("STOP");
+        fake_close(rig.fake);
+        SETTLE();
+        ASSERT_CAT("events", LINE("STOP"));
+}
+END_TEST
+
+START_TEST(log_takes_no_filter)
+{
+        ASSERT_ERROR(rig_echo("events", "STOP"), EINVAL);
+        ASSERT_CAT_CONTAINS("errors", " /events EINVAL - a filter is for a stream");
+}
+END_TEST
+
+START_TEST(events_of_odd_content_stay_on_one_line)
+{
+        _cleanup_(qmp_freep) char *text = NULL;
+
+        rig_event("VSERPORT_CHANGE", "{\"id\": \"a\\nb\\u0000c/d\", \"open\": true, \"x\": null}");
+        SETTLE();
+        ASSERT_OK(rig_cat("events", &text));
+        ck_assert_ptr_eq(strchr(text, '\n'), text + strlen(text) - 1);
+        ck_assert_contains(text, "\"data\":{\"id\":\"a\\nb\\u0000c/d\",\"open\":true,\"x\":null}}\n");
+}
+END_TEST
+
+START_TEST(failures_are_told_of_a_line_each)
+{
+        _cleanup_(qmp_freep) char *text = NULL;
+
+        fake_on_error(rig.fake, "query-name", "GenericError", "two\nlines\x01 and a \\");
+        ASSERT_ERROR(rig_cat("name", NULL), EIO);
+        ASSERT_ERROR(rig_echo("ctl", "nosuch\nverb"), EINVAL);
+        ASSERT_OK(rig_cat("errors", &text));
+        ck_assert_contains(text, "Z /name EIO GenericError two\\x0alines\\x01 and a \\\n");
+        ck_assert_contains(text, "Z /ctl EINVAL - no verb 'nosuch\\x0averb'");
+        ck_assert_ptr_nonnull(strchr(text, '\n'));
+        ck_assert_ptr_eq(strchr(strchr(text, '\n') + 1, '\n'), text + strlen(text) - 1);
+        /* 2026-11-20T10:11:12.345Z */
+        ck_assert_int_eq(text[4], '-');
+        ck_assert_int_eq(text[10], 'T');
+        ck_assert_int_eq(text[23], 'Z');
+}
+END_TEST
+
+/* --- the stream -------------------------------------------------------------------------------------------------- */
+
+START_TEST(stream_waits_for_what_comes_after_it_was_opened)
+{
+        struct k_file file;
+        uint64_t read;
+
+        event("BEFORE");
+        file = stream(NULL);
+        ck_assert_uint_ne(file.open_flags & FOPEN_STREAM, 0);
+        event("FIRST");
+        event("SECOND");
+        ASSERT_REPLY(k_send_read(&file, 0, 4096), LINE("FIRST") LINE("SECOND"));
+        read = k_send_read(&file, 500, 4096);
+        PUMP_FOR(rig.loop, 200 * SEC);
+        ck_assert(!k_is_answered(read));
+        event("THIRD");
+        ASSERT_REPLY(read, LINE("THIRD"));
+        ASSERT_SENT("");
+}
+END_TEST
+
+START_TEST(each_stream_has_a_queue_of_its_own)
+{
+        struct k_file a = stream(NULL), b = stream("STOP"), c;
+
+        event("STOP");
+        c = stream(NULL);
+        event("RESUME");
+        ASSERT_REPLY(k_send_read(&a, 0, 4096), LINE("STOP") LINE("RESUME"));
+        ASSERT_REPLY(k_send_read(&b, 0, 4096), LINE("STOP"));
+        ASSERT_REPLY(k_send_read(&c, 0, 4096), LINE("RESUME"));
+}
+END_TEST
+
+START_TEST(two_readers_of_one_stream_get_each_line_once)
+{
+        struct k_file file = stream(NULL);
+        uint64_t a = k_send_read(&file, 0, 4096), b = k_send_read(&file, 0, 4096);
+
+        SETTLE();
+        event("FIRST");
+        ASSERT_REPLY(a, LINE("FIRST"));
+        SETTLE();
+        ck_assert(!k_is_answered(b));
+        event("SECOND");
+        ASSERT_REPLY(b, LINE("SECOND"));
+}
+END_TEST
+
+START_TEST(lines_are_read_byte_by_byte)
+{
+        struct k_file file = stream(NULL);
+        char text[500] = "";
+        size_t n;
+
+        event("FIRST");
+        event("SECOND");
+        n = strlen(LINE("FIRST") LINE("SECOND"));
+        for (size_t i = 0; i < n; i++) {
+                struct k_reply *reply = k_wait(k_send_read(&file, 0, 1));
+
+                ck_assert_uint_eq(reply->size, 1);
+                strcat(text, reply->data);
+                free(reply);
+        }
+        ck_assert_str_eq(text, LINE("FIRST") LINE("SECOND"));
+        ck_assert_uint_eq(k_poll(&file, 0) & POLLIN, 0);
+}
+END_TEST
+
+START_TEST(filter_chooses)
+{
+        struct k_file file = stream("DEVICE_DELETED device=nv0\n");
+
+        event("STOP");
+        rig_deleted("/machine/peripheral/dimm1");
+        rig_deleted("/machine/peripheral/nv0/part");
+        rig_deleted("/machine/peripheral/nv0");
+        SETTLE();
+        ASSERT_REPLY(k_send_read(&file, 0, 4096),
+                     "{\"timestamp\":{\"seconds\":1795164681,\"microseconds\":361414},\"event\":\"DEVICE_DELETED\","
+                     "\"data\":{\"device\":\"nv0\",\"path\":\"/machine/peripheral/nv0\"}}\n");
+}
+END_TEST
+
+START_TEST(filter_is_for_what_waits_too)
+{
+        struct k_file file = stream(NULL);
+
+        event("STOP");
+        event("RESUME");
+        event("STOP");
+        ck_assert_int_eq(k_wait_error(k_send_write(&file, "RESUME", 6)), 0);
+        event("STOP");
+        ASSERT_REPLY(k_send_read(&file, 0, 4096), LINE("RESUME"));
+        ck_assert_uint_eq(k_poll(&file, 0) & POLLIN, 0);
+        /* an empty one takes it away */
+        ck_assert_int_eq(k_wait_error(k_send_write(&file, "\n", 1)), 0);
+        event("STOP");
+        ASSERT_REPLY(k_send_read(&file, 0, 4096), LINE("STOP"));
+}
+END_TEST
+
+START_TEST(filter_leaves_the_line_that_is_half_read)
+{
+        struct k_file file = stream(NULL);
+
+        event("STOP");
+        event("STOP");
+        event("RESUME");
+        ASSERT_REPLY(k_send_read(&file, 0, 5), "{\"tim");
+        ck_assert_int_eq(k_wait_error(k_send_write(&file, "RESUME", 6)), 0);
+        ASSERT_REPLY(k_send_read(&file, 0, 4096), (LINE("STOP") LINE("RESUME")) + 5);
+}
+END_TEST
+
+START_TEST(wrong_filter_leaves_the_old_one)
+{
+        struct k_file file = stream("STOP");
+
+        ASSERT_ERROR(k_wait_error(k_send_write(&file, "what?", 5)), EINVAL);
+        ASSERT_CAT_CONTAINS("errors",
+                            " /events EINVAL - 'what?' is no EVENT_NAME, KEY=VALUE, JSON object or timeout=SEC");
+        event("RESUME");
+        event("STOP");
+        ASSERT_REPLY(k_send_read(&file, 0, 4096), LINE("STOP"));
+}
+END_TEST
+
+START_TEST(limit_ends_a_read)
+{
+        struct k_file file = stream("timeout=2.5");
+        uint64_t before = qmp_now();
+
+        ASSERT_ERROR(k_wait_error(k_send_read(&file, 0, 4096)), ETIMEDOUT);
+        ck_assert_uint_ge(qmp_now() - before, 2500 * MS);
+        ck_assert_uint_lt(qmp_now() - before, 2510 * MS);
+        event("STOP");
+        ASSERT_REPLY(k_send_read(&file, 0, 4096), LINE("STOP"));
+}
+END_TEST
+
+START_TEST(unwilling_to_wait_gets_eagain)
+{
+        struct k_file file = rig_must_open("events", O_RDWR | O_NONBLOCK);
+
+        ASSERT_ERROR(k_wait_error(k_send_read(&file, 0, 4096)), EAGAIN);
+        event("STOP");
+        ASSERT_REPLY(k_send_read(&file, 0, 4096), LINE("STOP"));
+        ASSERT_ERROR(k_wait_error(k_send_read(&file, 0, 4096)), EAGAIN);
+}
+END_TEST
+
+START_TEST(stream_without_a_connection_fails_when_it_is_empty)
+{
+        struct k_file file = stream(NULL);
+        uint64_t read;
+
+        event("SHUTDOWN");
+        fake_close(rig.fake);
+        SETTLE();
+        ASSERT_REPLY(k_send_read(&file, 0, 4096), LINE("SHUTDOWN"));
+        read = k_send_read(&file, 0, 4096);
+        ASSERT_ERROR(k_wait_error(read), EHOSTDOWN);
+        ck_assert_uint_eq(k_poll(&file, 0) & POLLIN, POLLIN);
+}
+END_TEST
+
+START_TEST(stream_goes_on_after_a_reconnect)
+{
+        const char *path = test_path("qmp.sock");
+        struct k_file file;
+
+        rig_unmake();
+        rig_make(path);
+        rig_init();
+        fake_listen(rig.fake, path);
+        qmp_client_start(rig.vm->client);
+        PUMP(rig.loop, rig.vm->up);
+        file = stream("timeout=60 STOP");
+        fake_close(rig.fake);
+        ASSERT_ERROR(k_wait_error(k_send_read(&file, 0, 4096)), EHOSTDOWN);
+        PUMP(rig.loop, rig.vm->up);
+        event("STOP");
+        ASSERT_REPLY(k_send_read(&file, 0, 4096), LINE("STOP"));
+}
+END_TEST
+
+static void many(unsigned n)
+{
+        for (unsigned i = 0; i < n; i++)
+                fake_send_text(rig.fake, "{\"event\": \"E\", \"timestamp\": {}}\r\n");
+        event("LAST");
+}
+
+START_TEST(reader_who_falls_behind_is_told_how_many_are_lost)
+{
+        struct k_file file = stream(NULL), other = stream("LAST");
+        size_t size = 0;
+        char *text = malloc(1 << 20);
+
+        many(10499);
+        for (;;) {
+                struct k_reply *reply;
+
+                if (!(k_poll(&file, 0) & POLLIN))
+                        break;
+                reply = k_wait(k_send_read(&file, 0, 65536));
+                ck_assert_int_eq(reply->error, 0);
+                memcpy(text + size, reply->data, reply->size + 1);
+                size += reply->size;
+                free(reply);
+        }
+        ck_assert_contains(text, "{\"event\":\"QMPFS_EVENTS_LOST\",\"data\":{\"count\":500}}\n");
+        ck_assert_ptr_eq(strstr(text, "{\"event\":\"QMPFS_EVENTS_LOST\""), text);
+        ck_assert_ptr_null(strstr(text + 20, "QMPFS_EVENTS_LOST"));
+        ck_assert_uint_eq(size, strlen("{\"event\":\"QMPFS_EVENTS_LOST\",\"data\":{\"count\":500}}\n") +
+                                        9999 * strlen("{\"event\":\"E\",\"timestamp\":{}}\n") + strlen(LINE("LAST")));
+        ASSERT_REPLY(k_send_read(&other, 0, 4096), LINE("LAST"));
+        free(text);
+}
+END_TEST
+
+START_TEST(the_loss_is_told_where_the_gap_is)
+{
+        struct k_file file = stream(NULL);
+        struct k_reply *reply;
+        char text[300] = "";
+
+        event("FIRST");
+        ASSERT_REPLY(k_send_read(&file, 0, 5), "{\"tim");
+        many(10099);
+        /* the rest of the line that was half read, then the notice, then what follows the gap */
+        while (strlen(text) < strlen(LINE("FIRST")) + 60) {
+                reply = k_wait(k_send_read(&file, 0, 120));
+                strcat(text, reply->data);
+                free(reply);
+        }
+        ck_assert_contains(
+                text, "\"FIRST\"}\n{\"event\":\"QMPFS_EVENTS_LOST\",\"data\":{\"count\":101}}\n{\"event\":\"E\"");
+}
+END_TEST
+
+START_TEST(reader_of_a_closed_stream_is_still_served)
+{
+        struct k_file file = stream("STOP");
+        uint64_t a = k_send_read(&file, 0, 4096), b = k_send_read(&file, 0, 4096);
+
+        SETTLE();
+        k_release(&file);
+        event("STOP");
+        ASSERT_REPLY(a, LINE("STOP"));
+        SETTLE();
+        ck_assert(!k_is_answered(b));
+        event("STOP");
+        ASSERT_REPLY(b, LINE("STOP"));
+        event("STOP");
+}
+END_TEST
+
+/* --- poll -------------------------------------------------------------------------------------------------------- */
+
+START_TEST(poll_of_the_state)
+{
+        struct k_file file = rig_must_open("state", O_RDONLY);
+
+        /* not read yet: news */
+        ck_assert_uint_eq(k_poll(&file, 0), POLLIN | POLLRDNORM | POLLPRI);
+        ASSERT_REPLY(k_send_read(&file, 0, 100), "running\n");
+        ck_assert_uint_eq(k_poll(&file, 71), 0);
+        event("BALLOON_CHANGE");
+        ck_assert(!k_was_woken(71));
+        event("STOP");
+        ck_assert(k_was_woken(71));
+        ck_assert_uint_eq(k_poll(&file, 0), POLLIN | POLLRDNORM | POLLPRI);
+        /* once */
+        event("RESUME");
+        ck_assert_uint_eq(rig.n_woken, 1);
+        ASSERT_REPLY(k_send_read(&file, 0, 100), "running\n");
+        ck_assert_uint_eq(k_poll(&file, 72), 0);
+        fake_close(rig.fake);
+        SETTLE();
+        ck_assert(k_was_woken(72));
+        ASSERT_REPLY(k_send_read(&file, 0, 100), "down\n");
+        ck_assert_uint_eq(k_poll(&file, 0), 0);
+}
+END_TEST
+
+START_TEST(change_while_the_state_is_read_is_news)
+{
+        struct k_file file = rig_must_open("state", O_RDONLY);
+        const char *paused = "{\"status\": \"paused\", \"running\": false}";
+        uint64_t read;
+
+        fake_on_nothing(rig.fake, "query-status");
+        read = k_send_read(&file, 0, 100);
+        SETTLE();
+        /* what is answered before the event may be old; it must not hide the event */
+        fake_return(rig.fake, rig_last("query-status"), "{\"status\": \"running\"}");
+        fake_event(rig.fake, "STOP", NULL);
+        fake_on(rig.fake, "query-status", paused);
+        ASSERT_REPLY(read, "running\n");
+        SETTLE();
+        ck_assert_uint_ne(k_poll(&file, 0) & POLLIN, 0);
+        ASSERT_REPLY(k_send_read(&file, 0, 100), "paused\n");
+        ck_assert_uint_eq(k_poll(&file, 0) & POLLIN, 0);
+}
+END_TEST
+
+START_TEST(poll_of_the_connection)
+{
+        struct k_file file = rig_must_open("connection", O_RDONLY), name = rig_must_open("name", O_RDONLY);
+
+        ck_assert_uint_ne(k_poll(&file, 0) & POLLIN, 0);
+        ck_assert_int_eq(k_wait_error(k_send_read(&file, 0, 4096)), 0);
+        ck_assert_uint_eq(k_poll(&file, 9), 0);
+        fake_on_nothing(rig.fake, "query-name");
+        (void)k_send_read(&name, 0, 100);
+        PUMP_FOR(rig.loop, 500 * MS);
+        ck_assert(!k_was_woken(9));
+        PUMP_FOR(rig.loop, 700 * MS);
+        ck_assert(k_was_woken(9));
+        ck_assert_int_eq(k_wait_error(k_send_read(&file, 0, 4096)), 0);
+        ck_assert_uint_eq(k_poll(&file, 10), 0);
+        fake_close(rig.fake);
+        PUMP(rig.loop, k_was_woken(10));
+        PUMP(rig.loop, k_n_pending() == 0);
+}
+END_TEST
+
+START_TEST(poll_of_the_log)
+{
+        struct k_file file = rig_must_open("events", O_RDONLY);
+
+        ck_assert_uint_eq(k_poll(&file, 1) & POLLIN, 0);
+        event("STOP");
+        ck_assert(k_was_woken(1));
+        ck_assert_uint_ne(k_poll(&file, 0) & POLLIN, 0);
+        ASSERT_REPLY(k_send_read(&file, 0, 10), "{\"timestam");
+        ck_assert_uint_ne(k_poll(&file, 0) & POLLIN, 0);
+        ck_assert_int_eq(k_wait_error(k_send_read(&file, 10, 4096)), 0);
+        ck_assert_uint_eq(k_poll(&file, 0) & POLLIN, 0);
+}
+END_TEST
+
+START_TEST(poll_of_a_stream)
+{
+        struct k_file file = stream("STOP");
+
+        ck_assert_uint_eq(k_poll(&file, 1), POLLOUT | POLLWRNORM);
+        event("RESUME");
+        ck_assert(!k_was_woken(1));
+        event("STOP");
+        ck_assert(k_was_woken(1));
+        ck_assert_uint_ne(k_poll(&file, 0) & POLLIN, 0);
+        ck_assert_int_eq(k_wait_error(k_send_read(&file, 0, 4096)), 0);
+        ck_assert_uint_eq(k_poll(&file, 2) & POLLIN, 0);
+        fake_close(rig.fake);
+        SETTLE();
+        ck_assert(k_was_woken(2));
+}
+END_TEST
+
+START_TEST(poll_of_the_errors)
+{
+        struct k_file file = rig_must_open("errors", O_RDONLY);
+
+        ck_assert_uint_eq(k_poll(&file, 1), 0);
+        ASSERT_ERROR(rig_echo("ctl", "nosuch"), EINVAL);
+        ck_assert(k_was_woken(1));
+        ck_assert_uint_ne(k_poll(&file, 0) & POLLIN, 0);
+}
+END_TEST
+
+START_TEST(other_files_are_always_ready)
+{
+        struct k_file name = rig_must_open("name", O_RDONLY), ctl = rig_must_open("ctl", O_RDWR);
+        struct k_file member = rig_must_open("block/NVME1/type", O_RDONLY);
+
+        ck_assert_uint_eq(k_poll(&name, 1), POLLIN | POLLRDNORM);
+        ck_assert_uint_eq(k_poll(&member, 2), POLLIN | POLLRDNORM);
+        ck_assert_uint_eq(k_poll(&ctl, 3), POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM);
+        event("STOP");
+        ck_assert_uint_eq(rig.n_woken, 0);
+}
+END_TEST
+
+START_TEST(a_new_handle_takes_the_place_of_the_old_one)
+{
+        struct k_file file = rig_must_open("events", O_RDONLY);
+
+        (void)k_poll(&file, 1);
+        (void)k_poll(&file, 2);
+        event("STOP");
+        ck_assert_uint_eq(rig.n_woken, 1);
+        ck_assert(k_was_woken(2));
+        /* and a closed file's is forgotten */
+        ck_assert_int_eq(k_wait_error(k_send_read(&file, 0, 4096)), 0);
+        (void)k_poll(&file, 3);
+        k_release(&file);
+        event("STOP");
+        ck_assert_uint_eq(rig.n_woken, 1);
+}
+END_TEST
+
+START_TEST(poll_of_no_file)
+{
+        struct fuse_poll_in in = { .fh = 99, .kh = 1, .flags = FUSE_POLL_SCHEDULE_NOTIFY };
+
+        ASSERT_ERROR(k_wait_error(k_send(FUSE_POLL, FUSE_ROOT_ID, &in, sizeof(in), NULL, 0)), EBADF);
+        in.flags = 0;
+        ASSERT_ERROR(k_wait_error(k_send(FUSE_POLL, FUSE_ROOT_ID, &in, sizeof(in), NULL, 0)), EBADF);
+}
+END_TEST
+
+int main(void)
+{
+        const struct test tests[] = {
+                TEST(log_ends_and_grows),
+                TEST(log_keeps_a_thousand_lines_for_whoever_follows),
+                TEST(log_survives_the_connection),
+                TEST(log_takes_no_filter),
+                TEST(events_of_odd_content_stay_on_one_line),
+                TEST(failures_are_told_of_a_line_each),
+                TEST(stream_waits_for_what_comes_after_it_was_opened),
+                TEST(each_stream_has_a_queue_of_its_own),
+                TEST(two_readers_of_one_stream_get_each_line_once),
+                TEST(lines_are_read_byte_by_byte),
+                TEST(filter_chooses),
+                TEST(filter_is_for_what_waits_too),
+                TEST(filter_leaves_the_line_that_is_half_read),
+                TEST(wrong_filter_leaves_the_old_one),
+                TEST(limit_ends_a_read),
+                TEST(unwilling_to_wait_gets_eagain),
+                TEST(stream_without_a_connection_fails_when_it_is_empty),
+                TEST(stream_goes_on_after_a_reconnect),
+                TEST(reader_who_falls_behind_is_told_how_many_are_lost),
+                TEST(the_loss_is_told_where_the_gap_is),
+                TEST(reader_of_a_closed_stream_is_still_served),
+                TEST(poll_of_the_state),
+                TEST(change_while_the_state_is_read_is_news),
+                TEST(poll_of_the_connection),
+                TEST(poll_of_the_log),
+                TEST(poll_of_a_stream),
+                TEST(poll_of_the_errors),
+                TEST(other_files_are_always_ready),
+                TEST(a_new_handle_takes_the_place_of_the_old_one),
+                TEST(poll_of_no_file),
+        };
+
+        return test_main("fuse_events", tests, ARRAY_SIZE(tests), rig_up, rig_down);
+}

@@ -1,0 +1,492 @@
+/*
+ * Nothing from QEMU is trusted: wrong types, names that are paths, floods. Whatever it says, the mount stays, each request
+ * has one answer, each listed name can be looked up, and no failure looks like an empty directory.
+ */
+#include <dirent.h>
+
+#include "helper_fuse.h"
+
+static const char *const values[] = {
+        "null",
+        "true",
+        "false",
+        "0",
+        "-1",
+        "18446744073709551615",
+        "1e400",
+        "\"\"",
+        "\"x\"",
+        "\"/\"",
+        "\"..\"",
+        "\"\\u0000\"",
+        "[]",
+        "{}",
+        "[null]",
+        "[[]]",
+        "[[[]]]",
+        "[{}]",
+        "[0, \"x\", null, {}, []]",
+        "{\"data\": {}}",
+        "{\"return\": []}",
+        "[{\"device\": null}]",
+        "[{\"device\": 5, \"qdev\": 6, \"inserted\": 7}]",
+        "[{\"device\": [], \"qdev\": {}, \"inserted\": \"x\"}]",
+        "[{\"device\": \"\", \"qdev\": \"\", \"inserted\": {\"node-name\": \"\"}}]",
+        "[{\"device\": \"\", \"qdev\": \"/\", \"inserted\": {\"node-name\": 5}}]",
+        "[{\"device\": \"\", \"qdev\": \"/machine/peripheral/\"}]",
+        "[{\"device\": \"\", \"qdev\": \"/machine/peripheral\"}]",
+        "[{\"device\": \"\", \"qdev\": \"//\"}]",
+        "[{\"device\": \"a\\u0000b\", \"a\\u0000b\": 1, \"\": 2, \".\": 3, \"..\": 4, \"a/b\": 5, \"%\": 6}]",
+        "[{\"cpu-index\": \"x\", \"qom-path\": 5, \"thread-id\": {}}]",
+        "[{\"cpu-index\": -1, \"qom-path\": \"\"}]",
+        "[{\"cpu-index\": 1e300, \"qom-path\": \"/machine/peripheral/\"}]",
+        "[{\"type\": 5, \"data\": []}]",
+        "[{\"type\": \"dimm\", \"data\": {\"id\": 5, \"slot\": \"x\", \"memdev\": []}}]",
+        "[{\"type\": \"dimm\", \"data\": {\"id\": null, \"slot\": -5}}]",
+        "[{\"type\": \"dimm\", \"data\": {\"id\": \"a/b\\u0000c\", \"slot\": 99999999999999}}]",
+        "[{\"type\": \"dimm\", \"data\": {\"memdev\": \"/\"}}]",
+        "[{\"name\": 5, \"type\": \"child<x>\"}, {\"name\": \"y\", \"type\": []}, {\"name\": \"z\"}]",
+        "[{\"name\": \"..\", \"type\": \"child<..>\"}, {\"name\": \"\", \"type\": \"child<\"}, {\"name\": \"a/b\", "
+        "\"type\": "
+        "\"child<>\"}, {\"name\": \"status\", \"type\": \"\"}, {\"name\": \"p\", \"type\": \"int\"}, {\"name\": "
+        "\"p\", "
+        "\"type\": \"int\"}]",
+        "{\"status\": {}, \"running\": \"x\", \"name\": [1], \"UUID\": {\"a\": 1}, \"qemu\": 7}",
+        "{\"status\": null, \"running\": null, \"name\": null, \"UUID\": null, \"qemu\": {\"major\": \"x\"}}",
+        "{\"qemu\": {\"major\": 7, \"minor\": 2, \"micro\": 22}, \"package\": 5}",
+};
+
+static bool names_are_unique(char *names)
+{
+        struct {
+                char *name;
+        } seen[200];
+        char *save = NULL;
+        size_t n = 0;
+
+        for (char *name = strtok_r(names, " ", &save); name; name = strtok_r(NULL, " ", &save)) {
+                for (size_t i = 0; i < n; i++)
+                        if (streq(seen[i].name, name))
+                                return false;
+                if (n < ARRAY_SIZE(seen))
+                        seen[n++].name = name;
+        }
+        return true;
+}
+
+/* Lists, looks up and reads whatever is under @path, and tries its `remove` and its polls. */
+static void visit(uint64_t node, unsigned depth)
+{
+        struct fuse_entry_out entry;
+        struct k_file dir, file;
+        struct k_reply *reply;
+
+        CHECK(depth < 8);
+        ASSERT_OK(k_opendir(node, &dir));
+        reply = k_wait(k_send_readdir(&dir, 0, 65536, false));
+        for (size_t at = 0; reply->error == 0 && at < reply->size;) {
+                struct fuse_dirent *e = (struct fuse_dirent *)(void *)(reply->data + at);
+                _cleanup_(qmp_freep) char *name = strndup(e->name, e->namelen);
+                int r;
+
+                at += FUSE_DIRENT_SIZE(e);
+                if (streq(name, ".") || streq(name, ".."))
+                        continue;
+                CHECK(e->namelen > 0);
+                CHECK(e->namelen <= 255);
+                CHECK(strlen(name) == e->namelen);
+                ck_assert_ptr_null(strchr(name, '/'));
+                r = k_lookup(node, name, &entry);
+                ck_assert_msg(r == 0, "'%s' is listed, but: %s", name, strerrorname_np(-r));
+                CHECK((entry.attr.mode & S_IFMT) == (uint32_t)e->type << 12);
+                if (e->type == DT_DIR) {
+                        visit(entry.nodeid, depth + 1);
+                } else if (e->type == DT_LNK) {
+                        (void)k_wait_error(k_send_readlink(entry.nodeid));
+                } else {
+                        _cleanup_(qmp_freep) char *text = NULL;
+
+                        ASSERT_OK(k_open(entry.nodeid, O_RDONLY, &file));
+                        (void)rig_read_all(&file, &text, NULL);
+                        k_release(&file);
+                        if (streq(name, "remove")) {
+                                ASSERT_OK(k_open(entry.nodeid, O_WRONLY, &file));
+                                (void)k_wait_error(k_send_write(&file, "nowait", 6));
+                                k_release(&file);
+                        }
+                }
+        }
+        free(reply);
+        (void)k_wait_error(k_send_readdir(&dir, 0, 65536, true));
+        k_release(&dir);
+}
+
+START_TEST(any_value_anywhere)
+{
+        static const char *const commands[] = { "query-status",  "query-name",           "query-uuid",
+                                                "query-version", "query-block",          "qom-list",
+                                                "qom-get",       "query-cpus-fast",      "query-memory-devices",
+                                                "device_del",    "human-monitor-command" };
+
+        for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+                fake_on(rig.fake, commands[i], values[_i]);
+        visit(FUSE_ROOT_ID, 0);
+        ck_assert(rig.vm->up);
+        rig_event("STOP", "%s", "");
+        SETTLE();
+        visit(FUSE_ROOT_ID, 0);
+}
+END_TEST
+
+/* As above, but only one answer is odd. */
+START_TEST(any_value_of_one_command)
+{
+        static const char *const commands[] = { "query-status", "query-version", "query-block", "query-cpus-fast",
+                                                "query-memory-devices" };
+
+        for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+                rig_unmake();
+                rig_make("/run/fake.sock");
+                rig_init();
+                fake_on(rig.fake, commands[i], values[_i]);
+                rig_connect();
+                visit(FUSE_ROOT_ID, 0);
+                ck_assert(rig.vm->up);
+        }
+}
+END_TEST
+
+START_TEST(any_value_in_qom)
+{
+        rig_qom("/machine/peripheral", NULL, values[_i]);
+        visit(FUSE_ROOT_ID, 0);
+        rig_qom("/machine/peripheral", NULL, "[{\"name\": \"nv0\", \"type\": \"child<nvme>\"}]");
+        rig_qom("/machine/peripheral/nv0", NULL, values[_i]);
+        PUMP_FOR(rig.loop, 200 * MS);
+        visit(FUSE_ROOT_ID, 0);
+        rig_qom("/machine/peripheral/nv0", NULL, "[{\"name\": \"p\", \"type\": \"x\"}]");
+        rig_qom("/machine/peripheral/nv0", "p", values[_i]);
+        rig_qom("/machine/peripheral/nv0", "drive", values[_i]);
+        PUMP_FOR(rig.loop, 200 * MS);
+        visit(FUSE_ROOT_ID, 0);
+}
+END_TEST
+
+START_TEST(any_value_in_an_event)
+{
+        static const char *const names[] = { "DEVICE_DELETED",
+                                             "DEVICE_UNPLUG_GUEST_ERROR",
+                                             "MEM_UNPLUG_ERROR",
+                                             "ACPI_DEVICE_OST",
+                                             "RESET",
+                                             "SHUTDOWN",
+                                             "STOP",
+                                             "RESUME" };
+        struct k_file stream = rig_must_open("events", O_RDWR), block = rig_must_open("block/NVME1/remove", O_WRONLY);
+        struct k_file memory = rig_must_open("memory/dimm1/remove", O_WRONLY), ctl = rig_must_open("ctl", O_WRONLY);
+        uint64_t a, b, c, d;
+
+        fake_on(rig.fake, "system_powerdown", "{}");
+        ck_assert_int_eq(k_wait_error(k_send_write(&stream, "x.y=z {\"a\":{}}", 14)), 0);
+        a = k_send_write(&block, "1", 1);
+        b = k_send_write(&memory, "1", 1);
+        c = k_send_write(&ctl, "powerdown", 9);
+        d = k_send_read(&stream, 0, 100);
+        SETTLE();
+        for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+                if (streq(names[i], "SHUTDOWN"))
+                        continue;
+                rig_event(names[i], "{\"path\": %s, \"device\": %s, \"msg\": %s, \"info\": %s}", values[_i],
+                          values[_i], values[_i], values[_i]);
+                rig_event(names[i], "{\"info\": {\"source\": %s, \"status\": %s, \"slot\": %s, \"device\": %s}}",
+                          values[_i], values[_i], values[_i], values[_i]);
+                rig_event(names[i], "{\"info\": {\"source\": 3, \"status\": %s, \"slot\": %s, \"slot-type\": %s}}",
+                          values[_i], values[_i], values[_i]);
+                if (values[_i][0] == '{')
+                        rig_event(names[i], "%s", values[_i]);
+        }
+        SETTLE();
+        ck_assert(rig.vm->up);
+        ck_assert(!k_is_answered(a) && !k_is_answered(b) && !k_is_answered(c) && !k_is_answered(d));
+        k_interrupt(a);
+        k_interrupt(b);
+        k_interrupt(c);
+        k_interrupt(d);
+        PUMP(rig.loop, k_n_pending() == 0);
+}
+END_TEST
+
+START_TEST(what_is_no_list_is_no_empty_directory)
+{
+        static const char *const wrong[] = { "null", "{}", "\"\"", "5", "true" };
+        static const char *const commands[] = { "query-block", "query-cpus-fast", "query-memory-devices",
+                                                "qom-list" };
+        static const char *const dirs[] = { "block", "cpus", "memory", "devices" };
+
+        for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+                for (size_t j = 0; j < ARRAY_SIZE(dirs); j++) {
+                        struct fuse_entry_out entry;
+                        _cleanup_(qmp_freep) char *names = NULL, *path = NULL;
+                        int r;
+
+                        fake_on(rig.fake, commands[j], wrong[i]);
+                        PUMP_FOR(rig.loop, 200 * MS);
+                        r = rig_ls(dirs[j], i % 2, &names);
+                        ck_assert_msg(r == -EPROTO, "%s of %s is %s", dirs[j], wrong[i], strerrorname_np(-r));
+                        ck_assert_int_gt(asprintf(&path, "%s/x", dirs[j]), 0);
+                        ASSERT_ERROR(rig_walk(path, &entry), EPROTO);
+                }
+        }
+        ASSERT_CAT_CONTAINS("errors", " /block EPROTO - QEMU's answer is no list\n");
+}
+END_TEST
+
+START_TEST(properties_that_are_no_list_are_no_empty_directory)
+{
+        char *names;
+
+        rig_qom("/machine/peripheral/nv0", NULL, "{}");
+        ASSERT_ERROR(rig_ls("devices/nv0", false, &names), EPROTO);
+        ASSERT_ERROR(rig_cat("devices/nv0/status", NULL), EPROTO);
+}
+END_TEST
+
+START_TEST(names_that_are_paths)
+{
+        fake_on(rig.fake, "query-block",
+                "[{\"device\": \"../../etc/passwd\", \"a\": 1}, {\"device\": \"/\", \"a\": 2}, {\"device\": \"..\", "
+                "\"a\": 3}, "
+                "{\"device\": \".\", \"a\": 4}, {\"device\": \"%2F\", \"a\": 5}, {\"device\": \"a\\nb\", \"a\": 6}, "
+                "{\"device\": \"\\u00e9\", \"a\": 7}, {\"device\": \"x\", \"..\": {\"..\": 8}, \"a/b\": 9, \"\": 10, "
+                "\"%2E\": 11}]");
+        ASSERT_LS("block", "..%2F..%2Fetc%2Fpasswd %2F %2E%2E %2E %252F a%0Ab \303\251 x");
+        ASSERT_CAT("block/..%2F..%2Fetc%2Fpasswd/a", "1\n");
+        ASSERT_CAT("block/%2F/a", "2\n");
+        ASSERT_CAT("block/%2E%2E/a", "3\n");
+        ASSERT_CAT("block/%2E/a", "4\n");
+        ASSERT_CAT("block/%252F/a", "5\n");
+        ASSERT_CAT("block/a%0Ab/a", "6\n");
+        ASSERT_CAT("block/\303\251/a", "7\n");
+        ASSERT_LS("block/x", "status remove %2E%2E a%2Fb %empty %252E");
+        ASSERT_CAT("block/x/%2E%2E/%2E%2E", "8\n");
+        ASSERT_CAT("block/x/a%2Fb", "9\n");
+        ASSERT_CAT("block/x/%empty", "10\n");
+        ASSERT_CAT("block/x/%252E", "11\n");
+}
+END_TEST
+
+START_TEST(a_name_has_one_spelling)
+{
+        struct fuse_entry_out entry;
+
+        fake_on(rig.fake, "query-block",
+                "[{\"device\": \"a\\nb\", \"k\\ny\": 1, \"p\\u007fq\": 2, \"o\": {\"k\\ny\": 1}}]");
+        ASSERT_CAT("block/a%0Ab/k%0Ay", "1\n");
+        ASSERT_CAT("block/a%0Ab/p%7Fq", "2\n");
+        ASSERT_ERROR(rig_walk("block/a\nb", &entry), ENOENT);
+        ASSERT_ERROR(rig_walk("block/a%0Ab/k\ny", &entry), ENOENT);
+        ASSERT_ERROR(rig_walk("block/a%0Ab/p\177q", &entry), ENOENT);
+        ASSERT_ERROR(rig_walk("block/a%0Ab/o/k\ny", &entry), ENOENT);
+        ASSERT_ERROR(rig_walk("block/a%0Ab/k%0ay", &entry), ENOENT);
+}
+END_TEST
+
+START_TEST(long_names_are_cut_and_told_apart)
+{
+        _cleanup_(qmp_freep) char *json = NULL, *ls = NULL, *path = NULL;
+        char name[301];
+
+        memset(name, 'x', 300);
+        name[300] = '\0';
+        ck_assert_int_gt(
+                asprintf(&json, "[{\"device\": \"%s1\", \"k\": 1}, {\"device\": \"%s2\", \"k\": 2}]", name, name), 0);
+        fake_on(rig.fake, "query-block", json);
+        ASSERT_OK(rig_ls("block", true, &ls));
+        ck_assert_uint_eq(strlen(ls), 255 + 1 + 255);
+        ck_assert(names_are_unique(strdupa(ls)));
+        ls[255] = '\0';
+        ck_assert_int_gt(asprintf(&path, "block/%s/k", ls), 0);
+        ASSERT_CAT(path, "1\n");
+}
+END_TEST
+
+START_TEST(five_thousand_objects_of_one_name)
+{
+        struct fuse_entry_out dir, entry;
+        struct k_file file;
+        char *json = malloc(5000 * 60), *to = json;
+        bool *seen = calloc(5001, sizeof(*seen));
+        uint64_t offset = 0, began = test_real_now();
+        size_t n = 0;
+
+        for (unsigned i = 0; i < 5000; i++)
+                to += sprintf(to, "%s{\"device\": \"d\", \"i\": %u}", i ? ", " : "[", i);
+        strcpy(to, "]");
+        fake_on(rig.fake, "query-block", json);
+        ASSERT_OK(rig_walk("block", &dir));
+        ASSERT_OK(k_opendir(dir.nodeid, &file));
+        for (bool more = true; more;) {
+                struct k_reply *reply = k_wait(k_send_readdir(&file, offset, 32768, true));
+
+                CHECK(reply->error == 0);
+                more = reply->size > 0;
+                for (size_t at = 0; at < reply->size;) {
+                        struct fuse_direntplus *e = (struct fuse_direntplus *)(void *)(reply->data + at);
+                        _cleanup_(qmp_freep) char *name = strndup(e->dirent.name, e->dirent.namelen);
+                        unsigned nth = 1;
+
+                        at += FUSE_DIRENTPLUS_SIZE(e);
+                        offset = e->dirent.off;
+                        if (name[0] == '.')
+                                continue;
+                        CHECK(e->entry_out.nodeid != 0);
+                        if (!streq(name, "d"))
+                                CHECK(sscanf(name, "d%%~%u", &nth) == 1);
+                        CHECK(nth >= 1);
+                        CHECK(nth <= 5000);
+                        CHECK(!seen[nth]);
+                        seen[nth] = true;
+                        n++;
+                }
+                free(reply);
+        }
+        CHECK(n == 5000);
+        ASSERT_OK(rig_walk("block/d%~4711", &entry));
+        ASSERT_CAT("block/d%~4711/i", "4710\n");
+        CHECK(test_real_now() - began < 10 * SEC);
+        free(json);
+        free(seen);
+}
+END_TEST
+
+START_TEST(objects_of_one_name_stay_who_they_are)
+{
+        struct fuse_entry_out a, b, again;
+        const char *two = rig_list(rig_drive("d", "x"), rig_drive("d", "y"), NULL);
+
+        fake_on(rig.fake, "query-block", two);
+        ASSERT_LS("block", "d d%~2");
+        ASSERT_CAT("block/d%~2/qdev", "y\n");
+        ASSERT_OK(rig_walk("block/d", &a));
+        ASSERT_OK(rig_walk("block/d%~2", &b));
+        PUMP_FOR(rig.loop, 200 * MS);
+        ASSERT_OK(rig_walk("block/d", &again));
+        ck_assert_uint_eq(again.nodeid, a.nodeid);
+        ASSERT_OK(rig_walk("block/d%~2", &again));
+        ck_assert_uint_eq(again.nodeid, b.nodeid);
+}
+END_TEST
+
+START_TEST(a_flood_of_large_events_is_kept_within_bounds)
+{
+        char *data = malloc((4 << 20) + 100);
+        struct k_file stream = rig_must_open("events", O_RDWR);
+        struct k_reply *reply;
+
+        strcpy(data, "{\"x\": \"");
+        memset(data + 7, 'y', 4 << 20);
+        strcpy(data + 7 + (4 << 20), "\"}");
+        for (unsigned i = 0; i < 20; i++) {
+                fake_event(rig.fake, "BIG", data);
+                PUMP(rig.loop, list_empty(&rig.fake->out));
+                SETTLE();
+        }
+        ck_assert(rig.vm->up);
+        /* the newest is there, all of them are not */
+        ck_assert_uint_ge(rig.vm->events.end - rig.vm->events.start, 4 << 20);
+        ck_assert_uint_le(rig.vm->events.end - rig.vm->events.start, 64 << 20);
+        /* and who doesn't read is told of the loss */
+        reply = k_wait(k_send_read(&stream, 0, 65536));
+        ck_assert_int_eq(reply->error, 0);
+        ck_assert_contains(reply->data, "{\"event\":\"QMPFS_EVENTS_LOST\",\"data\":{\"count\":5}}\n");
+        free(reply);
+        free(data);
+}
+END_TEST
+
+START_TEST(a_device_of_too_many_properties_is_refused)
+{
+        char *json = malloc(5000 * 40), *to = json;
+
+        for (unsigned i = 0; i < 5000; i++)
+                to += sprintf(to, "%s{\"name\": \"p%u\", \"type\": \"int\"}", i ? ", " : "[", i);
+        strcpy(to, "]");
+        rig_qom("/machine/peripheral/nv0", NULL, json);
+        ASSERT_ERROR(rig_cat("devices/nv0/status", &to), EPROTO);
+        ASSERT_CAT_CONTAINS("errors", "EPROTO - QEMU lists too many properties\n");
+        ck_assert_uint_lt(rig_count("qom-get"), 5000);
+        ASSERT_CAT("name", "vm1\n");
+        free(json);
+}
+END_TEST
+
+START_TEST(endless_nesting_and_size_end_the_connection_only)
+{
+        char *deep = malloc(100000);
+
+        memset(deep, '[', 99999);
+        deep[99999] = '\0';
+        fake_send_text(rig.fake, deep);
+        PUMP(rig.loop, !rig.vm->up);
+        ASSERT_CAT("state", "down\n");
+        ASSERT_CAT_CONTAINS("connection", "down: '/run/fake.sock'");
+        ASSERT_ERROR(rig_ls("block", false, NULL), EHOSTDOWN);
+        free(deep);
+}
+END_TEST
+
+START_TEST(garbage_ends_the_connection_only)
+{
+        static const char *const garbage[] = { "hello\r\n",
+                                               "{\"return\": 1}",
+                                               "{\"foo\": 1}",
+                                               "[]",
+                                               "{\"QMP\": {}}",
+                                               "{\"event\": 5}",
+                                               "{\"error\": {\"class\": 5}}",
+                                               "}" };
+
+        for (size_t i = 0; i < ARRAY_SIZE(garbage); i++) {
+                struct k_file name;
+                uint64_t read;
+
+                if (i > 0) {
+                        rig_unmake();
+                        rig_make("/run/fake.sock");
+                        rig_init();
+                        rig_connect();
+                }
+                name = rig_must_open("name", O_RDONLY);
+                fake_on_nothing(rig.fake, "query-name");
+                read = k_send_read(&name, 0, 100);
+                SETTLE();
+                fake_send_text(rig.fake, garbage[i]);
+                /* a reply is the one that was waited for, whatever it holds */
+                ASSERT_ERROR(k_wait_error(read), i == 1 ? EPROTO : EHOSTDOWN);
+                ck_assert_int_eq(rig.vm->up, i == 1);
+        }
+}
+END_TEST
+
+int main(void)
+{
+        const struct test tests[] = {
+                TEST_EACH(any_value_anywhere, ARRAY_SIZE(values)),
+                TEST_EACH(any_value_of_one_command, ARRAY_SIZE(values)),
+                TEST_EACH(any_value_in_qom, ARRAY_SIZE(values)),
+                TEST_EACH(any_value_in_an_event, ARRAY_SIZE(values)),
+                TEST(what_is_no_list_is_no_empty_directory),
+                TEST(properties_that_are_no_list_are_no_empty_directory),
+                TEST(names_that_are_paths),
+                TEST(a_name_has_one_spelling),
+                TEST(long_names_are_cut_and_told_apart),
+                TEST(five_thousand_objects_of_one_name),
+                TEST(objects_of_one_name_stay_who_they_are),
+                TEST(a_flood_of_large_events_is_kept_within_bounds),
+                TEST(a_device_of_too_many_properties_is_refused),
+                TEST(endless_nesting_and_size_end_the_connection_only),
+                TEST(garbage_ends_the_connection_only),
+        };
+
+        return test_main("fuse_hostile", tests, ARRAY_SIZE(tests), rig_up, rig_down);
+}
