@@ -108,10 +108,9 @@ class WithoutGuest(real.RealTest):
 
     @staticmethod
     def waits(command):
-        """Whether the process is in open(2) or write(2), by their numbers on x86-64. Two openings of one file may meet
-        in the kernel already: a truncation waits for a write."""
+        """Whether the process is in write(2), by its number on x86-64."""
         with open(f"/proc/{command.process.pid}/syscall") as file:
-            return file.read().split()[0] in ("1", "257")
+            return file.read().split()[0] == "1"
 
     def test_interrupt_reaches_each_of_two_writers(self):
         # As in an interactive shell, which survives the signal and so depends on its writes' ending by it.
