@@ -14,7 +14,8 @@ static int parse_tcp(const char *text, struct qmp_address *a)
 {
         const char *colon = strrchr(text, ':');
         const char *host = text, *host_end = colon;
-        struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG };
+        /* without AI_ADDRCONFIG, which on a host of no network knows no localhost: each address is tried anyway */
+        struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
 
         if (!colon || colon == text || !colon[1])
                 return -EINVAL;
