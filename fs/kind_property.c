@@ -25,7 +25,7 @@ static int own_snapshot(struct inode *inode, const struct fetch_spec *spec, stru
 static int require_list(struct request *r, struct inode *dir, enum freshness freshness,
                         struct json_object **ret_properties)
 {
-        struct fetch_spec spec = { .kind = FETCH_PROPERTIES, .a = dir->object->device };
+        struct fetch_spec spec = { .kind = FETCH_PROPERTIES };
         struct snapshot *snapshot;
         struct json_object *record;
         int e = object_require(dir->object, r, FRESH_STRUCTURE, &record);
@@ -34,11 +34,11 @@ static int require_list(struct request *r, struct inode *dir, enum freshness fre
                 return e;
         /* there is no path to it: it has no property that can be asked for */
         *ret_properties = NULL;
+        spec.a = dir->object->device;
         if (!spec.a)
                 return 0;
         spec.b = qmp_json_get_string(record, "driver");
         e = own_snapshot(dir, &spec, &snapshot);
-
         if (e == 0)
                 e = snapshot_require(snapshot, r, freshness);
         if (e)
@@ -126,13 +126,20 @@ int property_list(struct request *r, struct inode *dir, const struct row *hidden
 
 static int property_render(struct request *r, struct inode *inode, struct text *ret_text)
 {
-        struct fetch_spec spec = { .kind = FETCH_PROPERTY, .a = inode->object->device };
+        struct fetch_spec spec = { .kind = FETCH_PROPERTY };
         struct snapshot *snapshot;
+        const struct snapshot *list = inode->parent->snapshot;
         int e = object_is_alive(inode->object) ? 0 : -ENODEV;
 
-        /* only those who are read have a snapshot: a walk that looks at all of them shall not cost that memory */
-        if (e == 0 && !inode->snapshot)
+        /*
+         * Only those who are read have a snapshot: a walk that looks at all of them shall not cost that memory. What the
+         * property is called can't have changed since the lookup.
+         */
+        if (e == 0 && !inode->snapshot && list && list->has_value)
+                spec.b = find(list->value, inode->name);
+        if (e == 0 && !inode->snapshot && !spec.b)
                 e = require_name(r, inode->parent, inode->name, &spec.b);
+        spec.a = inode->object->device;
         if (e == 0)
                 e = own_snapshot(inode, &spec, &snapshot);
         if (e == 0)

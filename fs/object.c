@@ -224,8 +224,17 @@ static int sync_record(struct collection *c, struct json_object *record, size_t 
         object->pass = c->pass;
         object->twins = 0;
         object->index = index;
-        free(object->device);
-        object->device = c->each->device ? c->each->device(record) : NULL;
+        if (c->each->device) {
+                char *device = c->each->device(record);
+
+                /* kept where it is the same, which it nearly always is: others may hold it while they ask for more */
+                if (same(object->device, device)) {
+                        free(device);
+                } else {
+                        free(object->device);
+                        object->device = device;
+                }
+        }
         return 0;
 }
 

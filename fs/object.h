@@ -43,10 +43,12 @@ struct object {
         uint64_t serial;
         char *name;     /* as a file name */
         char *identity; /* or NULL */
-        char *device;   /* the path of its device, or NULL: none, or none that QEMU could be told */
-        size_t index;   /* of its record */
-        bool alive;     /* see object_is_alive() */
-        bool removed;   /* by `remove` */
+        /* The path of its device, or NULL: none, or none that QEMU could be told. It may change (and be freed) whenever the
+         * collection or the object is required anew. */
+        char *device;
+        size_t index; /* of its record */
+        bool alive;   /* see object_is_alive() */
+        bool removed; /* by `remove` */
         unsigned pass, twins;
         struct timespec born;
 };

@@ -635,6 +635,34 @@ START_TEST(property_is_asked_for_alone)
 }
 END_TEST
 
+START_TEST(property_can_be_read_long_after_it_was_opened)
+{
+        struct k_file file = rig_must_open("devices/nv0/serial", O_RDONLY);
+
+        PUMP_FOR(rig.loop, 10 * NSEC_PER_SEC);
+        free(rig_sent());
+        ASSERT_REPLY(k_send_read(&file, 0, 100), "abc\n");
+        ASSERT_SENT("qom-get");
+}
+END_TEST
+
+START_TEST(property_can_be_read_after_its_directory_could_not_be_listed)
+{
+        struct k_file file = rig_must_open("devices/nv0/serial", O_RDONLY);
+        char *names = NULL;
+
+        /* the list of names is lost, and both it and the objects are asked for anew within one read */
+        PUMP_FOR(rig.loop, 10 * NSEC_PER_SEC);
+        rig_qom("/machine/peripheral/nv0", NULL, "false");
+        ASSERT_ERROR(rig_ls("devices/nv0", false, &names), EPROTO);
+        PUMP_FOR(rig.loop, 10 * NSEC_PER_SEC);
+        rig_qom("/machine/peripheral/nv0", NULL, "[{\"name\": \"serial\", \"type\": \"str\"}]");
+        free(rig_sent());
+        ASSERT_REPLY(k_send_read(&file, 0, 100), "abc\n");
+        ASSERT_SENT("qom-list qom-list qom-list qom-get");
+}
+END_TEST
+
 START_TEST(read_at_the_start_asks_anew_and_later_ones_continue)
 {
         struct k_file file = rig_must_open("name", O_RDONLY);
@@ -1026,6 +1054,8 @@ int main(void)
                 TEST(cat_status_is_one_command),
                 TEST(cat_block_status_is_two_commands),
                 TEST(property_is_asked_for_alone),
+                TEST(property_can_be_read_long_after_it_was_opened),
+                TEST(property_can_be_read_after_its_directory_could_not_be_listed),
                 TEST(read_at_the_start_asks_anew_and_later_ones_continue),
                 TEST(read_that_begins_further_on_asks_once),
                 TEST(readers_at_once_cost_two_queries),
