@@ -23,7 +23,7 @@ struct fetch {
         struct json_object *value;
         struct json_object *refused; /* {key: null}: parts that may not be read */
         struct qmp_command *first;   /* NULL once answered */
-        bool answered;
+        bool answered, patient;
         unsigned pending, n_parts;
         uint64_t busy_ns;
         int error;
@@ -69,6 +69,12 @@ static void fetch_fail(struct fetch *f, int error, const char *class, const char
 
 static bool learn(struct fetch *f);
 
+/* Of the type, not of this one device (QEMU 7.2, and before). */
+static bool is_unreadable(const char *text)
+{
+        return strstr(text, "is not readable") || strstr(text, "Insufficient permission");
+}
+
 static void part_done(void *userdata, const struct qmp_result *result)
 {
         struct part *part = userdata;
@@ -89,7 +95,7 @@ static void part_done(void *userdata, const struct qmp_result *result)
         } else if (result->outcome != QMP_ERROR || !part->may_fail || streq(result->error_class, "DeviceNotFound")) {
                 /* the last case: the object went away meanwhile, which is not a property that can't be read */
                 fetch_fail(f, result->error, result->error_class, result->text);
-        } else if (f->refused && result->error == -EACCES) {
+        } else if (f->refused && is_unreadable(result->text)) {
                 (void)json_object_object_add(f->refused, part->key, NULL);
         }
         free(part->key);
@@ -118,8 +124,9 @@ static int add_part(struct fetch *f, const char *command, struct json_object *ar
                 };
                 part->key = key ? strdup(key) : NULL;
                 if (!key || part->key)
-                        r = qmp_client_send(f->vm->client, command, arguments, f->vm->options.timeout_ns, NULL,
-                                            part_done, part, &sent);
+                        r = qmp_client_send(f->vm->client, command, arguments, f->vm->options.timeout_ns,
+                                            &(struct qmp_send_options){ .patient = f->patient }, part_done, part,
+                                            &sent);
                 if (r < 0) {
                         free(part->key);
                         free(part);
@@ -363,7 +370,8 @@ static int begin(struct fetch *f)
         return -EINVAL;
 }
 
-int fetch_start(struct vm *vm, const struct fetch_spec *spec, fetch_fn fn, void *userdata, struct fetch **ret_fetch)
+int fetch_start(struct vm *vm, const struct fetch_spec *spec, bool patient, fetch_fn fn, void *userdata,
+                struct fetch **ret_fetch)
 {
         struct fetch *f = calloc(1, sizeof(*f));
         int r = -ENOMEM;
@@ -372,6 +380,7 @@ int fetch_start(struct vm *vm, const struct fetch_spec *spec, fetch_fn fn, void 
                 return -ENOMEM;
         f->vm = vm;
         f->kind = spec->kind;
+        f->patient = patient;
         f->a = spec->a ? strdup(spec->a) : NULL;
         f->b = spec->b ? strdup(spec->b) : NULL;
         if ((!spec->a || f->a) && (!spec->b || f->b))

@@ -31,8 +31,9 @@ struct fetch_result {
 struct fetch;
 typedef void (*fetch_fn)(void *userdata, const struct fetch_result *result);
 
-/* 0, -EHOSTDOWN, -ENOMEM. *ret_fetch is valid until the callback. */
-int fetch_start(struct vm *vm, const struct fetch_spec *spec, fetch_fn fn, void *userdata, struct fetch **ret_fetch);
+/* @patient: see struct qmp_send_options. 0, -EHOSTDOWN, -ENOMEM. *ret_fetch is valid until the callback. */
+int fetch_start(struct vm *vm, const struct fetch_spec *spec, bool patient, fetch_fn fn, void *userdata,
+                struct fetch **ret_fetch);
 
 /* Whether QEMU may have begun with it. */
 bool fetch_is_sent(const struct fetch *fetch);

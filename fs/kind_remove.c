@@ -25,23 +25,18 @@ static struct removal_target known_target(struct inode *inode)
         return (struct removal_target){
                 .path = inode->object->device,
                 .drive = spec->legacy_drive && record ? spec->legacy_drive(record) : NULL,
+                .node = spec->node && record ? spec->node(record) : NULL,
         };
 }
 
 static void remove_cancel(struct request *r, int error)
 {
         struct remove_op *op = take_ptr(r->op);
+        bool timed_out = error == -ETIMEDOUT;
+        _cleanup_(qmp_freep) char *state = removal_waiter_remove(&op->waiter, timed_out ? r->limit_ns : 0);
 
-        if (!list_empty(&op->waiter.link)) {
-                removal_waiter_remove(&op->waiter, error == -ETIMEDOUT ? r->limit_ns : 0);
-                if (error == -ETIMEDOUT) {
-                        struct removal_target target = known_target(r->inode);
-                        _cleanup_(qmp_freep) char *state = removal_describe(r->vm, &target);
-
-                        request_fail(r, error, NULL, "%s",
-                                     state && !streq(state, "idle") ? state : "QEMU did not take the request");
-                }
-        }
+        if (timed_out && state)
+                request_fail(r, error, NULL, "%s", state);
         free(op);
 }
 
@@ -139,6 +134,7 @@ static int remove_block(struct request *r, const struct remove *spec, bool nowai
         qdev = spec->qdev(record);
         target.path = object->device;
         target.drive = spec->legacy_drive(record);
+        target.node = spec->node(record);
         if (!qdev && !target.drive)
                 return request_fail(r, -ENODEV, NULL, "no device has this drive");
         if (qdev && !target.path)

@@ -67,6 +67,8 @@ struct remove {
         const char *(*drive)(struct json_object *record);
         /* The name of the legacy drive that goes with the device, or NULL; borrowed. */
         const char *(*legacy_drive)(struct json_object *record);
+        /* Its node, or NULL; borrowed. */
+        const char *(*node)(struct json_object *record);
         /* The slot of a memory device, or -1. */
         int (*slot)(struct json_object *record);
 };

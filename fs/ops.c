@@ -413,6 +413,7 @@ static void ops_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t s
         if (!r)
                 return;
         r->answer = write_answer;
+        r->patient = true;
         e = r->inode->kind->write ? take_written(r, data, size) : -EBADF;
         if (e < 0)
                 request_finish(r, e);

@@ -18,8 +18,8 @@
  */
 #define GRACE_CPU_NS (500 * NSEC_PER_MSEC)
 #define GRACE_NS     (5 * NSEC_PER_SEC)
-/* QEMU may take its time for a device_del; it is the waiters who have limits. */
-#define REQUEST_LIMIT_NS (1000000 * NSEC_PER_SEC)
+/* For an answer of QEMU. */
+#define ANSWER_LIMIT_NS (1000000 * NSEC_PER_SEC)
 
 /* ACPI 6.5, 6.3.5: _OST of an ejection request. */
 #define OST_SOURCE_EJECT      0x3
@@ -39,12 +39,14 @@ struct removal {
         struct vm *vm;
         char *path;  /* NULL once the device is gone (a new one may have its path), or if there never was one */
         char *drive; /* to be deleted with it, or NULL */
+        char *node;  /* of the drive that stayed */
         int slot;
         enum phase phase;
         bool had_device;
         struct qmp_command *request; /* the device_del under way */
         bool accepted;               /* QEMU took one */
-        bool checking;               /* whether the path still exists is being asked */
+        bool checking, check_again;  /* whether the path still exists is being asked */
+        bool refused;                /* by the guest, while a repeated request was on its way */
         bool is_cpu;
         uint64_t started, timed_out_ns, retry_ns;
         struct qmp_timer retry, grace;
@@ -62,6 +64,7 @@ static struct removal *removal_unref(struct removal *m)
         qmp_timer_disarm(m->vm->loop, &m->grace);
         free(m->path);
         free(m->drive);
+        free(m->node);
         free(m->outcome);
         free(m->delayed);
         free(m);
@@ -89,6 +92,13 @@ static void forget(struct removal *m)
         list_unlink(&m->link);
         settle(m, OVER);
         removal_unref(m);
+}
+
+static bool copy(const char *string, char **ret_copy)
+{
+        free(*ret_copy);
+        *ret_copy = string ? strdup(string) : NULL;
+        return !string || *ret_copy;
 }
 
 enum which { ALL, ACCEPTED, GONE };
@@ -148,10 +158,11 @@ static void succeed(struct removal *m)
         removal_unref(m);
 }
 
-/* @limit_ns 0: that of any query. */
-static int send(struct removal *m, const char *command, const char *key, const char *value, uint64_t limit_ns,
-                bool effect, qmp_reply_fn fn, struct qmp_command **ret_command)
+/* QEMU may take its time: it is the waiters who have limits. @effect: see struct qmp_send_options. */
+static int send(struct removal *m, const char *command, const char *key, const char *value, bool effect,
+                qmp_reply_fn fn, struct qmp_command **ret_command)
 {
+        struct qmp_send_options options = { .effect = effect, .patient = true };
         _cleanup_(qmp_json_putp) struct json_object *arguments = key ? json_object_new_object() : NULL;
         struct json_object *string = key ? json_object_new_string(value) : NULL;
         int r;
@@ -160,8 +171,7 @@ static int send(struct removal *m, const char *command, const char *key, const c
                 json_object_put(string);
                 return -ENOMEM;
         }
-        r = qmp_client_send(m->vm->client, command, arguments, limit_ns ? limit_ns : m->vm->options.timeout_ns,
-                            &(struct qmp_send_options){ .effect = effect }, fn, m, ret_command);
+        r = qmp_client_send(m->vm->client, command, arguments, ANSWER_LIMIT_NS, &options, fn, m, ret_command);
         if (r == 0)
                 m->refs++;
         return r;
@@ -218,7 +228,7 @@ static void delete_drive(struct removal *m)
         if (asprintf(&line, "drive_del %s", m->drive) < 0)
                 line = NULL;
         if (line)
-                r = send(m, "human-monitor-command", "command-line", line, 0, true, drive_deleted, NULL);
+                r = send(m, "human-monitor-command", "command-line", line, true, drive_deleted, NULL);
         if (r < 0)
                 drive_failed(m, r, NULL, strerror(-r));
 }
@@ -239,8 +249,11 @@ static void blocks_known(void *userdata, const struct qmp_result *result)
                                 const char *name = qmp_json_get_string(block, "device");
 
                                 /* one that has a device again is somebody else's */
-                                if (name && streq(name, m->drive) && !qmp_json_get(block, "qdev"))
-                                        left = true;
+                                if (!name || !streq(name, m->drive) || qmp_json_get(block, "qdev"))
+                                        continue;
+                                left = true;
+                                (void)copy(qmp_json_get_string(qmp_json_get(block, "inserted"), "node-name"),
+                                           &m->node);
                         }
                 }
                 if (left)
@@ -255,7 +268,7 @@ static void clean(struct removal *m)
 {
         int r;
 
-        r = send(m, "query-block", NULL, NULL, 0, false, blocks_known, NULL);
+        r = send(m, "query-block", NULL, NULL, false, blocks_known, NULL);
         if (r < 0)
                 drive_failed(m, r, NULL, strerror(-r));
 }
@@ -279,34 +292,46 @@ static void grace_over(struct qmp_timer *timer)
         gone(container_of(timer, struct removal, grace));
 }
 
+/* It has left the object tree; its path may already be another's, so nothing more is asked for it. */
 static void vanished(struct removal *m)
 {
-        if (m->grace.slot == 0)
-                (void)qmp_timer_arm(m->vm->loop, &m->grace, qmp_now() + (m->is_cpu ? GRACE_CPU_NS : GRACE_NS));
+        if (m->grace.slot > 0)
+                return;
+        qmp_timer_disarm(m->vm->loop, &m->retry);
+        if (m->request && !qmp_command_is_sent(m->request))
+                qmp_command_cancel(m->request);
+        (void)qmp_timer_arm(m->vm->loop, &m->grace, qmp_now() + (m->is_cpu ? GRACE_CPU_NS : GRACE_NS));
 }
+
+static void check(struct removal *m);
 
 static void existence_known(void *userdata, const struct qmp_result *result)
 {
         struct removal *m = userdata;
         bool missing = result->outcome == QMP_ERROR && streq(result->error_class, "DeviceNotFound");
+        bool again = m->check_again;
 
-        m->checking = false;
+        m->checking = m->check_again = false;
         if (missing && m->phase == PENDING)
                 vanished(m);
         else if (missing && m->phase == OVER && m->path)
                 forget(m); /* refused, and gone all the same */
+        else if (again && m->path)
+                check(m);
         removal_unref(m);
 }
 
 static void check(struct removal *m)
 {
-        if (!m->checking && send(m, "qom-list", "path", m->path, 0, false, existence_known, NULL) == 0)
+        if (m->checking)
+                m->check_again = true;
+        else if (send(m, "qom-list", "path", m->path, false, existence_known, NULL) == 0)
                 m->checking = true;
 }
 
 static void schedule(struct removal *m)
 {
-        if (m->phase != PENDING || list_empty(&m->waiters) || m->retry.slot > 0)
+        if (m->phase != PENDING || list_empty(&m->waiters) || m->retry.slot > 0 || m->grace.slot > 0)
                 return;
         (void)qmp_timer_arm(m->vm->loop, &m->retry, qmp_now() + m->retry_ns);
         m->retry_ns = 2 * m->retry_ns < RETRY_MAX_NS ? 2 * m->retry_ns : RETRY_MAX_NS;
@@ -332,7 +357,7 @@ static void taken(struct removal *m)
 {
         /* it tells what to expect of the end; where there are no such CPUs it fails, which says enough */
         if (!m->accepted)
-                (void)send(m, "query-hotpluggable-cpus", NULL, NULL, 0, false, cpus_known, NULL);
+                (void)send(m, "query-hotpluggable-cpus", NULL, NULL, false, cpus_known, NULL);
         m->accepted = true;
         answer(m, ACCEPTED, 0, NULL, NULL);
         schedule(m);
@@ -354,14 +379,18 @@ static void asked(void *userdata, const struct qmp_result *result)
 {
         struct removal *m = userdata;
 
+        bool refused = m->refused;
+
         m->request = NULL;
-        if (m->phase != PENDING) {
+        m->refused = false;
+        if (m->phase != PENDING || result->outcome == QMP_CANCELLED) {
                 /* DEVICE_DELETED came first: whatever this says, it is done */
-        } else if (result->outcome == QMP_OK) {
+        } else if (result->outcome == QMP_OK ||
+                   (result->outcome == QMP_ERROR && strstr(result->text, "already in the process of unplug"))) {
                 free(take_ptr(m->delayed));
                 taken(m);
-        } else if (result->outcome == QMP_ERROR && strstr(result->text, "already in the process of unplug")) {
-                taken(m);
+        } else if (refused) {
+                refuse(m, result->error, NULL, m->delayed ? m->delayed : "the guest refused");
         } else if (result->outcome == QMP_ERROR && m->accepted && streq(result->error_class, "DeviceNotFound")) {
                 vanished(m);
         } else if (result->outcome == QMP_ERROR && (m->accepted || strstr(result->text, "guest is busy"))) {
@@ -376,7 +405,7 @@ static int ask(struct removal *m)
 {
         if (m->request)
                 return 0;
-        return send(m, "device_del", "id", m->path, REQUEST_LIMIT_NS, true, asked, &m->request);
+        return send(m, "device_del", "id", m->path, true, asked, &m->request);
 }
 
 static void retry(struct qmp_timer *timer)
@@ -397,17 +426,12 @@ static struct removal *find(struct vm *vm, const struct removal_target *t)
 
                 if (t->path && m->path && streq(m->path, t->path))
                         return m;
-                if (!t->path && !m->path && t->drive && m->drive && streq(m->drive, t->drive))
+                /* another drive of that name is none of its business */
+                if (!t->path && !m->path && t->drive && m->drive && streq(m->drive, t->drive) &&
+                    (!m->node || (t->node && streq(m->node, t->node))))
                         return m;
         }
         return NULL;
-}
-
-static bool copy(const char *string, char **ret_copy)
-{
-        free(*ret_copy);
-        *ret_copy = string ? strdup(string) : NULL;
-        return !string || *ret_copy;
 }
 
 static int removal_new(struct vm *vm, const char *path, struct removal **ret_removal)
@@ -437,15 +461,16 @@ static int begin(struct removal *m, const struct removal_target *target)
 
         if (!copy(target->drive, &m->drive))
                 return -ENOMEM;
+        free(take_ptr(m->node));
         m->started = qmp_now();
         m->slot = target->slot;
-        m->accepted = false;
+        m->accepted = m->refused = false;
         m->timed_out_ns = 0;
         m->retry_ns = RETRY_FIRST_NS;
         free(take_ptr(m->delayed));
         free(take_ptr(m->outcome));
         if (!m->path) {
-                r = send(m, "query-block", NULL, NULL, 0, false, blocks_known, NULL);
+                r = send(m, "query-block", NULL, NULL, false, blocks_known, NULL);
                 m->phase = r < 0 ? OVER : CLEANING;
                 return r;
         }
@@ -472,9 +497,16 @@ static int join(struct removal *m, const struct removal_target *target)
 int removal_start(struct vm *vm, const struct removal_target *target, struct removal_waiter *waiter)
 {
         struct removal *m = find(vm, target);
-        bool fresh = !m;
-        int r = m ? 0 : removal_new(vm, target->path, &m);
+        bool fresh;
+        int r;
 
+        if (m && m->grace.slot > 0) {
+                /* that one has left the tree, and the caller has just seen its path: a new device has it */
+                gone(m);
+                m = NULL;
+        }
+        fresh = !m;
+        r = m ? 0 : removal_new(vm, target->path, &m);
         if (r < 0)
                 return r;
         r = m->phase == OVER ? begin(m, target) : join(m, target);
@@ -488,25 +520,10 @@ int removal_start(struct vm *vm, const struct removal_target *target, struct rem
         return 0;
 }
 
-void removal_waiter_remove(struct removal_waiter *waiter, uint64_t timed_out_ns)
+/* The state of @m, which may be NULL. */
+static char *describe(const struct removal *m)
 {
-        struct removal *m = waiter->removal;
-
-        if (list_empty(&waiter->link))
-                return;
-        list_unlink(&waiter->link);
-        if (!list_empty(&m->waiters) || m->phase != PENDING)
-                return;
-        m->timed_out_ns = timed_out_ns;
-        /* nobody waits, and QEMU has not heard of it: then it shall not */
-        if (m->request && !qmp_command_is_sent(m->request) && !m->accepted)
-                forget(m);
-}
-
-char *removal_describe(struct vm *vm, const struct removal_target *target)
-{
-        const struct removal *m = find(vm, target);
-        const char *paused = vm->paused ? ", the VM is paused" : "";
+        const char *paused = m && m->vm->paused ? ", the VM is paused" : "";
         const char *colon = "", *why = "";
         char *text;
         int n;
@@ -530,11 +547,59 @@ char *removal_describe(struct vm *vm, const struct removal_target *target)
         return n < 0 ? NULL : text;
 }
 
+char *removal_describe(struct vm *vm, const struct removal_target *target)
+{
+        return describe(find(vm, target));
+}
+
+char *removal_waiter_remove(struct removal_waiter *waiter, uint64_t timed_out_ns)
+{
+        struct removal *m = waiter->removal;
+        char *state;
+
+        if (list_empty(&waiter->link))
+                return NULL;
+        list_unlink(&waiter->link);
+        if (!list_empty(&m->waiters) || m->phase == OVER)
+                return describe(m);
+        m->timed_out_ns = timed_out_ns;
+        state = describe(m);
+        if (m->phase != PENDING)
+                return state;
+        /* nobody waits: what QEMU has not heard of it shall not hear, and what it has not taken is not pending */
+        if (m->request && !qmp_command_is_sent(m->request))
+                qmp_command_cancel(m->request);
+        if (m->request || m->accepted || m->grace.slot > 0)
+                return state;
+        if (m->delayed) {
+                refuse(m, -EBUSY, NULL, m->delayed);
+        } else {
+                free(state);
+                state = strdup("QEMU is stalled: the request was not sent");
+                forget(m);
+        }
+        return state;
+}
+
 static bool is_string(struct json_object *object, const char *key, const char *value)
 {
         const char *s = qmp_json_get_string(object, key);
 
         return s && value && streq(s, value);
+}
+
+/* A repeated request that QEMU may have by now can't be taken back: its answer tells how this goes on. */
+static void guest_refused(struct removal *m, const char *text)
+{
+        if (!m->request || !qmp_command_is_sent(m->request)) {
+                refuse(m, -EBUSY, NULL, text);
+                return;
+        }
+        m->refused = true;
+        (void)copy(text, &m->delayed);
+        m->refs++;
+        answer(m, ALL, -EBUSY, NULL, text);
+        removal_unref(m);
 }
 
 static const char *ost_words(int status)
@@ -584,7 +649,7 @@ static void handle_ost(struct removal *m, struct json_object *info)
                 return;
         if (asprintf(&text, "the guest refused: %s (ACPI _OST status %d)", ost_words(status), status) < 0)
                 text = NULL;
-        refuse(m, -EBUSY, NULL, text ? text : "the guest refused");
+        guest_refused(m, text ? text : "the guest refused");
 }
 
 static void handle_event(struct removal *m, const struct qmp_event *event)
@@ -608,11 +673,11 @@ static void handle_event(struct removal *m, const struct qmp_event *event)
         if (m->phase != PENDING)
                 return;
         if (streq(event->name, "DEVICE_UNPLUG_GUEST_ERROR") && is_string(event->data, "path", m->path)) {
-                refuse(m, -EBUSY, NULL, "the guest refused (DEVICE_UNPLUG_GUEST_ERROR)");
+                guest_refused(m, "the guest refused (DEVICE_UNPLUG_GUEST_ERROR)");
         } else if (streq(event->name, "MEM_UNPLUG_ERROR") && is_string(event->data, "device", qdev_id(m->path))) {
                 const char *msg = qmp_json_get_string(event->data, "msg");
 
-                refuse(m, -EBUSY, NULL, msg ? msg : "the guest refused (MEM_UNPLUG_ERROR)");
+                guest_refused(m, msg ? msg : "the guest refused (MEM_UNPLUG_ERROR)");
         } else if (streq(event->name, "ACPI_DEVICE_OST")) {
                 handle_ost(m, qmp_json_get(event->data, "info"));
         }

@@ -22,14 +22,16 @@ struct removal_waiter {
 struct removal_target {
         const char *path;  /* of the device; NULL: there is none, only the drive is to be deleted */
         const char *drive; /* the name of a legacy drive (-drive) to be deleted too, should QEMU leave it; or NULL */
+        const char *node;  /* of that drive, which tells it from another of its name; NULL: an empty one */
         int slot;          /* of a memory device, by which refusals of an anonymous one are known; negative: none */
 };
 
 /* Asks for the removal and waits for it. 0, -EHOSTDOWN or -ENOMEM; the waiter is only called later. */
 int removal_start(struct vm *vm, const struct removal_target *target, struct removal_waiter *waiter);
 
-/* The waiter gave up. @timed_out_ns: because it waited so long; 0: for another reason. */
-void removal_waiter_remove(struct removal_waiter *waiter, uint64_t timed_out_ns);
+/* The waiter gave up. @timed_out_ns: because it waited so long; 0: for another reason. The state as it is then, the
+ * caller's; NULL: it was not waiting any more, or out of memory. */
+char *removal_waiter_remove(struct removal_waiter *waiter, uint64_t timed_out_ns);
 
 /* "idle", "pending 3.2 s", "refused: …", "timed out after 30 s, still pending"; the caller's; NULL: out of memory. */
 char *removal_describe(struct vm *vm, const struct removal_target *target);

@@ -112,13 +112,23 @@ static bool is_good(const struct snapshot *s, const struct request *r, enum fres
 
 static void fetched(void *userdata, const struct fetch_result *result);
 
-static int start(struct snapshot *s)
+/* One of the requests is a write. */
+static bool any_patient(const struct list *waiters)
 {
-        int r = fetch_start(s->vm, &s->spec, fetched, s, &s->fetch);
+        list_for_each(i, waiters)
+                if (list_entry(i, struct request, waiter)->patient)
+                        return true;
+        return false;
+}
+
+static int start(struct snapshot *s, bool patient)
+{
+        int r = fetch_start(s->vm, &s->spec, patient, fetched, s, &s->fetch);
 
         if (r < 0)
                 return r;
         snapshot_ref(s);
+        s->patient = patient;
         s->fetch_stamp = ++s->vm->stamp;
         s->fetch_epoch = s->vm->epoch;
         s->fetch_at = qmp_now();
@@ -179,7 +189,7 @@ static void fetched(void *userdata, const struct fetch_result *result)
         list_init(&ready);
         list_splice(&ready, &s->waiters);
         if (!list_empty(&s->later)) {
-                int r = start(s);
+                int r = start(s, any_patient(&s->later));
 
                 if (r < 0) {
                         s->fetch_stamp = ++s->vm->stamp;
@@ -203,7 +213,7 @@ int snapshot_require(struct snapshot *s, struct request *r, enum freshness fresh
         if (s->error_stamp > r->stamp)
                 return request_fail(r, s->error, s->error_class, "%s", s->error_text ? s->error_text : "");
         if (!s->fetch) {
-                e = start(s);
+                e = start(s, r->patient);
                 if (e == -EHOSTDOWN) {
                         _cleanup_(qmp_freep) char *why = vm_describe_connection(s->vm);
 
@@ -211,7 +221,7 @@ int snapshot_require(struct snapshot *s, struct request *r, enum freshness fresh
                 }
                 if (e < 0)
                         return e;
-        } else if (fetch_is_sent(s->fetch)) {
+        } else if (fetch_is_sent(s->fetch) || (r->patient && !s->patient)) {
                 list_append(&s->later, &r->waiter);
                 return REQUEST_PARKED;
         } else {

@@ -37,6 +37,7 @@ struct snapshot {
         uint64_t error_stamp;
 
         struct fetch *fetch; /* under way, or NULL */
+        bool patient;        /* it keeps its limit while QEMU is stalled */
         uint64_t fetch_stamp, fetch_epoch, fetch_at;
         struct list waiters; /* for the query under way */
         struct list later;   /* for the next one */

@@ -100,6 +100,7 @@ static const struct remove block_remove = {
         .qdev = block_qdev,
         .drive = block_drive,
         .legacy_drive = block_legacy_drive,
+        .node = block_node,
 };
 
 static const struct row block_rows[] = {

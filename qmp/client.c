@@ -337,7 +337,7 @@ int qmp_client_send(struct qmp_client *client, const char *name, struct json_obj
         command->timer.fire = command_timeout;
         command->limit_ns = timeout_ns;
         command->effect = options && options->effect;
-        if (!oob && !command->effect && is_overdue(client)) {
+        if (!oob && !command->effect && !(options && options->patient) && is_overdue(client)) {
                 /* a walk over a thousand files must not wait its full limit for each while nobody answers */
                 command->limit_ns = timeout_ns / 50;
         }

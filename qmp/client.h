@@ -100,6 +100,7 @@ struct qmp_send_options {
          * queue, for its own limit in full, so that one that failed by its limit has really not been carried out.
          */
         bool effect;
+        bool patient; /* a query that keeps its limit in full, too, while QEMU is stalled */
 };
 
 /*
