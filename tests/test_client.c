@@ -991,6 +991,61 @@ START_TEST(command_that_timed_out_soon_after_it_left_the_queue_shortens_too)
 }
 END_TEST
 
+START_TEST(command_with_an_effect_is_not_sent_while_another_is_overdue)
+{
+        struct qmp_send_options effect = { .effect = true };
+        struct call head = { 0 }, lost = { 0 }, kept = { 0 };
+        uint64_t begin;
+
+        fake_on(fake, "query-block", "[]");
+        fake_on(fake, "quit", "{}");
+        up();
+        fake_stick(fake);
+        send_limited(&head, "query-block", SEC);
+        PUMP(loop, head.n);
+        begin = qmp_now();
+        ck_assert_int_eq(qmp_client_send(client, "quit", NULL, 3 * SEC, &effect, called_back, &lost, &lost.command),
+                         0);
+        PUMP(loop, lost.n);
+        /* its whole limit, and QEMU never hears of it */
+        assert_ended(&lost, QMP_TIMEOUT, -ETIMEDOUT);
+        ck_assert_uint_ge(lost.ended_at - begin, 3 * SEC);
+        ck_assert_str_eq(lost.text, "QEMU is stalled: quit was not sent within 3 s");
+        ck_assert_int_eq(qmp_client_send(client, "quit", NULL, 30 * SEC, &effect, called_back, &kept, &kept.command),
+                         0);
+        PUMP_FOR(loop, SEC);
+        ck_assert(!qmp_command_is_sent(kept.command));
+        fake_unstick(fake);
+        PUMP(loop, kept.n);
+        assert_value(&kept, "{}");
+        call_done(&head);
+        call_done(&lost);
+        call_done(&kept);
+}
+END_TEST
+
+START_TEST(patient_query_keeps_its_limit_while_another_is_overdue)
+{
+        struct qmp_send_options patient = { .patient = true };
+        struct call head = { 0 }, query = { 0 };
+        uint64_t begin;
+
+        fake_on(fake, "query-block", "[]");
+        up();
+        fake_stick(fake);
+        send_limited(&head, "query-block", SEC);
+        PUMP(loop, head.n);
+        begin = qmp_now();
+        ck_assert_int_eq(
+                qmp_client_send(client, "query-block", NULL, 3 * SEC, &patient, called_back, &query, &query.command),
+                0);
+        PUMP(loop, query.n);
+        ck_assert_uint_ge(query.ended_at - begin, 3 * SEC);
+        call_done(&head);
+        call_done(&query);
+}
+END_TEST
+
 START_TEST(out_of_band_limits_are_not_shortened)
 {
         struct call head = { 0 }, oob = { 0 };
@@ -2299,6 +2354,8 @@ int main(void)
                 TEST(command_within_its_limit_shortens_nothing),
                 TEST(overdue_shortens_after_a_cancel_too),
                 TEST(command_that_timed_out_soon_after_it_left_the_queue_shortens_too),
+                TEST(command_with_an_effect_is_not_sent_while_another_is_overdue),
+                TEST(patient_query_keeps_its_limit_while_another_is_overdue),
                 TEST(out_of_band_limits_are_not_shortened),
                 TEST(late_reply_after_cancel_is_dropped),
                 TEST(cancelled_queued_command_is_never_sent),

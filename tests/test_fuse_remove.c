@@ -876,6 +876,83 @@ START_TEST(request_is_not_sent_for_what_has_gone_meanwhile)
 }
 END_TEST
 
+/* Another monitor plugs a device of the same id before the first one's own event. */
+START_TEST(device_that_took_the_path_is_not_asked_for)
+{
+        uint64_t write = start("devices/nv0/remove", "1"), other;
+        struct k_file second;
+
+        vanish(NV0);
+        rig_deleted(NV0 "/part");
+        pass(10 * MS);
+        rig_qom(NV0, NULL, "[{\"name\": \"drive\", \"type\": \"str\"}]");
+        /* the repeat would have come after 1 s, the end without the event after 5 */
+        pass(2 * SEC);
+        ck_assert_uint_eq(rig_count("device_del"), 1);
+        /* who asks now means the new one, and is not told of the old one's end */
+        second = rig_must_open("devices/nv0/remove", O_RDWR);
+        other = k_send_write(&second, "1", 1);
+        PUMP(rig.loop, rig_count("device_del") == 2);
+        ck_assert_int_eq(k_wait_error(write), 0);
+        pass(10 * SEC);
+        ck_assert(!k_is_answered(other));
+        rig_deleted(NV0);
+        ck_assert_int_eq(k_wait_error(other), 0);
+}
+END_TEST
+
+START_TEST(request_that_was_never_taken_is_not_pending)
+{
+        uint64_t write;
+
+        fake_on_error(rig.fake, "device_del", "GenericError", "Hot-unplug failed: guest is busy");
+        write = start("block/NVME1/remove", "1");
+        pass(500 * MS);
+        k_interrupt(write);
+        ASSERT_ERROR(k_wait_error(write), EINTR);
+        ASSERT_CAT("block/NVME1/remove", "refused: Hot-unplug failed: guest is busy\n");
+        /* so what somebody else removes later keeps its drive */
+        fake_on(rig.fake, "query-block", rig_list(rig_drive("NVME1", NULL), NULL, NULL));
+        rig_deleted(NV0);
+        pass(SEC);
+        ck_assert_uint_eq(rig_count("human-monitor-command"), 0);
+}
+END_TEST
+
+START_TEST(drive_of_an_earlier_request_is_forgotten)
+{
+        uint64_t write;
+
+        fake_on_error(rig.fake, "device_del", "GenericError", "device_del not allowed while migrating");
+        ASSERT_ERROR(k_wait_error(start("block/NVME1/remove", "1")), EAGAIN);
+        fake_on(rig.fake, "device_del", "{}");
+        write = start("devices/nv0/remove", "1");
+        fake_on(rig.fake, "query-block", rig_list(rig_drive("NVME1", NULL), NULL, NULL));
+        rig_deleted(NV0);
+        ck_assert_int_eq(k_wait_error(write), 0);
+        pass(SEC);
+        ck_assert_uint_eq(rig_count("human-monitor-command"), 0);
+}
+END_TEST
+
+START_TEST(refusal_does_not_take_back_a_repeat_that_qemu_has)
+{
+        uint64_t write = start("block/NVME1/remove", "1");
+
+        fake_on_nothing(rig.fake, "device_del");
+        PUMP(rig.loop, rig_count("device_del") == 2);
+        rig_event("DEVICE_UNPLUG_GUEST_ERROR", "{\"path\": \"" NV0 "\"}");
+        ASSERT_ERROR(k_wait_error(write), EBUSY);
+        /* the repeat is taken: the guest has a request, and its drive goes with the device */
+        fake_return(rig.fake, rig_last("device_del"), "{}");
+        SETTLE();
+        fake_on(rig.fake, "query-block", rig_list(rig_drive("NVME1", NULL), NULL, NULL));
+        fake_on(rig.fake, "human-monitor-command", "\"\"");
+        rig_deleted(NV0);
+        PUMP(rig.loop, rig_count("human-monitor-command") == 1);
+}
+END_TEST
+
 START_TEST(disconnect_ends_the_wait_and_forgets_the_removal)
 {
         const char *path = test_path("qmp.sock");
@@ -967,6 +1044,10 @@ int main(void)
                 TEST(silent_qemu_times_out),
                 TEST_EACH(request_that_qemu_has_not_heard_of_is_taken_back, 2),
                 TEST(request_is_not_sent_for_what_has_gone_meanwhile),
+                TEST(device_that_took_the_path_is_not_asked_for),
+                TEST(request_that_was_never_taken_is_not_pending),
+                TEST(drive_of_an_earlier_request_is_forgotten),
+                TEST(refusal_does_not_take_back_a_repeat_that_qemu_has),
                 TEST(disconnect_ends_the_wait_and_forgets_the_removal),
                 TEST(reading_remove_starts_nothing),
                 TEST(the_state_is_the_devices_by_whichever_path),
