@@ -175,11 +175,17 @@ static int remove_write(struct request *r, struct file *file)
                 request_set_limit(r, r->vm->options.unplug_timeout_ns);
         e = spec->qdev ? remove_block(r, spec, wait.nowait) : remove_device(r, spec, wait.nowait);
         /*
-         * Two who write at the same time may come one after the other: a kernel before 6.2 holds the second back until
-         * the first is done. What it asks for is done too.
+         * Two who write at the same time may come one after the other: a kernel may hold the second one back until the first
+         * is done. What it asks for is done too.
          */
         if (e == -ENODEV && object->removed)
                 return 0;
+        /* somebody was faster: it is done but for the drive, whose name is the identity of an entry that has one */
+        if (e == -ENODEV && object->deleted && r->arrival <= object->ended) {
+                if (!spec->legacy_drive || !object->identity)
+                        return 0;
+                return begin(r, &(struct removal_target){ .drive = object->identity, .slot = -1 }, wait.nowait);
+        }
         if (e == -ENODEV && !r->reason)
                 request_fail(r, e, NULL, "it has gone");
         return e;

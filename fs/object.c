@@ -69,7 +69,7 @@ static void kill_at(struct object *object, uint64_t stamp)
 
         if (!object->alive)
                 return;
-        c->ended = stamp;
+        c->ended = object->ended = stamp;
         c->synced = 0;
         object_end(object);
 }
@@ -87,8 +87,12 @@ static void collection_kill(struct collection *c, struct json_object *paths, uin
                 struct object *object = lh_entry_v(entry);
 
                 next = lh_entry_next(entry);
-                if (!paths || (object->device && json_object_object_get_ex(paths, object->device, NULL)))
+                if (!paths) {
                         kill_at(object, stamp);
+                } else if (object->device && json_object_object_get_ex(paths, object->device, NULL)) {
+                        object->deleted = true;
+                        kill_at(object, stamp);
+                }
         }
 }
 

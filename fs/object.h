@@ -46,9 +46,11 @@ struct object {
         /* The path of its device, or NULL: none, or none that QEMU could be told. It may change (and be freed) whenever the
          * collection or the object is required anew. */
         char *device;
-        size_t index; /* of its record */
-        bool alive;   /* see object_is_alive() */
-        bool removed; /* by `remove` */
+        size_t index;   /* of its record */
+        bool alive;     /* see object_is_alive() */
+        bool removed;   /* by `remove` */
+        bool deleted;   /* its device was, by whomever, … */
+        uint64_t ended; /* … when the vm's stamp was this */
         unsigned pass, twins;
         struct timespec born;
 };

@@ -29,6 +29,7 @@ struct request {
         struct qmp_timer deadline;
         uint64_t limit_ns; /* from the arrival; 0: none */
         uint64_t arrived, stamp;
+        uint64_t arrival; /* the stamp at first: a request may come to want newer results */
 
         struct inode *inode; /* what it is about; a reference */
         struct file *file;   /* a reference, or NULL */

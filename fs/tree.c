@@ -114,6 +114,7 @@ static const struct each block_each = {
         .fetch = { .kind = FETCH_COMMAND, .a = "query-block" },
         .name = block_name,
         .device = block_device,
+        .identity = block_legacy_drive,
         .rows = block_rows,
 };
 

@@ -953,6 +953,29 @@ START_TEST(refusal_does_not_take_back_a_repeat_that_qemu_has)
 }
 END_TEST
 
+/* The first writer has given up, and the device goes while the second one's entry is still being looked at. */
+START_TEST(writer_who_is_overtaken_by_the_end_succeeds)
+{
+        uint64_t first = start("block/NVME1/remove", "1"), second;
+        struct k_file other = rig_must_open("block/NVME1/remove", O_RDWR);
+        size_t n;
+
+        k_interrupt(first);
+        ASSERT_ERROR(k_wait_error(first), EINTR);
+        fake_on(rig.fake, "human-monitor-command", "\"\"");
+        fake_on_nothing(rig.fake, "query-block");
+        n = rig_count("query-block");
+        second = k_send_write(&other, "1", 1);
+        PUMP(rig.loop, rig_count("query-block") == n + 1);
+        fake_on(rig.fake, "query-block", rig_list(rig_drive("NVME1", NULL), NULL, NULL));
+        /* at once, so that what is asked next is answered next */
+        fake_send_text(rig.fake, "{\"event\": \"DEVICE_DELETED\", \"data\": {\"path\": \"" NV0 "\"}}"
+                                 "{\"return\": []}");
+        ck_assert_int_eq(k_wait_error(second), 0);
+        ck_assert_uint_ge(rig_count("human-monitor-command"), 1);
+}
+END_TEST
+
 START_TEST(disconnect_ends_the_wait_and_forgets_the_removal)
 {
         const char *path = test_path("qmp.sock");
@@ -1048,6 +1071,7 @@ int main(void)
                 TEST(request_that_was_never_taken_is_not_pending),
                 TEST(drive_of_an_earlier_request_is_forgotten),
                 TEST(refusal_does_not_take_back_a_repeat_that_qemu_has),
+                TEST(writer_who_is_overtaken_by_the_end_succeeds),
                 TEST(disconnect_ends_the_wait_and_forgets_the_removal),
                 TEST(reading_remove_starts_nothing),
                 TEST(the_state_is_the_devices_by_whichever_path),
