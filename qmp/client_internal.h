@@ -1,0 +1,80 @@
+/*
+ * What client.c (the connection) and commands.c (what goes over it) share; nobody else includes this.
+ */
+#ifndef QMP_CLIENT_INTERNAL_H
+#define QMP_CLIENT_INTERNAL_H
+
+#include "address.h"
+#include "client.h"
+#include "framer.h"
+#include "message.h"
+
+struct qmp_command {
+        struct list link; /* in queue, wire or oob */
+        struct qmp_client *client;
+        char *name;
+        char *text;
+        size_t size;
+        char id[24];     /* out of band only */
+        qmp_reply_fn fn; /* NULL once the callback ran: only its place in the order remains */
+        void *userdata;
+        struct qmp_timer timer;
+        uint64_t limit_ns;
+        uint64_t sent_at; /* 0: not yet */
+        bool overdue;
+        bool effect; /* see struct qmp_send_options */
+};
+
+struct qmp_client {
+        struct qmp_loop *loop;
+        struct qmp_address address;
+        uint64_t handshake_ns;
+        void (*changed)(void *userdata);
+        void (*trace)(void *userdata, bool sent, const char *text);
+        void *userdata;
+
+        enum qmp_client_state state;
+        bool once; /* given a descriptor: no reconnect */
+        size_t address_index;
+        struct qmp_source source;
+        bool connecting; /* connect(2) is under way */
+        bool wants_room; /* EPOLLOUT is being watched */
+        struct qmp_framer framer;
+        struct qmp_task more; /* messages that have arrived and wait for the next turn */
+        char *out;
+        size_t out_size, out_start, out_end;
+        struct qmp_timer handshake_timer, retry_timer, stall_timer;
+        uint64_t backoff_ns, up_at;
+
+        bool oob;
+        unsigned oob_serial;
+        bool alive, probed, stalled;
+        struct list queue, wire, oob_wire;
+        unsigned n_wire;
+        uint64_t last_reply_at;
+
+        struct list subscriptions;
+        char *failure;
+        int error;
+        char *version;
+        char *shutdown_reason;
+        int64_t since;
+};
+
+/* client.c: tells whoever wants to know. */
+void qmp_client_changed(struct qmp_client *client);
+
+/* Puts bytes behind those that wait to leave. 0 or -ENOMEM. */
+int qmp_client_put(struct qmp_client *client, const char *text, size_t size);
+/* Lets leave what the socket takes; the rest follows with EPOLLOUT. */
+void qmp_client_flush(struct qmp_client *client);
+/* Moves commands from the queue to the wire as far as the window allows. */
+void qmp_client_pump(struct qmp_client *client);
+/* A reply ends its command. False: no command asked for it. */
+bool qmp_client_take_reply(struct qmp_client *client, const struct qmp_message *message);
+/* Ends all commands of a list because the connection has ended. */
+void qmp_client_end_commands(struct qmp_client *client, struct list *commands);
+/* Of the stall timer. */
+void qmp_client_stall_tick(struct qmp_timer *timer);
+
+#endif

@@ -1,0 +1,344 @@
+/*
+ * The commands of a client: queued, on the wire, out of band; their order, limits and ends, and the watch for a stall.
+ */
+#include "client_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "errors.h"
+
+/* In-band commands on the wire at a time. QEMU reads no further when 8 are queued, and then hears no probe either. */
+#define WINDOW 4
+/* A command unanswered for so long is worth a look whether QEMU lives, and again as often. */
+#define STALL_NS (1 * NSEC_PER_SEC)
+
+static struct qmp_command *command_free(struct qmp_command *command)
+{
+        qmp_timer_disarm(command->client->loop, &command->timer);
+        list_unlink(&command->link);
+        free(command->name);
+        free(command->text);
+        free(command);
+        return NULL;
+}
+
+/* The one place that calls back; the command's place in the order outlives it where QEMU still owes a reply. */
+static void command_end(struct qmp_command *command, const struct qmp_result *result)
+{
+        qmp_reply_fn fn = take_ptr(command->fn);
+
+        qmp_timer_disarm(command->client->loop, &command->timer);
+        /* still queued: it must not leave any more, whatever the callback sends */
+        if (command->sent_at == 0)
+                list_unlink(&command->link);
+        if (fn)
+                fn(command->userdata, result);
+}
+
+void qmp_client_end_commands(struct qmp_client *client, struct list *commands)
+{
+        struct list ending;
+
+        list_init(&ending);
+        list_splice(&ending, commands);
+        while (!list_empty(&ending)) {
+                struct qmp_command *command = list_entry(ending.next, struct qmp_command, link);
+
+                list_unlink(&command->link);
+                command_end(command, &(struct qmp_result){
+                                             .outcome = QMP_DISCONNECTED,
+                                             .error = -EHOSTDOWN,
+                                             .sent = command->sent_at != 0,
+                                             .text = client->failure ? client->failure : "the connection ended",
+                                     });
+                command_free(command);
+        }
+}
+
+/* Asks for EPOLLOUT or no longer; most commands leave at once, and cost no system call here. */
+static void watch_room(struct qmp_client *client, bool wanted)
+{
+        if (client->wants_room == wanted)
+                return;
+        client->wants_room = wanted;
+        (void)qmp_loop_modify(client->loop, &client->source, wanted ? EPOLLIN | EPOLLOUT : EPOLLIN);
+}
+
+void qmp_client_flush(struct qmp_client *client)
+{
+        while (client->out_start < client->out_end) {
+                ssize_t n = send(client->source.fd, client->out + client->out_start,
+                                 client->out_end - client->out_start, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+                if (n < 0) {
+                        if (errno == EINTR)
+                                continue;
+                        /* EAGAIN: wait for room. Anything else shows when reading, with the peer's last words first. */
+                        if (errno != EAGAIN)
+                                client->out_start = client->out_end;
+                        break;
+                }
+                client->out_start += (size_t)n;
+        }
+        if (client->out_start == client->out_end)
+                client->out_start = client->out_end = 0;
+        watch_room(client, client->out_end > 0);
+}
+
+int qmp_client_put(struct qmp_client *client, const char *text, size_t size)
+{
+        if (client->out_size - client->out_end < size) {
+                size_t used = client->out_end - client->out_start;
+                char *out;
+
+                if (used > 0)
+                        memmove(client->out, client->out + client->out_start, used);
+                client->out_start = 0;
+                client->out_end = used;
+                if (client->out_size - used < size) {
+                        out = realloc(client->out, used + size + 512);
+                        if (!out)
+                                return -ENOMEM;
+                        client->out = out;
+                        client->out_size = used + size + 512;
+                }
+        }
+        memcpy(client->out + client->out_end, text, size);
+        client->out_end += size;
+        if (client->trace)
+                client->trace(client->userdata, true, text);
+        return 0;
+}
+
+static void watch_stall(struct qmp_client *client)
+{
+        struct qmp_command *head;
+
+        if (list_empty(&client->wire)) {
+                qmp_timer_disarm(client->loop, &client->stall_timer);
+        } else if (client->stall_timer.slot == 0) {
+                head = list_entry(client->wire.next, struct qmp_command, link);
+                (void)qmp_timer_arm(client->loop, &client->stall_timer, head->sent_at + STALL_NS);
+        }
+}
+
+/* Whether QEMU has left a command unanswered beyond its limit. */
+static bool is_overdue(struct qmp_client *client)
+{
+        list_for_each(i, &client->wire) {
+                struct qmp_command *command = list_entry(i, struct qmp_command, link);
+
+                /* by the clock too: nobody may be waiting for it any more */
+                if (command->overdue || qmp_now() - command->sent_at > command->limit_ns)
+                        return true;
+        }
+        return false;
+}
+
+void qmp_client_pump(struct qmp_client *client)
+{
+        if (client->state != QMP_CLIENT_UP)
+                return;
+        while (client->n_wire < WINDOW && !list_empty(&client->queue)) {
+                struct qmp_command *command = list_entry(client->queue.next, struct qmp_command, link);
+
+                if (command->effect && is_overdue(client))
+                        break;
+                if (qmp_client_put(client, command->text, command->size) < 0)
+                        break; /* tried again with the next reply or timer */
+                free(take_ptr(command->text));
+                command->sent_at = qmp_now();
+                list_unlink(&command->link);
+                list_append(&client->wire, &command->link);
+                client->n_wire++;
+        }
+        watch_stall(client);
+        qmp_client_flush(client);
+}
+
+static void command_timeout(struct qmp_timer *timer)
+{
+        struct qmp_command *command = container_of(timer, struct qmp_command, timer);
+        struct qmp_result result = { .outcome = QMP_TIMEOUT, .error = -ETIMEDOUT, .sent = command->sent_at != 0 };
+        double seconds = (double)command->limit_ns / NSEC_PER_SEC;
+        _cleanup_(qmp_freep) char *text = NULL;
+        int n;
+
+        if (result.sent)
+                n = asprintf(&text, "QEMU did not answer %s within %.3g s", command->name, seconds);
+        else
+                n = asprintf(&text, "QEMU is stalled: %s was not sent within %.3g s", command->name, seconds);
+        result.text = n >= 0 ? text : "QEMU did not answer in time";
+        if (n < 0)
+                text = NULL;
+        command->overdue = true;
+        command_end(command, &result);
+        if (command->sent_at == 0)
+                command_free(command);
+}
+
+void qmp_command_cancel(struct qmp_command *command)
+{
+        command_end(command, &(struct qmp_result){
+                                     .outcome = QMP_CANCELLED,
+                                     .error = -EINTR,
+                                     .sent = command->sent_at != 0,
+                                     .text = "interrupted",
+                             });
+        if (command->sent_at == 0)
+                command_free(command);
+}
+
+bool qmp_command_is_sent(const struct qmp_command *command)
+{
+        return command->sent_at != 0;
+}
+
+int qmp_client_send(struct qmp_client *client, const char *name, struct json_object *arguments, uint64_t timeout_ns,
+                    const struct qmp_send_options *options, qmp_reply_fn fn, void *userdata,
+                    struct qmp_command **ret_command)
+{
+        bool oob = options && options->oob;
+        struct qmp_command *command;
+        int r;
+
+        if (client->state != QMP_CLIENT_UP)
+                return -EHOSTDOWN;
+        if (oob && !client->oob)
+                return -EOPNOTSUPP;
+        command = calloc(1, sizeof(*command));
+        if (!command)
+                return -ENOMEM;
+        list_init(&command->link);
+        command->client = client;
+        command->fn = fn;
+        command->userdata = userdata;
+        command->timer.fire = command_timeout;
+        command->limit_ns = timeout_ns;
+        command->effect = options && options->effect;
+        if (!oob && !command->effect && !(options && options->patient) && is_overdue(client)) {
+                /* a walk over a thousand files must not wait its full limit for each while nobody answers */
+                command->limit_ns = timeout_ns / 50;
+        }
+        if (oob)
+                snprintf(command->id, sizeof(command->id), "o%u", client->oob_serial++);
+        command->name = strdup(name);
+        r = command->name ? 0 : -ENOMEM;
+        if (r == 0)
+                r = qmp_command_format(name, arguments, oob ? command->id : NULL, &command->text, &command->size);
+        if (r == 0)
+                r = qmp_timer_arm(client->loop, &command->timer, qmp_now() + command->limit_ns);
+        if (r == 0 && oob)
+                r = qmp_client_put(client, command->text, command->size);
+        if (r < 0) {
+                command_free(command);
+                return r;
+        }
+        if (oob) {
+                command->sent_at = qmp_now();
+                list_append(&client->oob_wire, &command->link);
+                qmp_client_flush(client);
+        } else {
+                list_append(&client->queue, &command->link);
+                qmp_client_pump(client);
+        }
+        if (ret_command)
+                *ret_command = command;
+        return 0;
+}
+
+static void probe_answered(void *userdata, const struct qmp_result *result)
+{
+        struct qmp_client *client = userdata;
+        /* any answer proves that it lives, "no such command" too */
+        bool alive = result->outcome == QMP_OK || result->outcome == QMP_ERROR;
+
+        if ((client->alive != alive || !client->probed) && client->state == QMP_CLIENT_UP) {
+                client->alive = alive;
+                client->probed = true;
+                qmp_client_changed(client);
+        }
+}
+
+void qmp_client_stall_tick(struct qmp_timer *timer)
+{
+        struct qmp_client *client = container_of(timer, struct qmp_client, stall_timer);
+        struct qmp_command *head;
+        uint64_t now = qmp_now();
+        bool was_stalled = client->stalled;
+
+        if (list_empty(&client->wire))
+                return;
+        head = list_entry(client->wire.next, struct qmp_command, link);
+        if (now - head->sent_at < STALL_NS || now - client->last_reply_at < STALL_NS) {
+                uint64_t from = head->sent_at > client->last_reply_at ? head->sent_at : client->last_reply_at;
+
+                (void)qmp_timer_arm(client->loop, timer, from + STALL_NS);
+                return;
+        }
+        if (!client->stalled)
+                client->probed = false;
+        client->stalled = true;
+        /* an unanswered probe is still owed: more of them would only pile up in a stopped QEMU */
+        if (client->oob && list_empty(&client->oob_wire)) {
+                (void)qmp_client_send(client, "query-yank", NULL, STALL_NS, &(struct qmp_send_options){ .oob = true },
+                                      probe_answered, client, NULL);
+        }
+        (void)qmp_timer_arm(client->loop, timer, now + STALL_NS);
+        if (!was_stalled)
+                qmp_client_changed(client);
+}
+
+static struct qmp_command *find_oob(struct qmp_client *client, struct json_object *id)
+{
+        if (!json_object_is_type(id, json_type_string))
+                return NULL;
+        list_for_each(i, &client->oob_wire) {
+                struct qmp_command *command = list_entry(i, struct qmp_command, link);
+
+                if (streq(command->id, json_object_get_string(id)))
+                        return command;
+        }
+        return NULL;
+}
+
+bool qmp_client_take_reply(struct qmp_client *client, const struct qmp_message *m)
+{
+        struct qmp_result result = { .outcome = QMP_OK, .sent = true, .value = m->value };
+        struct qmp_command *command = NULL;
+        uint64_t now = qmp_now(), from;
+
+        if (m->has_id)
+                command = find_oob(client, m->id);
+        else if (!list_empty(&client->wire))
+                command = list_entry(client->wire.next, struct qmp_command, link);
+        if (!command)
+                return false;
+        if (m->kind == QMP_MESSAGE_ERROR) {
+                result.outcome = QMP_ERROR;
+                result.error = -qmp_error_to_errno(m->error_class, m->error_desc);
+                result.error_class = m->error_class;
+                result.text = m->error_desc;
+        }
+        from = command->sent_at;
+        if (!m->has_id) {
+                if (client->last_reply_at > from)
+                        from = client->last_reply_at;
+                client->last_reply_at = now;
+                client->n_wire--;
+        }
+        result.busy_ns = now - from;
+        list_unlink(&command->link);
+        if (!m->has_id && client->stalled) {
+                client->stalled = false;
+                client->alive = true;
+                qmp_client_changed(client);
+        }
+        qmp_client_pump(client);
+        command_end(command, &result);
+        command_free(command);
+        return true;
+}
