@@ -50,6 +50,17 @@ void request_set_limit(struct request *r, uint64_t limit_ns)
         r->limit_ns = limit_ns;
 }
 
+void request_hurry(struct request *r, uint64_t within_ns)
+{
+        uint64_t limit_ns = qmp_now() - r->arrived + within_ns;
+
+        if (r->limit_ns == 0 || r->limit_ns <= limit_ns)
+                return;
+        r->limit_ns = limit_ns;
+        if (r->parked)
+                (void)qmp_timer_arm(r->session->loop, &r->deadline, r->arrived + limit_ns);
+}
+
 int request_fail(struct request *r, int error, const char *class, const char *format, ...)
 {
         va_list args;

@@ -67,6 +67,9 @@ _printf_(4, 5) int request_fail(struct request *r, int error, const char *class,
 /* Counts the limit from the arrival; effective when it parks. 0: none. */
 void request_set_limit(struct request *r, uint64_t limit_ns);
 
+/* Lets it wait no longer than so from now, if it would. */
+void request_hurry(struct request *r, uint64_t within_ns);
+
 /* Ends all requests of the session with @error. */
 void request_finish_all(struct session *session, int error);
 

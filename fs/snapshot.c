@@ -212,6 +212,9 @@ int snapshot_require(struct snapshot *s, struct request *r, enum freshness fresh
                 return -EAGAIN;
         if (s->error_stamp > r->stamp)
                 return request_fail(r, s->error, s->error_class, "%s", s->error_text ? s->error_text : "");
+        /* a fetch may be patient for the sake of a write; who only reads is not to wait for it as long */
+        if (!r->patient && qmp_client_is_overdue(s->vm->client))
+                request_hurry(r, s->vm->options.timeout_ns / 50);
         if (!s->fetch) {
                 e = start(s, r->patient);
                 if (e == -EHOSTDOWN) {

@@ -113,6 +113,9 @@ int qmp_client_send(struct qmp_client *client, const char *name, struct json_obj
                     const struct qmp_send_options *options, qmp_reply_fn fn, void *userdata,
                     struct qmp_command **ret_command);
 
+/* Whether QEMU has left a command unanswered beyond its limit. */
+bool qmp_client_is_overdue(struct qmp_client *client);
+
 /* Calls the callback (QMP_CANCELLED) before it returns. A command that was sent is still carried out by QEMU. */
 void qmp_command_cancel(struct qmp_command *command);
 /* Whether any byte of it was handed to the socket: a command that was not can still be shared by a later reader. */

@@ -125,8 +125,7 @@ static void watch_stall(struct qmp_client *client)
         }
 }
 
-/* Whether QEMU has left a command unanswered beyond its limit. */
-static bool is_overdue(struct qmp_client *client)
+bool qmp_client_is_overdue(struct qmp_client *client)
 {
         list_for_each(i, &client->wire) {
                 struct qmp_command *command = list_entry(i, struct qmp_command, link);
@@ -145,7 +144,7 @@ void qmp_client_pump(struct qmp_client *client)
         while (client->n_wire < WINDOW && !list_empty(&client->queue)) {
                 struct qmp_command *command = list_entry(client->queue.next, struct qmp_command, link);
 
-                if (command->effect && is_overdue(client))
+                if (command->effect && qmp_client_is_overdue(client))
                         break;
                 if (qmp_client_put(client, command->text, command->size) < 0)
                         break; /* tried again with the next reply or timer */
@@ -219,7 +218,7 @@ int qmp_client_send(struct qmp_client *client, const char *name, struct json_obj
         command->timer.fire = command_timeout;
         command->limit_ns = timeout_ns;
         command->effect = options && options->effect;
-        if (!oob && !command->effect && !(options && options->patient) && is_overdue(client)) {
+        if (!oob && !command->effect && !(options && options->patient) && qmp_client_is_overdue(client)) {
                 /* a walk over a thousand files must not wait its full limit for each while nobody answers */
                 command->limit_ns = timeout_ns / 50;
         }
