@@ -435,10 +435,7 @@ static void ops_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, 
                 return;
         }
         channel = file->inode->row ? file->inode->row->channel : CHANNEL_NONE;
-        if (file->inode->kind->readable)
-                ready = file->inode->kind->readable(file);
-        else
-                ready = channel == CHANNEL_NONE || file->seen != file->inode->vm->generations[channel];
+        ready = vm_has_news(file);
         events = ready ? POLLIN | POLLRDNORM : 0;
         if (ready && channel != CHANNEL_NONE)
                 events |= POLLPRI;

@@ -35,13 +35,14 @@ void vm_listener_remove(struct vm_listener *listener)
         list_unlink(&listener->link);
 }
 
-static bool has_news(struct file *file)
+bool vm_has_news(struct file *file)
 {
-        const struct kind *kind = file->inode->kind;
+        const struct inode *inode = file->inode;
+        enum channel channel = inode->row ? inode->row->channel : CHANNEL_NONE;
 
-        if (kind->readable)
-                return kind->readable(file);
-        return file->seen != file->inode->vm->generations[file->inode->row->channel];
+        if (inode->kind->readable)
+                return inode->kind->readable(file);
+        return channel == CHANNEL_NONE || file->seen != inode->vm->generations[channel];
 }
 
 void vm_notify(struct vm *vm, enum channel channel)
@@ -49,7 +50,7 @@ void vm_notify(struct vm *vm, enum channel channel)
         list_for_each_safe(i, &vm->watchers[channel]) {
                 struct file *file = list_entry(i, struct file, watcher);
 
-                if (!has_news(file))
+                if (!vm_has_news(file))
                         continue;
                 (void)fuse_lowlevel_notify_poll(file->poll);
                 fuse_pollhandle_destroy(take_ptr(file->poll));

@@ -77,6 +77,9 @@ void vm_listener_remove(struct vm_listener *listener);
 /* Adds a line to `errors`. @class and @text may be NULL. */
 void vm_log_error(struct vm *vm, const char *path, int error, const char *class, const char *text);
 
+/* Whether the file has something that was not read through it yet; files without a channel always have. */
+bool vm_has_news(struct file *file);
+
 /* Wakes whoever polls the channel, if there is news for them. */
 void vm_notify(struct vm *vm, enum channel channel);
 
