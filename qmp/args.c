@@ -1,0 +1,224 @@
+#include "args.h"
+
+#include <errno.h>
+
+#include "args_internal.h"
+#include "json.h"
+#include "message.h"
+
+/* Longer ones are for JSON, whose parser is no slower for it. */
+#define PAIRS_MAX 4096
+#define DEPTH_MAX 64
+
+#define BLANKS " \t\r\n"
+
+static void node_free(struct qmp_args_node *node)
+{
+        while (node->children) {
+                struct qmp_args_node *child = node->children;
+
+                node->children = child->next;
+                node_free(child);
+                free(child);
+        }
+        free(node->key);
+        free(node->text);
+        json_object_put(node->json);
+}
+
+struct qmp_args *qmp_args_free(struct qmp_args *args)
+{
+        if (!args)
+                return NULL;
+        json_object_put(args->json);
+        node_free(&args->root);
+        free(args);
+        return NULL;
+}
+
+static void args_freep(struct qmp_args **args)
+{
+        qmp_args_free(*args);
+}
+
+struct qmp_args_node *qmp_args_find(const struct qmp_args_node *node, const char *key, size_t size)
+{
+        for (struct qmp_args_node *child = node->children; child; child = child->next)
+                if (strlen(child->key) == size && memcmp(child->key, key, size) == 0)
+                        return child;
+        return NULL;
+}
+
+static struct qmp_args_node *add_child(struct qmp_args_node *node, const char *key, size_t size)
+{
+        struct qmp_args_node *child = calloc(1, sizeof(*child));
+
+        if (child)
+                child->key = strndup(key, size);
+        if (!child || !child->key) {
+                free(child);
+                return NULL;
+        }
+        if (node->last)
+                node->last->next = child;
+        else
+                node->children = child;
+        node->last = child;
+        return child;
+}
+
+/* The node for a dotted key, made if it isn't there. */
+static int find_node(struct qmp_args_node *root, const char *key, size_t size, struct qmp_args_node **ret_node,
+                     char **ret_why)
+{
+        struct qmp_args_node *node = root;
+        unsigned depth = 0;
+
+        for (const char *part = key; part <= key + size;) {
+                const char *dot = memchr(part, '.', (size_t)(key + size - part));
+                size_t n = (size_t)((dot ? dot : key + size) - part);
+                struct qmp_args_node *child;
+
+                if (n == 0)
+                        return qmp_invalid(ret_why, "'%.*s' is no key", (int)size, key);
+                if (++depth > DEPTH_MAX)
+                        return qmp_invalid(ret_why, "the key '%.60s…' has too many parts", key);
+                if (node->text)
+                        return qmp_invalid(ret_why, "'%.*s' has a value and members", (int)(part - 1 - key), key);
+                child = qmp_args_find(node, part, n);
+                if (!child)
+                        child = add_child(node, part, n);
+                if (!child)
+                        return -ENOMEM;
+                node = child;
+                part += n + 1;
+        }
+        if (node->text)
+                return qmp_invalid(ret_why, "'%.*s' is given twice", (int)size, key);
+        if (node->children)
+                return qmp_invalid(ret_why, "'%.*s' has a value and members", (int)size, key);
+        *ret_node = node;
+        return 0;
+}
+
+static bool ends_value(char c)
+{
+        return c == '\0' || c == ',' || strchr(BLANKS, c);
+}
+
+/*
+ * A value that is JSON: 1 if it is, with *at behind it; 0 if it isn't. What begins as a JSON string must be one, since
+ * half a quoted text is surely not what was meant.
+ */
+static int parse_json_value(const char *key, size_t key_size, const char **at, struct qmp_args_node *node,
+                            char **ret_why)
+{
+        _cleanup_(qmp_json_putp) struct json_object *value = NULL;
+        _cleanup_(qmp_freep) char *why = NULL;
+        const char *start = *at;
+        size_t used = 0;
+        int r;
+
+        if (*start != '"' && *start != '{' && *start != '[')
+                return 0;
+        r = qmp_json_next(start, &used, &value, &why);
+        if (r == -ENOMEM)
+                return r;
+        /* the blanks behind it are a separator */
+        while (r == 0 && used > 0 && strchr(BLANKS, start[used - 1]))
+                used--;
+        if (r < 0 || !ends_value(start[used])) {
+                if (*start != '"')
+                        return 0;
+                return qmp_invalid(ret_why,
+                                   "'%.*s': a quoted value must be a JSON string up to the next comma or blank",
+                                   (int)key_size, key);
+        }
+        node->text = *start == '"' ? strdup(json_object_get_string(value)) : strndup(start, used);
+        if (!node->text)
+                return -ENOMEM;
+        node->json = take_ptr(value);
+        node->has_json = true;
+        *at = start + used;
+        return 1;
+}
+
+static int parse_value(const char *key, size_t key_size, const char **at, struct qmp_args_node *node, char **ret_why)
+{
+        int r = parse_json_value(key, key_size, at, node, ret_why);
+        const char *s = *at;
+        char *to;
+
+        if (r != 0)
+                return r < 0 ? r : 0;
+        node->text = to = malloc(strlen(s) + 1);
+        if (!to)
+                return -ENOMEM;
+        while (!ends_value(*s) || (s[0] == ',' && s[1] == ',')) {
+                s += s[0] == ',';
+                *to++ = *s++;
+        }
+        *to = '\0';
+        /* it may be all of a long text, and there may be many */
+        to = realloc(node->text, (size_t)(to - node->text) + 1);
+        if (to)
+                node->text = to;
+        *at = s;
+        return 0;
+}
+
+static int parse_pairs(const char *text, struct qmp_args *args, char **ret_why)
+{
+        unsigned n = 0;
+
+        for (const char *at = text + strspn(text, BLANKS); *at;) {
+                const char *key = at;
+                size_t size = strcspn(at, "=," BLANKS);
+                struct qmp_args_node *node = NULL;
+                int r;
+
+                at += size;
+                if (*at != '=' || size == 0)
+                        return qmp_invalid(ret_why,
+                                           "expected KEY=VALUE, not '%.*s'; a value with blanks is written \"…\"",
+                                           (int)(size > 0 ? size : 1), key);
+                at++;
+                if (++n > PAIRS_MAX)
+                        return qmp_invalid(ret_why, "over %d pairs; write JSON", PAIRS_MAX);
+                r = find_node(&args->root, key, size, &node, ret_why);
+                if (r == 0)
+                        r = parse_value(key, size, &at, node, ret_why);
+                if (r < 0)
+                        return r;
+                at += strspn(at, BLANKS);
+                if (*at == ',')
+                        at += 1 + strspn(at + 1, BLANKS);
+        }
+        return 0;
+}
+
+int qmp_args_parse(const char *text, struct qmp_args **ret_args, char **ret_why)
+{
+        _cleanup_(args_freep) struct qmp_args *args = calloc(1, sizeof(*args));
+        int r;
+
+        *ret_why = NULL;
+        if (!args)
+                return -ENOMEM;
+        args->is_json = text[strspn(text, BLANKS)] == '{';
+        r = args->is_json ? qmp_json_parse(text, &args->json, ret_why) : parse_pairs(text, args, ret_why);
+        if (r < 0)
+                return r;
+        *ret_args = take_ptr(args);
+        return 0;
+}
+
+const char *qmp_args_get(const struct qmp_args *args, const char *key)
+{
+        const struct qmp_args_node *node;
+
+        if (args->is_json)
+                return qmp_json_get_string(args->json, key);
+        node = qmp_args_find(&args->root, key, strlen(key));
+        return node ? node->text : NULL;
+}

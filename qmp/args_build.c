@@ -1,0 +1,266 @@
+/*
+ * From pairs to JSON by the types that the schema gives them. What is wrong with the result is found afterwards, as in
+ * JSON that was written.
+ */
+#include <errno.h>
+
+#include "args_internal.h"
+#include "json.h"
+#include "message.h"
+
+static int convert(const struct qmp_entity *type, struct qmp_args_node *node, const struct qmp_args_path *path,
+                   struct json_object **ret_value, char **ret_why);
+
+static bool is_index(const char *key)
+{
+        return key[0] && strspn(key, "0123456789") == strlen(key) && (key[0] != '0' || !key[1]);
+}
+
+static bool is_list(const struct qmp_args_node *node)
+{
+        for (const struct qmp_args_node *child = node->children; child; child = child->next)
+                if (!is_index(child->key))
+                        return false;
+        return node->children != NULL;
+}
+
+static int convert_list(const struct qmp_entity *element, struct qmp_args_node *node,
+                        const struct qmp_args_path *path, struct json_object **ret_value, char **ret_why)
+{
+        _cleanup_(qmp_json_putp) struct json_object *list = json_object_new_array();
+        size_t n = 0;
+
+        if (!list)
+                return -ENOMEM;
+        for (struct qmp_args_node *child = node->children; child; child = child->next)
+                n++;
+        for (struct qmp_args_node *child = node->children; child; child = child->next) {
+                struct qmp_args_path below = { path, child->key, 0 };
+                struct json_object *value;
+                size_t index;
+                int r;
+
+                if (!is_index(child->key))
+                        return qmp_args_expected(&below, "the number of a list's element", NULL, ret_why);
+                index = strtoul(child->key, NULL, 10);
+                if (strlen(child->key) > 9 || index >= n)
+                        return qmp_args_expected(&below, "all elements before it", NULL, ret_why);
+                r = convert(element, child, &below, &value, ret_why);
+                if (r < 0)
+                        return r;
+                if (json_object_array_put_idx(list, index, value) < 0) {
+                        json_object_put(value);
+                        return -ENOMEM;
+                }
+        }
+        *ret_value = take_ptr(list);
+        return 0;
+}
+
+static int convert_object(const struct qmp_entity *type, struct qmp_args_node *node, const struct qmp_args_path *path,
+                          struct json_object **ret_value, char **ret_why)
+{
+        _cleanup_(qmp_json_putp) struct json_object *object = json_object_new_object();
+        struct qmp_args_node *tag = type && type->tag ? qmp_args_find(node, type->tag, strlen(type->tag)) : NULL;
+
+        if (!object)
+                return -ENOMEM;
+        for (struct qmp_args_node *child = node->children; child; child = child->next) {
+                struct qmp_args_path below = { path, child->key, 0 };
+                const struct qmp_entity *member = NULL;
+                struct json_object *value = NULL;
+                int r;
+
+                if (type)
+                        (void)qmp_args_find_member(type, tag ? tag->text : NULL, child->key, &member);
+                r = convert(member, child, &below, &value, ret_why);
+                if (r < 0)
+                        return r;
+                if (json_object_object_add(object, child->key, value) < 0) {
+                        json_object_put(value);
+                        return -ENOMEM;
+                }
+        }
+        *ret_value = take_ptr(object);
+        return 0;
+}
+
+/* The first branch that is an object, or a list. */
+static const struct qmp_entity *find_branch(const struct qmp_entity *alternate, enum qmp_meta_type meta)
+{
+        for (size_t i = 0; i < alternate->n_members; i++)
+                if (alternate->members[i].type && alternate->members[i].type->meta == meta)
+                        return alternate->members[i].type;
+        return NULL;
+}
+
+static bool has_string(const struct qmp_entity *type)
+{
+        if (!type || type->meta != QMP_META_ALTERNATE)
+                return qmp_type_is(type, QMP_JSON_STRING);
+        for (size_t i = 0; i < type->n_members; i++)
+                if (qmp_type_is(type->members[i].type, QMP_JSON_STRING))
+                        return true;
+        return false;
+}
+
+/* A scalar, where it may be of several types: the narrowest that it fits; QAPI lets none be mistaken for another. */
+static struct json_object *convert_scalar_alternate(const struct qmp_entity *type, const char *text)
+{
+        static const enum qmp_json_type order[] = { QMP_JSON_NULL, QMP_JSON_BOOLEAN, QMP_JSON_INT, QMP_JSON_NUMBER };
+        struct json_object *value;
+
+        if (has_string(type))
+                return json_object_new_string(text);
+        for (size_t i = 0; i < type->n_members; i++) {
+                const struct qmp_entity *branch = type->members[i].type;
+
+                if (branch && branch->meta == QMP_META_ENUM && qmp_entity_find_member(branch, text))
+                        return json_object_new_string(text);
+        }
+        for (size_t o = 0; o < ARRAY_SIZE(order); o++)
+                for (size_t i = 0; i < type->n_members; i++)
+                        if (qmp_type_is(type->members[i].type, order[o]) && qmp_args_builtin(order[o], text, &value))
+                                return value;
+        return json_object_new_string(text);
+}
+
+static int convert_text(const struct qmp_entity *type, struct qmp_args_node *node, const struct qmp_args_path *path,
+                        struct json_object **ret_value, char **ret_why)
+{
+        bool quoted = node->has_json && json_object_is_type(node->json, json_type_string);
+
+        if (node->has_json && (quoted || !has_string(type) ||
+                               (json_object_is_type(node->json, json_type_object) &&
+                                type->meta == QMP_META_ALTERNATE && find_branch(type, QMP_META_OBJECT)))) {
+                *ret_value = json_object_get(node->json);
+                return 0;
+        }
+        if (qmp_type_is_any(type)) {
+                (void)qmp_args_builtin(QMP_JSON_ANY, node->text, ret_value);
+        } else if (type->meta == QMP_META_BUILTIN) {
+                if (!qmp_args_builtin(type->json, node->text, ret_value))
+                        return qmp_args_expected_type(path, type, node->text, ret_why);
+        } else if (type->meta == QMP_META_ALTERNATE) {
+                *ret_value = convert_scalar_alternate(type, node->text);
+        } else if (type->meta == QMP_META_ENUM) {
+                *ret_value = json_object_new_string(node->text);
+        } else {
+                _cleanup_(qmp_freep) char *words = qmp_type_words(type), *where = qmp_args_where(path);
+                bool list = type->meta == QMP_META_ARRAY;
+
+                return qmp_invalid(ret_why, "%s: expected %s: %s.%s=…, or JSON", where ? where : "?",
+                                   words ? words : "more", path->key ? path->key : "…", list ? "0" : "KEY");
+        }
+        return 0;
+}
+
+static int convert(const struct qmp_entity *type, struct qmp_args_node *node, const struct qmp_args_path *path,
+                   struct json_object **ret_value, char **ret_why)
+{
+        const struct qmp_entity *structure = type;
+
+        if (node->text)
+                return convert_text(type, node, path, ret_value, ret_why);
+        if (qmp_type_is_any(type))
+                return is_list(node) ? convert_list(NULL, node, path, ret_value, ret_why)
+                                     : convert_object(NULL, node, path, ret_value, ret_why);
+        if (type->meta == QMP_META_ALTERNATE) {
+                structure = is_list(node) ? find_branch(type, QMP_META_ARRAY) : NULL;
+                if (!structure)
+                        structure = find_branch(type, QMP_META_OBJECT);
+        }
+        if (structure && structure->meta == QMP_META_ARRAY)
+                return convert_list(structure->element, node, path, ret_value, ret_why);
+        if (structure && structure->meta == QMP_META_OBJECT)
+                return convert_object(structure, node, path, ret_value, ret_why);
+        return qmp_args_expected_type(path, type, NULL, ret_why);
+}
+
+/* The name of the property's type; NULL: there is no such property. Borrowed. */
+static const char *find_property(struct json_object *properties, const char *name)
+{
+        for (size_t i = 0; i < json_object_array_length(properties); i++) {
+                struct json_object *property = json_object_array_get_idx(properties, i);
+                const char *found = qmp_json_get_string(property, "name");
+
+                if (found && streq(found, name))
+                        return qmp_json_get_string(property, "type");
+        }
+        return NULL;
+}
+
+/* Pairs that the schema does not list are properties. These have no members: a dot belongs to the name. */
+static int convert_property(struct json_object *properties, struct qmp_args_node *child,
+                            struct json_object **ret_value, char **ret_why)
+{
+        struct qmp_args_path path = { NULL, child->key, 0 };
+        _cleanup_(qmp_freep) char *why = NULL;
+        const char *type = find_property(properties, child->key);
+        int r;
+
+        if (!type)
+                return qmp_invalid(ret_why, "'%s' is no property of this type; types/ lists them", child->key);
+        if (!child->text) {
+                /* QEMU 7.2 knows no structured ones; what a later one has is its to judge */
+                return convert(NULL, child, &path, ret_value, ret_why);
+        }
+        if (child->has_json && json_object_is_type(child->json, json_type_string)) {
+                *ret_value = json_object_get(child->json);
+                return 0;
+        }
+        r = qmp_args_property(type, child->text, ret_value, &why);
+        /* addresses are written as 06.0, and QEMU takes that for its integer */
+        if (r == -EINVAL && qmp_args_is_int(type)) {
+                *ret_value = json_object_new_string(child->text);
+                r = *ret_value ? 0 : -ENOMEM;
+        }
+        return r == -EINVAL ? qmp_invalid(ret_why, "'%s': %s", child->key, why ? why : "unacceptable") : r;
+}
+
+static int convert_open(const struct qmp_entity *type, struct json_object *properties, struct qmp_args_node *root,
+                        struct json_object **ret_value, char **ret_why)
+{
+        _cleanup_(qmp_json_putp) struct json_object *object = json_object_new_object();
+
+        if (!object)
+                return -ENOMEM;
+        for (struct qmp_args_node *child = root->children; child; child = child->next) {
+                struct qmp_args_path path = { NULL, child->key, 0 };
+                const struct qmp_member *member = type ? qmp_entity_find_member(type, child->key) : NULL;
+                struct json_object *value = NULL;
+                int r = member ? convert(member->type, child, &path, &value, ret_why)
+                               : convert_property(properties, child, &value, ret_why);
+
+                if (r < 0)
+                        return r;
+                if (json_object_object_add(object, child->key, value) < 0) {
+                        json_object_put(value);
+                        return -ENOMEM;
+                }
+        }
+        *ret_value = take_ptr(object);
+        return 0;
+}
+
+int qmp_args_build(const struct qmp_args *args, const struct qmp_entity *command, struct json_object *properties,
+                   struct json_object **ret_arguments, char **ret_why)
+{
+        _cleanup_(qmp_json_putp) struct json_object *arguments = NULL;
+        struct qmp_args_node *root = (struct qmp_args_node *)&args->root;
+        int r = 0;
+
+        *ret_why = NULL;
+        if (args->is_json)
+                arguments = json_object_get(args->json);
+        else if (properties)
+                r = convert_open(command->arg, properties, root, &arguments, ret_why);
+        else
+                r = convert_object(command->arg, root, NULL, &arguments, ret_why);
+        if (r == 0 && command->arg)
+                r = qmp_args_check(command->arg, arguments, properties != NULL, ret_why);
+        if (r < 0)
+                return r;
+        *ret_arguments = json_object_object_length(arguments) > 0 ? take_ptr(arguments) : NULL;
+        return 0;
+}

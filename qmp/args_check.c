@@ -1,0 +1,291 @@
+/*
+ * Judging JSON by the schema, and the words for what is wrong with it.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "args_internal.h"
+#include "json.h"
+#include "message.h"
+
+/* How many names an error lists. */
+#define NAMES_MAX 60
+
+static void put_path(FILE *out, const struct qmp_args_path *path)
+{
+        if (path->parent) {
+                put_path(out, path->parent);
+                fputc('.', out);
+        }
+        if (path->key)
+                fputs(path->key, out);
+        else
+                fprintf(out, "%zu", path->index);
+}
+
+char *qmp_args_where(const struct qmp_args_path *path)
+{
+        char *text = NULL;
+        size_t size;
+        FILE *out = path ? open_memstream(&text, &size) : NULL;
+
+        if (!path)
+                return strdup("the arguments");
+        if (!out)
+                return NULL;
+        fputc('\'', out);
+        put_path(out, path);
+        fputc('\'', out);
+        if (fclose(out) == 0)
+                return text;
+        free(text);
+        return NULL;
+}
+
+int qmp_args_expected(const struct qmp_args_path *path, const char *what, const char *instead, char **ret_why)
+{
+        _cleanup_(qmp_freep) char *where = qmp_args_where(path);
+
+        return qmp_invalid(ret_why, "%s: expected %s%s%.60s%s", where ? where : "?", what, instead ? ", not '" : "",
+                           instead ? instead : "", instead ? "'" : "");
+}
+
+int qmp_args_expected_type(const struct qmp_args_path *path, const struct qmp_entity *type, const char *instead,
+                           char **ret_why)
+{
+        _cleanup_(qmp_freep) char *words = qmp_type_words(type);
+
+        return qmp_args_expected(path, words ? words : "another type", instead, ret_why);
+}
+
+bool qmp_type_is(const struct qmp_entity *type, enum qmp_json_type json)
+{
+        return type && type->meta == QMP_META_BUILTIN && type->json == json;
+}
+
+bool qmp_type_is_any(const struct qmp_entity *type)
+{
+        return !type || qmp_type_is(type, QMP_JSON_ANY);
+}
+
+bool qmp_args_find_member(const struct qmp_entity *object, const char *tag_value, const char *key,
+                          const struct qmp_entity **ret_type)
+{
+        const struct qmp_member *member = qmp_entity_find_member(object, key);
+        const struct qmp_entity *variant;
+
+        if (member) {
+                *ret_type = member->type;
+                return true;
+        }
+        if (!tag_value)
+                return false;
+        variant = qmp_entity_find_variant(object, tag_value);
+        /* a variant is no union itself */
+        return variant && qmp_args_find_member(variant, NULL, key, ret_type);
+}
+
+static int check(const struct qmp_entity *type, struct json_object *value, const struct qmp_args_path *path,
+                 char **ret_why);
+
+static bool fits_builtin(enum qmp_json_type json, struct json_object *value)
+{
+        switch (json) {
+        case QMP_JSON_STRING:
+                return json_object_is_type(value, json_type_string);
+        case QMP_JSON_INT:
+                return json_object_is_type(value, json_type_int);
+        case QMP_JSON_NUMBER:
+                return json_object_is_type(value, json_type_int) || json_object_is_type(value, json_type_double);
+        case QMP_JSON_BOOLEAN:
+                return json_object_is_type(value, json_type_boolean);
+        case QMP_JSON_NULL:
+                return !value;
+        case QMP_JSON_ANY:
+                break;
+        }
+        return true;
+}
+
+/* Whether a value of that JSON type may be of type @type at all. */
+static bool fits(const struct qmp_entity *type, struct json_object *value)
+{
+        if (qmp_type_is_any(type))
+                return true;
+        switch (type->meta) {
+        case QMP_META_BUILTIN:
+                return fits_builtin(type->json, value);
+        case QMP_META_ENUM:
+                return json_object_is_type(value, json_type_string);
+        case QMP_META_ARRAY:
+                return json_object_is_type(value, json_type_array);
+        case QMP_META_OBJECT:
+                return json_object_is_type(value, json_type_object);
+        case QMP_META_ALTERNATE:
+                for (size_t i = 0; i < type->n_members; i++)
+                        /* an alternate has no alternates for branches */
+                        if (!type->members[i].type ||
+                            (type->members[i].type->meta != QMP_META_ALTERNATE && fits(type->members[i].type, value)))
+                                return true;
+                return false;
+        default:
+                return true;
+        }
+}
+
+static int check_enum(const struct qmp_entity *type, struct json_object *value, const struct qmp_args_path *path,
+                      char **ret_why)
+{
+        _cleanup_(qmp_freep) char *words = NULL, *where = NULL;
+        const char *s = json_object_get_string(value);
+
+        if (strlen(s) == (size_t)json_object_get_string_len(value) && qmp_entity_find_member(type, s))
+                return 0;
+        words = qmp_type_words(type);
+        where = qmp_args_where(path);
+        /* there may be a hundred of them: what is wrong comes first */
+        return qmp_invalid(ret_why, "%s: no such value: '%.60s'; expected: %s", where ? where : "?", s,
+                           words ? words : "another");
+}
+
+static int check_alternate(const struct qmp_entity *type, struct json_object *value, const struct qmp_args_path *path,
+                           char **ret_why)
+{
+        int r = -EINVAL;
+
+        /* several branches may be enums: one that takes it is enough */
+        for (size_t i = 0; i < type->n_members; i++) {
+                const struct qmp_entity *branch = type->members[i].type;
+
+                if ((branch && branch->meta == QMP_META_ALTERNATE) || !fits(branch, value))
+                        continue;
+                free(take_ptr(*ret_why));
+                r = check(branch, value, path, ret_why);
+                if (r != -EINVAL)
+                        return r;
+        }
+        return r;
+}
+
+static void put_names(FILE *out, const struct qmp_entity *type, unsigned *n)
+{
+        for (size_t i = 0; type && i < type->n_members && *n <= NAMES_MAX; i++) {
+                if (++*n > NAMES_MAX)
+                        fputs(", …", out);
+                else
+                        fprintf(out, "%s%s", *n > 1 ? ", " : "", type->members[i].name);
+        }
+}
+
+static int unknown_key(const struct qmp_entity *type, const char *tag_value, const struct qmp_args_path *path,
+                       char **ret_why)
+{
+        const struct qmp_entity *variant = tag_value ? qmp_entity_find_variant(type, tag_value) : NULL;
+        _cleanup_(qmp_freep) char *where = qmp_args_where(path), *names = NULL;
+        unsigned n = 0;
+        size_t size;
+        FILE *out = open_memstream(&names, &size);
+
+        if (!out)
+                return -ENOMEM;
+        put_names(out, type, &n);
+        put_names(out, variant, &n);
+        if (fclose(out) != 0)
+                return -ENOMEM;
+        if (type->tag && !tag_value)
+                return qmp_invalid(ret_why, "%s is unknown as long as '%s' is missing; expected: %s",
+                                   where ? where : "?", type->tag, names);
+        if (n == 0)
+                return qmp_invalid(ret_why, "%s is unknown; expected: nothing", where ? where : "?");
+        return qmp_invalid(ret_why, "%s is unknown%s%s%s%s; expected: %s", where ? where : "?",
+                           tag_value ? " where " : "", tag_value ? type->tag : "", tag_value ? " is " : "",
+                           tag_value ? tag_value : "", names);
+}
+
+static int check_missing(const struct qmp_entity *type, struct json_object *value, const struct qmp_args_path *path,
+                         char **ret_why)
+{
+        for (size_t i = 0; i < type->n_members; i++) {
+                const struct qmp_member *member = &type->members[i];
+                _cleanup_(qmp_freep) char *words = NULL, *where = NULL;
+                struct qmp_args_path below = { path, member->name, 0 };
+
+                if (member->optional || json_object_object_get_ex(value, member->name, NULL))
+                        continue;
+                words = qmp_type_words(member->type);
+                where = qmp_args_where(&below);
+                return qmp_invalid(ret_why, "%s is missing: %s", where ? where : "?", words ? words : "?");
+        }
+        return 0;
+}
+
+/* @open: members that the schema doesn't know are QEMU's to judge. */
+static int check_object(const struct qmp_entity *type, struct json_object *value, bool open,
+                        const struct qmp_args_path *path, char **ret_why)
+{
+        const char *tag_value = type->tag ? qmp_json_get_string(value, type->tag) : NULL;
+        const struct qmp_entity *variant = NULL;
+        const struct qmp_member *tag = type->tag ? qmp_entity_find_member(type, type->tag) : NULL;
+        bool any = false;
+        int r;
+
+        /* first, since it decides about the others */
+        if (tag && tag_value) {
+                r = check(tag->type, qmp_json_get(value, type->tag), &(struct qmp_args_path){ path, type->tag, 0 },
+                          ret_why);
+                if (r < 0)
+                        return r;
+        }
+        for (size_t i = 0; tag_value && i < type->n_variants; i++)
+                if (streq(type->variants[i].value, tag_value))
+                        any = !type->variants[i].type;
+        json_object_object_foreach(value, key, member) {
+                struct qmp_args_path below = { path, key, 0 };
+                const struct qmp_entity *member_type;
+
+                if (qmp_args_find_member(type, tag_value, key, &member_type))
+                        r = check(member_type, member, &below, ret_why);
+                else
+                        r = open || any ? 0 : unknown_key(type, tag_value, &below, ret_why);
+                if (r < 0)
+                        return r;
+        }
+        r = check_missing(type, value, path, ret_why);
+        if (r == 0 && tag_value)
+                variant = qmp_entity_find_variant(type, tag_value);
+        return r == 0 && variant ? check_missing(variant, value, path, ret_why) : r;
+}
+
+static int check(const struct qmp_entity *type, struct json_object *value, const struct qmp_args_path *path,
+                 char **ret_why)
+{
+        if (qmp_type_is_any(type))
+                return 0;
+        if (!fits(type, value))
+                return qmp_args_expected_type(path, type,
+                                              json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN), ret_why);
+        switch (type->meta) {
+        case QMP_META_ENUM:
+                return check_enum(type, value, path, ret_why);
+        case QMP_META_ARRAY:
+                for (size_t i = 0; i < json_object_array_length(value); i++) {
+                        int r = check(type->element, json_object_array_get_idx(value, i),
+                                      &(struct qmp_args_path){ path, NULL, i }, ret_why);
+
+                        if (r < 0)
+                                return r;
+                }
+                return 0;
+        case QMP_META_OBJECT:
+                return check_object(type, value, false, path, ret_why);
+        case QMP_META_ALTERNATE:
+                return check_alternate(type, value, path, ret_why);
+        default:
+                return 0;
+        }
+}
+
+int qmp_args_check(const struct qmp_entity *type, struct json_object *value, bool open, char **ret_why)
+{
+        return check_object(type, value, open, NULL, ret_why);
+}

@@ -1,0 +1,61 @@
+/*
+ * What args.c (taking the text apart), args_build.c (giving the parts their types) and args_check.c (judging JSON by the
+ * schema) share.
+ */
+#ifndef QMP_ARGS_INTERNAL_H
+#define QMP_ARGS_INTERNAL_H
+
+#include "args.h"
+
+/* What was written, as a tree by dotted keys. */
+struct qmp_args_node {
+        struct qmp_args_node *next; /* sibling */
+        struct qmp_args_node *children, *last;
+        char *key;                /* the component of the dotted key */
+        char *text;               /* the value; NULL: there are children only */
+        bool has_json;            /* the text is JSON, too: … */
+        struct json_object *json; /* … a string, object or list */
+};
+
+struct qmp_args {
+        bool is_json;
+        struct json_object *json; /* is_json */
+        struct qmp_args_node root;
+};
+
+/* Where an error is: "file.driver". A list on the stack; NULL: the whole. */
+struct qmp_args_path {
+        const struct qmp_args_path *parent;
+        const char *key; /* NULL: @index */
+        size_t index;
+};
+
+struct qmp_args_node *qmp_args_find(const struct qmp_args_node *node, const char *key, size_t size);
+
+/* The path in quotes; the caller's; NULL: out of memory. */
+char *qmp_args_where(const struct qmp_args_path *path);
+/* Sets *ret_why to "'a.b': expected WHAT, not 'INSTEAD'"; returns -EINVAL. @instead may be NULL. */
+int qmp_args_expected(const struct qmp_args_path *path, const char *what, const char *instead, char **ret_why);
+int qmp_args_expected_type(const struct qmp_args_path *path, const struct qmp_entity *type, const char *instead,
+                           char **ret_why);
+
+bool qmp_type_is(const struct qmp_entity *type, enum qmp_json_type json);
+/* Also where the type is unknown. */
+bool qmp_type_is_any(const struct qmp_entity *type);
+
+/* The type of a member, by the variant that the tag chooses, too; false: there is no such member. */
+bool qmp_args_find_member(const struct qmp_entity *object, const char *tag_value, const char *key,
+                          const struct qmp_entity **ret_type);
+
+/* Decimal or 0x…, and a suffix. False: it is none, or out of range. *ret_value is NULL without memory. */
+bool qmp_args_int(const char *text, struct json_object **ret_value);
+/* As the builtin type; false: it is none of that type. *ret_value may be NULL for null, and without memory. */
+bool qmp_args_builtin(enum qmp_json_type type, const char *text, struct json_object **ret_value);
+
+/* Whether a QOM type name is one of the integers'. */
+bool qmp_args_is_int(const char *type);
+
+/* Judges an object. @open: members that the schema doesn't know are QEMU's to judge. 0, -ENOMEM or -EINVAL. */
+int qmp_args_check(const struct qmp_entity *type, struct json_object *value, bool open, char **ret_why);
+
+#endif
