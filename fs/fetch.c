@@ -18,6 +18,7 @@ struct fetch {
         struct vm *vm;
         enum fetch_kind kind;
         char *a, *b;
+        bool oob;
         fetch_fn fn;
         void *userdata;
         struct json_object *value;
@@ -33,7 +34,7 @@ struct fetch {
 struct part {
         struct fetch *fetch;
         bool (*take)(struct part *part, struct json_object *value); /* false: out of memory */
-        bool may_fail, is_list;
+        bool may_fail, is_list, may_be_unknown;
         char *key;
 };
 
@@ -68,6 +69,7 @@ static void fetch_fail(struct fetch *f, int error, const char *class, const char
 }
 
 static bool learn(struct fetch *f);
+static int begin_list(struct fetch *f);
 
 /* Of the type, not of this one device (QEMU 7.2, and before). */
 static bool is_unreadable(const char *text)
@@ -83,6 +85,12 @@ static void part_done(void *userdata, const struct qmp_result *result)
         f->first = NULL;
         f->answered = true;
         f->busy_ns += result->busy_ns;
+        if (result->outcome == QMP_ERROR && part->may_be_unknown && streq(result->error_class, "CommandNotFound")) {
+                f->vm->no_list_get = true;
+                if (begin_list(f) < 0)
+                        fetch_fail(f, -ENOMEM, NULL, "out of memory");
+                goto done;
+        }
         if (result->outcome == QMP_OK && part->is_list && !json_object_is_type(result->value, json_type_array)) {
                 fetch_fail(f, -EPROTO, NULL, "QEMU's answer is no list");
         } else if (result->outcome == QMP_OK) {
@@ -98,6 +106,7 @@ static void part_done(void *userdata, const struct qmp_result *result)
         } else if (f->refused && is_unreadable(result->text)) {
                 (void)json_object_object_add(f->refused, part->key, NULL);
         }
+done:
         free(part->key);
         free(part);
         if (--f->pending > 0)
@@ -107,11 +116,18 @@ static void part_done(void *userdata, const struct qmp_result *result)
         fetch_end(f);
 }
 
+/* The commands that must answer with one. */
+static bool is_list(const char *command)
+{
+        return startswith(command, "qom-list") || streq(command, "device-list-properties");
+}
+
 /* A new part. @arguments is taken over. */
 static int add_part(struct fetch *f, const char *command, struct json_object *arguments,
                     bool (*take)(struct part *, struct json_object *), const char *key, bool may_fail)
 {
         struct part *part = f->n_parts < PARTS_MAX ? calloc(1, sizeof(*part)) : NULL;
+        struct qmp_send_options options = { .patient = f->patient, .oob = f->oob };
         struct qmp_command *sent;
         int r = -ENOMEM;
 
@@ -120,13 +136,18 @@ static int add_part(struct fetch *f, const char *command, struct json_object *ar
                         .fetch = f,
                         .take = take,
                         .may_fail = may_fail,
-                        .is_list = streq(command, "qom-list"),
+                        .is_list = is_list(command),
+                        .may_be_unknown = streq(command, "qom-list-get"),
                 };
                 part->key = key ? strdup(key) : NULL;
                 if (!key || part->key)
-                        r = qmp_client_send(f->vm->client, command, arguments, f->vm->options.timeout_ns,
-                                            &(struct qmp_send_options){ .patient = f->patient }, part_done, part,
-                                            &sent);
+                        r = qmp_client_send(f->vm->client, command, arguments, f->vm->options.timeout_ns, &options,
+                                            part_done, part, &sent);
+                if (r == -EOPNOTSUPP) {
+                        options.oob = false;
+                        r = qmp_client_send(f->vm->client, command, arguments, f->vm->options.timeout_ns, &options,
+                                            part_done, part, &sent);
+                }
                 if (r < 0) {
                         free(part->key);
                         free(part);
@@ -336,6 +357,103 @@ static bool take_anonymous(struct part *part, struct json_object *list)
         return true;
 }
 
+/*
+ * QEMU 10.1 has all properties of an object with their values in one answer, without those that can't be read now. An
+ * older one is asked once, since that costs less than its schema, unless the schema is known.
+ */
+static bool may_have_list_get(const struct vm *vm)
+{
+        const struct qmp_schema *schema = vm->introspection.schema;
+
+        return !vm->no_list_get && (!schema || qmp_entities_find(&schema->commands, "qom-list-get"));
+}
+
+static bool take_values(struct part *part, struct json_object *objects)
+{
+        struct fetch *f = part->fetch;
+        struct json_object *list = qmp_json_get(json_object_array_get_idx(objects, 0), "properties"), *value;
+        const char *name, *type;
+
+        for (size_t i = 0; next_property(list, &i, &name, &type);) {
+                if (startswith(type, "child<") ||
+                    !json_object_object_get_ex(json_object_array_get_idx(list, i - 1), "value", &value))
+                        continue;
+                if (json_object_object_add(f->value, name, json_object_get(value)) < 0) {
+                        json_object_put(value);
+                        return false;
+                }
+        }
+        return true;
+}
+
+/* Which of the properties lack a value: those are asked for one by one, since only so QEMU says why. */
+static bool take_valued_properties(struct part *part, struct json_object *objects)
+{
+        struct fetch *f = part->fetch;
+        struct json_object *list = qmp_json_get(json_object_array_get_idx(objects, 0), "properties");
+        const char *name, *type;
+
+        f->value = json_object_new_array();
+        if (!f->value)
+                return false;
+        for (size_t i = 0; next_property(list, &i, &name, &type);) {
+                if (startswith(type, "child<"))
+                        continue;
+                if (!add_property(f, name, type))
+                        return false;
+                if (!json_object_object_get_ex(json_object_array_get_idx(list, i - 1), "value", NULL) &&
+                    add_get(f, f->a, name, take_nothing, name, true) < 0)
+                        return false;
+        }
+        return true;
+}
+
+/* {"paths": [path]} */
+static int add_list_get(struct fetch *f, bool (*take)(struct part *, struct json_object *))
+{
+        struct json_object *arguments = json_object_new_object(), *paths = json_object_new_array(), *path;
+
+        path = json_object_new_string(f->a);
+        if (paths && path && json_object_array_add(paths, path) == 0)
+                path = NULL;
+        json_object_put(path);
+        if (arguments && paths && !path && json_object_object_add(arguments, "paths", paths) == 0)
+                return add_part(f, "qom-list-get", arguments, take, NULL, false);
+        json_object_put(paths);
+        json_object_put(arguments);
+        return -ENOMEM;
+}
+
+/* An object's properties, of a QEMU without qom-list-get. */
+static int begin_list(struct fetch *f)
+{
+        return add_list(f, f->a, f->kind == FETCH_OBJECT ? take_object : take_properties);
+}
+
+static int begin_types(struct fetch *f)
+{
+        struct json_object *arguments = json_object_new_object(), *abstract = json_object_new_boolean(false);
+
+        if (arguments && abstract && json_object_object_add(arguments, "abstract", abstract) == 0) {
+                if (add_string(arguments, "implements", "device", strlen("device")))
+                        return add_part(f, "qom-list-types", arguments, take_value, NULL, false);
+        } else {
+                json_object_put(abstract);
+        }
+        json_object_put(arguments);
+        return -ENOMEM;
+}
+
+static int begin_type(struct fetch *f)
+{
+        struct json_object *arguments = json_object_new_object();
+
+        if (arguments && add_string(arguments, "typename", f->a, strlen(f->a)))
+                return add_part(f, "device-list-properties", arguments, take_value, NULL, false);
+        json_object_put(arguments);
+        return -ENOMEM;
+}
+
 static int begin(struct fetch *f)
 {
         int r;
@@ -357,15 +475,25 @@ static int begin(struct fetch *f)
                         if (!f->refused)
                                 return -ENOMEM;
                 }
-                return add_list(f, f->a, take_properties);
+                /* of a known type there is nothing to find out */
+                return f->refused && may_have_list_get(f->vm) ? add_list_get(f, take_valued_properties)
+                                                              : begin_list(f);
         case FETCH_PROPERTY:
                 return add_get(f, f->a, f->b, take_value, NULL, false);
         case FETCH_OBJECT:
                 f->value = json_object_new_object();
-                return f->value ? add_list(f, f->a, take_object) : -ENOMEM;
+                if (!f->value)
+                        return -ENOMEM;
+                return may_have_list_get(f->vm) ? add_list_get(f, take_values) : begin_list(f);
         case FETCH_MEMDEVS:
                 f->value = json_object_new_object();
                 return f->value ? add_list(f, QDEV_PERIPHERAL_ANON, take_anonymous) : -ENOMEM;
+        case FETCH_LIST:
+                return add_list(f, f->a, take_value);
+        case FETCH_TYPES:
+                return begin_types(f);
+        case FETCH_TYPE:
+                return begin_type(f);
         }
         return -EINVAL;
 }
@@ -381,6 +509,7 @@ int fetch_start(struct vm *vm, const struct fetch_spec *spec, bool patient, fetc
         f->vm = vm;
         f->kind = spec->kind;
         f->patient = patient;
+        f->oob = spec->oob;
         f->a = spec->a ? strdup(spec->a) : NULL;
         f->b = spec->b ? strdup(spec->b) : NULL;
         if ((!spec->a || f->a) && (!spec->b || f->b))

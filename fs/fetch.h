@@ -14,11 +14,15 @@ enum fetch_kind {
         FETCH_PROPERTY,   /* what qom-get gives for property @b of the QOM object @a */
         FETCH_OBJECT,     /* {name: value} of all properties of the QOM object @a that qom-get gives */
         FETCH_MEMDEVS,    /* {memdev: path} of the anonymous devices that have one */
+        FETCH_LIST,       /* [{"name", "type"}] of the QOM object @a: all it has, as qom-list gives it */
+        FETCH_TYPES,      /* [{"name"}] of all device types that are not abstract */
+        FETCH_TYPE,       /* [{"name", "type", "description", "default-value"}] of the device type @a */
 };
 
 struct fetch_spec {
         enum fetch_kind kind;
         const char *a, *b; /* NULL where not used */
+        bool oob;          /* FETCH_COMMAND: out of band, where the connection can do that */
 };
 
 struct fetch_result {

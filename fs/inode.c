@@ -198,6 +198,7 @@ static int inode_new(struct inode *dir, const char *name, const struct inode_arg
         inode->session = session;
         inode->vm = dir->vm;
         inode->refs = 1;
+        inode->size = -1;
         inode->parent = inode_ref(dir);
         inode->kind = args->kind;
         inode->row = args->row;
@@ -243,7 +244,7 @@ static unsigned permissions(const struct inode *inode)
         unsigned mode;
 
         if (S_ISDIR(inode->kind->type))
-                return 0755;
+                return inode->row && inode->row->mode ? inode->row->mode : 0755;
         if (S_ISLNK(inode->kind->type))
                 return 0777;
         mode = inode->row ? inode->row->mode : 0444;
@@ -259,6 +260,8 @@ void inode_attr(struct inode *inode, struct stat *ret_attr)
 
         if (S_ISREG(inode->kind->type))
                 size = inode->kind->size ? inode->kind->size(inode) : -1;
+        if (size < 0)
+                size = inode->size;
         *ret_attr = (struct stat){
                 .st_ino = inode->ino,
                 .st_mode = inode->kind->type | permissions(inode),

@@ -26,6 +26,7 @@ struct inode {
         const struct row *row;     /* what declares it; NULL for members */
         struct object *object;     /* what it is or is in; a reference, NULL outside of objects */
         struct snapshot *snapshot; /* a query of its own; a reference, or NULL */
+        int64_t size;              /* of the content when it was last read; -1: never */
         struct timespec born;
         struct inode *hash_next;
 };

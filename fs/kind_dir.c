@@ -2,9 +2,12 @@
 
 #include "inode.h"
 #include "kinds.h"
+#include "session.h"
 
-static bool is_present(const struct row *row, struct json_object *record)
+static bool is_present(const struct inode *dir, const struct row *row, struct json_object *record)
 {
+        if (row->raw && dir->session->options.noraw)
+                return false;
         return !row->present || row->present(record);
 }
 
@@ -20,7 +23,7 @@ int rows_lookup(const struct row *rows, struct inode *dir, const char *name, str
                 struct inode **ret_inode)
 {
         for (const struct row *row = rows; row->name; row++)
-                if (streq(row->name, name) && is_present(row, record))
+                if (streq(row->name, name) && is_present(dir, row, record))
                         return inode_child(dir, name, &(struct inode_args){ .kind = row->kind, .row = row },
                                            ret_inode);
         return -ENOENT;
@@ -31,7 +34,7 @@ int rows_list(const struct row *rows, struct inode *dir, struct json_object *rec
         for (const struct row *row = rows; row->name; row++) {
                 int r;
 
-                if (!is_present(row, record))
+                if (!is_present(dir, row, record))
                         continue;
                 r = listing_add(listing, row->name, row->kind->type, inode_child_ino(dir, row->name));
                 if (r < 0)

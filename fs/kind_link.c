@@ -61,6 +61,25 @@ static int device_readlink(struct request *r, struct inode *inode, char **ret_ta
         return asprintf(ret_target, "../../devices/%s", device->name) < 0 ? -ENOMEM : 0;
 }
 
+/* From three directories below the mount's root: block/NAME/qom. */
+static int qom_readlink(struct request *r, struct inode *inode, char **ret_target)
+{
+        _cleanup_(qmp_freep) char *target = NULL;
+        const char *path;
+        int e = object_device(r, inode->object, &path);
+
+        if (e == 0)
+                e = qom_target(path, 0, &target);
+        if (e)
+                return e;
+        return asprintf(ret_target, "../../qom/%s", target) < 0 ? -ENOMEM : 0;
+}
+
+const struct kind kind_qom_object_link = {
+        .type = S_IFLNK,
+        .readlink = qom_readlink,
+};
+
 const struct kind kind_device_link = {
         .type = S_IFLNK,
         .readlink = device_readlink,

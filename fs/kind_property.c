@@ -135,7 +135,9 @@ static int property_render(struct request *r, struct inode *inode, struct text *
          * Only those who are read have a snapshot: a walk that looks at all of them shall not cost that memory. What the
          * property is called can't have changed since the lookup.
          */
-        if (e == 0 && !inode->snapshot && list && list->has_value)
+        if (e == 0 && !inode->snapshot && !strchr(inode->name, '%'))
+                spec.b = inode->name;
+        else if (e == 0 && !inode->snapshot && list && list->has_value)
                 spec.b = find(list->value, inode->name);
         if (e == 0 && !inode->snapshot && !spec.b)
                 e = require_name(r, inode->parent, inode->name, &spec.b);
@@ -147,26 +149,9 @@ static int property_render(struct request *r, struct inode *inode, struct text *
         return e == -ENOENT ? -ENODEV : e ? e : render_value(snapshot->value, &ret_text->data, &ret_text->size);
 }
 
-static int64_t size_of(struct inode *inode, int (*render)(struct json_object *, char **, size_t *))
-{
-        size_t size;
-        char *text;
-
-        if (!inode->snapshot || !inode->snapshot->has_value || render(inode->snapshot->value, &text, &size) < 0)
-                return -1;
-        free(text);
-        return (int64_t)size;
-}
-
-static int64_t property_size(struct inode *inode)
-{
-        return size_of(inode, render_value);
-}
-
 static const struct kind kind_property = {
         .type = S_IFREG,
         .render = property_render,
-        .size = property_size,
 };
 
 static int properties_render(struct request *r, struct inode *inode, struct text *ret_text)
@@ -185,13 +170,7 @@ static int properties_render(struct request *r, struct inode *inode, struct text
         return e ? e : render_json(snapshot->value, &ret_text->data, &ret_text->size);
 }
 
-static int64_t properties_size(struct inode *inode)
-{
-        return size_of(inode, render_json);
-}
-
 const struct kind kind_properties = {
         .type = S_IFREG,
         .render = properties_render,
-        .size = properties_size,
 };

@@ -74,8 +74,28 @@ struct remove {
 };
 extern const struct kind kind_remove;
 
-/* kind_link.c: in objects: a link to the object's device in devices/. */
+/* kind_link.c: in objects: a link to the object's device in devices/, and in qom/. */
 extern const struct kind kind_device_link;
+extern const struct kind kind_qom_object_link;
+
+/* kind_catalog.c: names that QEMU gives, each a file of one sort [data: a struct catalog]. */
+extern const struct kind kind_catalog;
+/* In catalogs: */
+extern const struct kind kind_schema;     /* kind_schema.c: what the schema has of that name, as text */
+extern const struct kind kind_query_file; /* kind_queries.c: what the query returns */
+extern const struct kind kind_type;       /* kind_types.c: a device type's properties */
+extern const struct kind kind_command;    /* kind_command.c: write arguments, read the reply */
+
+/* kind_qom.c: the object model. */
+extern const struct kind kind_qom;
+extern const struct kind kind_qom_property;
+/* The object at @path as a link's target, seen from @up directories below the model's root. The caller's; 0, -ENOMEM,
+ * or -ENAMETOOLONG. */
+int qom_target(const char *path, unsigned up, char **ret_target);
+
+/* kind_qmp.c, kind_hmp.c: the monitors themselves. */
+extern const struct kind kind_qmp;
+extern const struct kind kind_hmp;
 
 /*
  * Makes sure of the path of the object's device: by its record or, for an anonymous memory device, by its memdev.
@@ -85,6 +105,7 @@ int object_device(struct request *r, struct object *object, const char **ret_pat
 
 /* tree.c */
 extern const struct row tree_root;
+extern const struct row qom_property; /* each property in qom/ */
 extern const struct each devices_each;
 
 #endif

@@ -42,12 +42,16 @@ struct text {
 struct row {
         const char *name;
         const struct kind *kind;
-        unsigned mode;        /* permission bits; "-o gid=" gives the owner's write bit to the group too */
+        /* permission bits; "-o gid=" gives the owner's write bit to the group too, where others may read; of directories:
+         * 0 is 0755 */
+        unsigned mode;
         const char *query;    /* the QMP command that the file shows; NULL where the kind knows */
         const char *member;   /* which member of its result; NULL: all of it */
         bool optional;        /* the member may be absent: an empty line */
         const void *data;     /* what else the kind wants, see there */
         enum channel channel; /* what poll(2) waits for; CHANNEL_NONE: always ready, as regular files are */
+        bool raw;             /* absent under "-o noraw" */
+        bool dynamic;         /* its name is QEMU's, and is asked for each time */
         /* rows of objects: whether this object has the file; NULL: each has */
         bool (*present)(struct json_object *record);
 };
@@ -78,7 +82,7 @@ struct kind {
         void (*release)(struct file *file);
         bool (*readable)(struct file *file); /* for poll; NULL: by the row's channel */
 
-        /* st_size without asking QEMU; negative: unknown. NULL: unknown */
+        /* st_size by what is known now; negative, or no function: as it was last read */
         int64_t (*size)(struct inode *inode);
 };
 

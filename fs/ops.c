@@ -45,12 +45,12 @@ static void ops_init(void *userdata, struct fuse_conn_info *conn)
 
 static double entry_timeout(const struct inode *inode)
 {
-        return inode->row && !inode->row->present && !inode->kind->own_inode ? FOREVER : 0;
+        return inode->row && !inode->row->present && !inode->row->dynamic && !inode->kind->own_inode ? FOREVER : 0;
 }
 
 static double attr_timeout(const struct inode *inode)
 {
-        return S_ISREG(inode->kind->type) && inode->kind->size ? 0 : FOREVER;
+        return S_ISREG(inode->kind->type) ? 0 : FOREVER;
 }
 
 static void fill_entry(struct inode *inode, struct fuse_entry_param *ret_entry)
@@ -357,6 +357,7 @@ static int read_step(struct request *r)
                         return e;
                 free(file->content.data);
                 file->content = text;
+                file->inode->size = (int64_t)text.size;
                 file->has_content = true;
                 file->seen = generation;
         }
@@ -409,9 +410,9 @@ static void ops_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t s
         struct request *r = file_request(req, ino, fi, write_step);
         int e;
 
-        (void)offset;
         if (!r)
                 return;
+        r->offset = offset;
         r->answer = write_answer;
         r->patient = true;
         e = r->inode->kind->write ? take_written(r, data, size) : -EBADF;

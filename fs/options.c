@@ -7,10 +7,12 @@
 enum {
         KEY_TIMEOUT,
         KEY_UNPLUG_TIMEOUT,
+        KEY_COMMAND_TIMEOUT,
         KEY_STRUCTURE_TTL,
         KEY_MAX_LOAD,
         KEY_UID,
         KEY_GID,
+        KEY_NORAW,
         KEY_FOREGROUND,
         KEY_DEBUG,
         KEY_HELP,
@@ -22,10 +24,12 @@ enum {
 static const struct fuse_opt templates[] = {
         FUSE_OPT_KEY("timeout=", KEY_TIMEOUT),
         FUSE_OPT_KEY("unplug_timeout=", KEY_UNPLUG_TIMEOUT),
+        FUSE_OPT_KEY("command_timeout=", KEY_COMMAND_TIMEOUT),
         FUSE_OPT_KEY("structure_ttl=", KEY_STRUCTURE_TTL),
         FUSE_OPT_KEY("max_load=", KEY_MAX_LOAD),
         FUSE_OPT_KEY("uid=", KEY_UID),
         FUSE_OPT_KEY("gid=", KEY_GID),
+        FUSE_OPT_KEY("noraw", KEY_NORAW),
         FUSE_OPT_KEY("-f", KEY_FOREGROUND),
         FUSE_OPT_KEY("-d", KEY_DEBUG),
         FUSE_OPT_KEY("debug", KEY_DEBUG),
@@ -140,6 +144,8 @@ static int handle(void *data, const char *arg, int key, struct fuse_args *out)
                 return parse_ns(p, arg, "seconds", NSEC_PER_SEC, &o->vm.timeout_ns);
         case KEY_UNPLUG_TIMEOUT:
                 return parse_ns(p, arg, "seconds", NSEC_PER_SEC, &o->vm.unplug_timeout_ns);
+        case KEY_COMMAND_TIMEOUT:
+                return parse_ns(p, arg, "seconds", NSEC_PER_SEC, &o->vm.command_timeout_ns);
         case KEY_STRUCTURE_TTL:
                 return parse_ns(p, arg, "milliseconds", NSEC_PER_MSEC, &o->vm.structure_ttl_ns);
         case KEY_MAX_LOAD:
@@ -152,6 +158,9 @@ static int handle(void *data, const char *arg, int key, struct fuse_args *out)
         case KEY_GID:
                 o->session.group_writes = true;
                 return parse_id(p, arg, true, &o->session.gid);
+        case KEY_NORAW:
+                o->session.noraw = true;
+                return 0;
         case KEY_DEBUG:
                 o->debug = true;
                 o->vm.trace = true;
@@ -184,6 +193,7 @@ int options_parse(int argc, char **argv, struct options *ret_options, char **ret
                 .vm = {
                         .timeout_ns = 10 * NSEC_PER_SEC,
                         .unplug_timeout_ns = 30 * NSEC_PER_SEC,
+                        .command_timeout_ns = 60 * NSEC_PER_SEC,
                         .structure_ttl_ns = 100 * NSEC_PER_MSEC,
                         .max_load = 10,
                 },
@@ -225,12 +235,15 @@ void options_help(FILE *out)
               "  -o timeout=SEC         wait so many seconds for an answer of QEMU (10)\n"
               "  -o unplug_timeout=SEC  wait so many seconds for the guest to let go of a device\n"
               "                         or to power down (30)\n"
+              "  -o command_timeout=SEC wait so many seconds for the reply to a command that\n"
+              "                         somebody wrote: cmd/, qmp, hmp, qom/ (60)\n"
               "  -o structure_ttl=MSEC  names and kinds of files may be so many milliseconds old,\n"
               "                         if no event came (100)\n"
               "  -o max_load=PERCENT    how much of QEMU's time queries of 1 ms and more may take;\n"
               "                         100: any (10)\n"
               "  -o uid=USER            owner of the files (who mounts)\n"
               "  -o gid=GROUP           group of the files, which may write then (who mounts; no)\n"
+              "  -o noraw               without cmd/, qmp and hmp, which can do anything\n"
               "  -o ro                  nothing can be written\n"
               "  -o allow_other         other users may look; modes are enforced\n"
               "\n"

@@ -111,9 +111,13 @@ char *render_name_again(const char *name, unsigned nth)
 static int render(struct json_object *value, int flags, const char *end, char **ret_text, size_t *ret_size)
 {
         size_t size, n_end = strlen(end);
-        const char *json = json_object_to_json_string_length(value, flags | JSON_C_TO_STRING_NOSLASHESCAPE, &size);
+        const char *json;
         char *text;
 
+        /* json-c breaks even empty objects */
+        if (json_object_is_type(value, json_type_object) && json_object_object_length(value) == 0)
+                flags = JSON_C_TO_STRING_PLAIN;
+        json = json_object_to_json_string_length(value, flags | JSON_C_TO_STRING_NOSLASHESCAPE, &size);
         if (!json)
                 return -ENOMEM;
         text = malloc(size + n_end + 1);

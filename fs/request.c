@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "session.h"
+#include "snapshot.h"
 
 static void deadline(struct qmp_timer *timer)
 {
@@ -75,6 +76,17 @@ int request_fail(struct request *r, int error, const char *class, const char *fo
         return error;
 }
 
+int request_slice(struct request *r, struct text *text, struct text *ret_text)
+{
+        size_t from = (uint64_t)r->offset < text->size ? (size_t)r->offset : text->size;
+        size_t n = text->size - from < r->size ? text->size - from : r->size;
+
+        /* as a rule all of it, or nothing */
+        memmove(text->data, text->data + from, n);
+        *ret_text = (struct text){ text->data, n };
+        return 0;
+}
+
 void request_finish(struct request *r, int error)
 {
         void (*cancel)(struct request *, int) = take_ptr(r->cancel);
@@ -100,6 +112,7 @@ void request_finish(struct request *r, int error)
                 fuse_reply_err(request_take(r), -error);
         file_unref(r->file);
         inode_unref(r->inode);
+        snapshot_unref(r->snapshot);
         free(r->data);
         free(r->reason);
         free(r->reason_class);

@@ -14,6 +14,7 @@
 #include "vm.h"
 
 struct session;
+struct snapshot;
 
 struct request {
         struct session *session;
@@ -45,6 +46,8 @@ struct request {
         unsigned phase; /* the kind's */
         void *op;       /* the kind's; released by cancel() or before finishing */
 
+        struct snapshot *snapshot; /* a query that the kind needs for this one; a reference, or NULL */
+
         char *reason_class, *reason; /* why it failed, for `errors`; owned */
         bool parked, registering, interrupted;
 };
@@ -69,6 +72,9 @@ void request_set_limit(struct request *r, uint64_t limit_ns);
 
 /* Lets it wait no longer than so from now, if it would. */
 void request_hurry(struct request *r, uint64_t within_ns);
+
+/* What of @text was asked for by r->offset and r->size, as a read's result. @text is taken over. Returns 0. */
+int request_slice(struct request *r, struct text *text, struct text *ret_text);
 
 /* Ends all requests of the session with @error. */
 void request_finish_all(struct session *session, int error);

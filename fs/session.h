@@ -10,6 +10,7 @@ struct session_options {
         uid_t uid;
         gid_t gid;
         bool group_writes; /* -o gid= was given */
+        bool noraw;        /* rows that are raw are absent */
 };
 
 struct session {

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <malloc.h>
 
 /* Only whole commands are asked by several files; what belongs to one object is its inode's. */
 static struct snapshot *find(struct vm *vm, const struct fetch_spec *spec)
@@ -29,11 +30,12 @@ int snapshot_new(struct vm *vm, const struct fetch_spec *spec, struct snapshot *
         s->refs = 1;
         s->vm = vm;
         list_init(&s->link);
+        list_init(&s->kept);
         list_init(&s->waiters);
         list_init(&s->later);
         s->a = spec->a ? strdup(spec->a) : NULL;
         s->b = spec->b ? strdup(spec->b) : NULL;
-        s->spec = (struct fetch_spec){ spec->kind, s->a, s->b };
+        s->spec = (struct fetch_spec){ spec->kind, s->a, s->b, spec->oob };
         if ((spec->a && !s->a) || (spec->b && !s->b)) {
                 snapshot_unref(s);
                 return -ENOMEM;
@@ -56,6 +58,7 @@ struct snapshot *snapshot_unref(struct snapshot *s)
                 return NULL;
         assert(!s->fetch);
         list_unlink(&s->link);
+        list_unlink(&s->kept);
         json_object_put(s->value);
         free(s->error_class);
         free(s->error_text);
@@ -135,6 +138,14 @@ static int start(struct snapshot *s, bool patient)
         return 0;
 }
 
+static void drop_value(struct snapshot *s)
+{
+        list_unlink(&s->kept);
+        json_object_put(take_ptr(s->value));
+        s->has_value = false;
+        s->value_stamp = 0;
+}
+
 static void set_error(struct snapshot *s, int error, const char *class, const char *text)
 {
         free(s->error_class);
@@ -144,9 +155,34 @@ static void set_error(struct snapshot *s, int error, const char *class, const ch
         s->error_text = text ? strdup(text) : NULL;
         s->error_stamp = s->fetch_stamp;
         /* what was true before is not to be used in its place */
-        json_object_put(take_ptr(s->value));
-        s->has_value = false;
-        s->value_stamp = 0;
+        drop_value(s);
+}
+
+void snapshots_sweep(struct qmp_timer *timer)
+{
+        struct vm *vm = container_of(timer, struct vm, sweep);
+        uint64_t now = qmp_now();
+
+        while (!list_empty(&vm->kept)) {
+                struct snapshot *s = list_entry(vm->kept.next, struct snapshot, kept);
+
+                if (now < s->value_at + SNAPSHOT_KEEP_NS) {
+                        (void)qmp_timer_arm(vm->loop, timer, s->value_at + SNAPSHOT_KEEP_NS);
+                        return;
+                }
+                drop_value(s);
+        }
+        malloc_trim(0);
+}
+
+static void keep(struct snapshot *s)
+{
+        struct vm *vm = s->vm;
+
+        if (list_empty(&vm->kept))
+                (void)qmp_timer_arm(vm->loop, &vm->sweep, s->value_at + SNAPSHOT_KEEP_NS);
+        list_unlink(&s->kept);
+        list_append(&vm->kept, &s->kept);
 }
 
 static void set_value(struct snapshot *s, const struct fetch_result *result)
@@ -160,6 +196,7 @@ static void set_value(struct snapshot *s, const struct fetch_result *result)
         s->value_sent_at = s->fetch_at;
         s->value_at = qmp_now();
         s->costs[s->n_costs++ % SNAPSHOT_COSTS] = result->busy_ns;
+        keep(s);
 }
 
 static void wake(struct list *waiters)

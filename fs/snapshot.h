@@ -15,6 +15,8 @@
 /* But never for longer than this. */
 #define SNAPSHOT_REUSE_MAX_NS (100 * NSEC_PER_MSEC)
 #define SNAPSHOT_COSTS        4
+/* After that long nobody could use a value any more. A walk over the whole mount asks for thousands. */
+#define SNAPSHOT_KEEP_NS (1 * NSEC_PER_SEC)
 
 enum freshness {
         FRESH_CONTENT,   /* sent after the request arrived, or dear and within the load limit */
@@ -23,6 +25,7 @@ enum freshness {
 
 struct snapshot {
         struct list link; /* in the vm: those of whole commands */
+        struct list kept; /* in the vm: those with a value, the oldest first */
         unsigned refs;
         struct vm *vm;
         struct fetch_spec spec;
@@ -60,6 +63,9 @@ static inline void snapshot_unrefp(struct snapshot **s)
  * request that takes only what is known, and nothing is; or the query's error, with its reason noted in @r.
  */
 int snapshot_require(struct snapshot *snapshot, struct request *r, enum freshness freshness);
+
+/* The vm's timer: lets go of values that are too old to be used. */
+void snapshots_sweep(struct qmp_timer *timer);
 
 /* Whether a query sent since @r arrived made the value: what it doesn't show isn't there. */
 bool snapshot_is_news(const struct snapshot *snapshot, const struct request *r);

@@ -4,7 +4,7 @@
  */
 #include <stdio.h>
 
-#include "kinds.h"
+#include "catalog.h"
 #include "qdev.h"
 #include "qmp/message.h"
 
@@ -103,9 +103,17 @@ static const struct remove block_remove = {
         .node = block_node,
 };
 
+static bool block_has_qdev(struct json_object *record)
+{
+        _cleanup_(qmp_freep) char *path = block_device(record);
+
+        return path != NULL;
+}
+
 static const struct row block_rows[] = {
         { .name = "status", .kind = &kind_record, .mode = 0444 },
         { .name = "device", .kind = &kind_device_link, .present = block_has_device },
+        { .name = "qom", .kind = &kind_qom_object_link, .present = block_has_qdev },
         { .name = "remove", .kind = &kind_remove, .mode = 0644, .data = &block_remove },
         { 0 },
 };
@@ -156,6 +164,7 @@ static const struct remove cpu_remove = { 0 };
 static const struct row cpu_rows[] = {
         { .name = "status", .kind = &kind_record, .mode = 0444 },
         { .name = "device", .kind = &kind_device_link, .present = cpu_has_device },
+        { .name = "qom", .kind = &kind_qom_object_link },
         { .name = "remove", .kind = &kind_remove, .mode = 0644, .data = &cpu_remove },
         { 0 },
 };
@@ -212,6 +221,7 @@ static const struct remove memory_remove = { .slot = memory_slot };
 static const struct row memory_rows[] = {
         { .name = "status", .kind = &kind_record, .mode = 0444 },
         { .name = "device", .kind = &kind_device_link },
+        { .name = "qom", .kind = &kind_qom_object_link },
         { .name = "remove", .kind = &kind_remove, .mode = 0644, .data = &memory_remove },
         { 0 },
 };
@@ -242,6 +252,7 @@ static const struct remove device_remove = { 0 };
 static const struct row device_rows[] = {
         { .name = "driver", .kind = &kind_record_value, .mode = 0444, .member = "driver" },
         { .name = "status", .kind = &kind_properties, .mode = 0444 },
+        { .name = "qom", .kind = &kind_qom_object_link },
         { .name = "remove", .kind = &kind_remove, .mode = 0644, .data = &device_remove },
         { 0 },
 };
@@ -253,6 +264,85 @@ const struct each devices_each = {
         .rows = device_rows,
         .properties = true,
 };
+
+/* --- what introspection tells ------------------------------------------------------------------------------------ */
+
+static const struct row query_file = { .name = "NAME", .kind = &kind_query_file, .mode = 0444, .dynamic = true };
+
+static const struct catalog unstable_queries = {
+        .file = &query_file,
+        .require = schema_require,
+        .find = queries_find,
+        .name = queries_name,
+        .unstable = true,
+};
+
+static const struct row query_rows[] = {
+        { .name = "unstable", .kind = &kind_catalog, .data = &unstable_queries },
+        { 0 },
+};
+
+static const struct catalog queries = {
+        .rows = query_rows,
+        .file = &query_file,
+        .require = schema_require,
+        .find = queries_find,
+        .name = queries_name,
+};
+
+static const struct row command_file = { .name = "NAME", .kind = &kind_command, .mode = 0600, .dynamic = true };
+
+static const struct catalog commands = {
+        .file = &command_file,
+        .require = schema_require,
+        .find = schema_find,
+        .name = schema_name,
+        .meta = QMP_META_COMMAND,
+};
+
+static const struct row schema_file = { .name = "NAME", .kind = &kind_schema, .mode = 0444, .dynamic = true };
+
+static const struct catalog schema_commands = {
+        .file = &schema_file,
+        .require = schema_require,
+        .find = schema_find,
+        .name = schema_name,
+        .meta = QMP_META_COMMAND,
+};
+
+static const struct catalog schema_events = {
+        .file = &schema_file,
+        .require = schema_require,
+        .find = schema_find,
+        .name = schema_name,
+        .meta = QMP_META_EVENT,
+};
+
+static const struct catalog schema_types = {
+        .file = &schema_file,
+        .require = schema_require,
+        .find = schema_find,
+        .name = schema_name,
+        .meta = QMP_META_OBJECT,
+};
+
+static const struct row schema_rows[] = {
+        { .name = "commands", .kind = &kind_catalog, .data = &schema_commands },
+        { .name = "events", .kind = &kind_catalog, .data = &schema_events },
+        { .name = "types", .kind = &kind_catalog, .data = &schema_types },
+        { 0 },
+};
+
+static const struct row type_file = { .name = "DRIVER", .kind = &kind_type, .mode = 0444, .dynamic = true };
+
+static const struct catalog types = {
+        .file = &type_file,
+        .require = types_require,
+        .find = types_find,
+        .name = types_name,
+};
+
+const struct row qom_property = { .name = "PROPERTY", .kind = &kind_qom_property, .mode = 0644, .dynamic = true };
 
 /* --- the VM ------------------------------------------------------------------------------------------------------ */
 
@@ -306,6 +396,13 @@ static const struct row vm_rows[] = {
         { .name = "cpus", .kind = &kind_collection, .data = &cpus_each },
         { .name = "memory", .kind = &kind_collection, .data = &memory_each },
         { .name = "devices", .kind = &kind_collection, .data = &devices_each },
+        { .name = "query", .kind = &kind_catalog, .data = &queries },
+        { .name = "cmd", .kind = &kind_catalog, .mode = 0700, .data = &commands, .raw = true },
+        { .name = "schema", .kind = &kind_dir, .data = schema_rows },
+        { .name = "types", .kind = &kind_catalog, .data = &types },
+        { .name = "qom", .kind = &kind_qom },
+        { .name = "qmp", .kind = &kind_qmp, .mode = 0600, .raw = true },
+        { .name = "hmp", .kind = &kind_hmp, .mode = 0600, .raw = true },
         { 0 },
 };
 

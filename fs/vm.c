@@ -10,6 +10,7 @@
 #include "qmp/message.h"
 #include "removal.h"
 #include "render.h"
+#include "snapshot.h"
 
 /* After these `state` may have another word. */
 static const char *const state_events[] = {
@@ -117,11 +118,13 @@ static void client_changed(void *userdata)
         vm->up = info.state == QMP_CLIENT_UP;
         if (vm->up != was_up) {
                 vm_invalidate(vm);
+                introspection_forget(vm);
                 if (vm->up) {
                         /* another QEMU, as far as anybody can tell */
                         objects_kill(vm, NULL);
                         json_object_put(take_ptr(vm->unreadable));
                         vm->paused = false;
+                        vm->no_list_get = false;
                         (void)qmp_client_send(vm->client, "query-status", NULL, vm->options.timeout_ns, NULL,
                                               status_known, vm, NULL);
                         log_info("connected to QEMU %s", info.version);
@@ -236,7 +239,10 @@ int vm_new(struct qmp_loop *loop, const char *address, const struct vm_options *
         vm->options = *options;
         vm->epoch = 1;
         vm->serial = 1; /* the root's inode number; objects come after it */
+        introspection_init(vm);
         list_init(&vm->snapshots);
+        list_init(&vm->kept);
+        vm->sweep.fire = snapshots_sweep;
         list_init(&vm->collections);
         list_init(&vm->removals);
         list_init(&vm->listeners);
@@ -265,10 +271,12 @@ struct vm *vm_free(struct vm *vm)
                 return NULL;
         /* first, so that what is under way ends while everything is still there */
         vm->changed = NULL;
+        qmp_timer_disarm(vm->loop, &vm->sweep);
         removals_end(vm);
         qmp_client_free(vm->client);
         collections_free(vm);
         json_object_put(vm->unreadable);
+        introspection_forget(vm);
         journal_deinit(&vm->events);
         journal_deinit(&vm->errors);
         free(vm);

@@ -4,6 +4,7 @@
 #ifndef FS_VM_H
 #define FS_VM_H
 
+#include "introspection.h"
 #include "journal.h"
 #include "node.h"
 #include "qmp/client.h"
@@ -12,11 +13,12 @@
 #define VM_JOURNAL_LINES 1000
 
 struct vm_options {
-        uint64_t timeout_ns;        /* for an answer of QEMU */
-        uint64_t unplug_timeout_ns; /* for the guest to let go of a device, and to power down */
-        uint64_t structure_ttl_ns;  /* names and kinds of files may be so old */
-        unsigned max_load;          /* per cent of QEMU's time that dear queries may take; 100: no limit */
-        bool trace;                 /* log each QMP message at debug level */
+        uint64_t timeout_ns;         /* for an answer of QEMU */
+        uint64_t command_timeout_ns; /* for a command that a user wrote */
+        uint64_t unplug_timeout_ns;  /* for the guest to let go of a device, and to power down */
+        uint64_t structure_ttl_ns;   /* names and kinds of files may be so old */
+        unsigned max_load;           /* per cent of QEMU's time that dear queries may take; 100: no limit */
+        bool trace;                  /* log each QMP message at debug level */
 };
 
 struct vm;
@@ -45,10 +47,15 @@ struct vm {
         /* {driver: {property: null}}: what the types of devices seen so far don't let anybody read; NULL: none yet */
         struct json_object *unreadable;
 
+        struct introspection introspection;
+        bool no_list_get; /* QEMU has no qom-list-get */
+
         struct json_object *deleted; /* {path: null}: see objects_kill(); NULL: none */
         uint64_t deleted_stamp;      /* when the last one was noted */
 
         struct list snapshots;
+        struct list kept;       /* snapshots with a value, the oldest first … */
+        struct qmp_timer sweep; /* … which is let go of then */
         struct list collections;
         struct list removals;
         struct list listeners;

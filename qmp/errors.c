@@ -43,6 +43,8 @@ static const struct {
         { NULL, "is busy", EBUSY },
         { NULL, "in the process of unplug", EBUSY },
         { NULL, "is locked", EBUSY },
+        { NULL, "Permission conflict on node", EBUSY },
+        { NULL, "after it was realized", EBUSY }, /* qom-set of a property of a device */
         { NULL, "is not readable", EACCES },
         { NULL, "is not writable", EACCES },
         { NULL, "Insufficient permission", EACCES },

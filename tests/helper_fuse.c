@@ -759,6 +759,7 @@ void rig_make(const char *address)
         struct vm_options options = {
                 .timeout_ns = 10 * SEC,
                 .unplug_timeout_ns = 30 * SEC,
+                .command_timeout_ns = 60 * SEC,
                 .structure_ttl_ns = 100 * MS,
                 .max_load = 10,
         };

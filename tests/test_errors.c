@@ -37,6 +37,7 @@ static const struct {
         { GENERIC, "Bus 'pcie.0' does not support hotplugging", EOPNOTSUPP },
         { GENERIC, "Device 'PIIX3' does not support hotplugging", EOPNOTSUPP },
         { GENERIC, "Boot CPU is unpluggable", EOPNOTSUPP },
+        { GENERIC, "Permission conflict on node '#block125': permissions 'resize' are both required by …", EBUSY },
         { GENERIC, "acpi: device unplug request for not supported device type: max-x86_64-cpu", EOPNOTSUPP },
         { GENERIC, "virtio based memory devices cannot be unplugged.", EOPNOTSUPP },
         { GENERIC, "nvdimm device hot unplug is not supported yet.", EOPNOTSUPP },
@@ -119,7 +120,7 @@ static const struct {
 
         /* all others */
         { GENERIC, "", EIO },
-        { GENERIC, "Attempt to set property 'serial' on device 'nv0' (type 'nvme') after it was realized", EIO },
+        { GENERIC, "Attempt to set property 'serial' on device 'nv0' (type 'nvme') after it was realized", EBUSY },
         { GENERIC, "Could not create '/nonexistent/x.qcow2': No such file or directory", EIO },
         { GENERIC, "Could not open '/nonexistent': No such file or directory", EIO },
         { GENERIC, "Could not open '/nonexistent/x': No such file or directory", EIO },

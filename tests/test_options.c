@@ -50,6 +50,8 @@ START_TEST(source_and_mountpoint)
         ck_assert(!options.foreground && !options.debug && !options.help && !options.version);
         ck_assert_uint_eq(options.vm.timeout_ns, 10 * NSEC_PER_SEC);
         ck_assert_uint_eq(options.vm.unplug_timeout_ns, 30 * NSEC_PER_SEC);
+        ck_assert_uint_eq(options.vm.command_timeout_ns, 60 * NSEC_PER_SEC);
+        ck_assert(!options.session.noraw);
         ck_assert_uint_eq(options.vm.structure_ttl_ns, 100 * NSEC_PER_MSEC);
         ck_assert_uint_eq(options.vm.max_load, 10);
         ck_assert_uint_eq(options.session.uid, getuid());
@@ -163,6 +165,7 @@ static const struct {
         { "qmpfs -o timeout=1.2.3 a b", "'timeout=1.2.3'" },
         { "qmpfs -o timeout=9999999 a b", "at most 1000000" },
         { "qmpfs -o unplug_timeout=x a b", "'unplug_timeout=x': expected seconds" },
+        { "qmpfs -o command_timeout=x a b", "'command_timeout=x': expected seconds" },
         { "qmpfs -o structure_ttl=x a b", "'structure_ttl=x': expected milliseconds" },
         { "qmpfs -o max_load=0 a b", "'max_load=0': expected per cent" },
         { "qmpfs -o max_load=101 a b", "at most 100" },
@@ -186,6 +189,8 @@ START_TEST(help_tells_every_option)
 {
         static const char *const wanted[] = { "timeout=SEC",
                                               "unplug_timeout=SEC",
+                                              "command_timeout=SEC",
+                                              "-o noraw",
                                               "structure_ttl=MSEC",
                                               "max_load=PERCENT",
                                               "uid=USER",

@@ -6,11 +6,13 @@
 #include <stdio.h>
 #include <sys/wait.h>
 
-#include "fs/kinds.h"
+#include "fs/catalog.h"
 #include "helper_test.h"
 
 struct path {
         char *path; /* as docs/tree.md has it: collections end in "/" */
+        mode_t type;
+        unsigned mode;
         bool found;
 };
 
@@ -35,13 +37,6 @@ static const char *placeholder(const char *collection)
         return streq(collection, "devices") ? "ID" : "NAME";
 }
 
-static void add_path(const char *prefix, const char *name, const char *end)
-{
-        ck_assert_uint_lt(n_paths, ARRAY_SIZE(paths));
-        ck_assert_int_gt(asprintf(&paths[n_paths].path, "%s%s%s", prefix, name, end), 0);
-        paths[n_paths++].found = false;
-}
-
 /* Calls @fn for each row, with the path of what it is in ("", "block/NAME/"). */
 static void walk(const struct row *rows, const char *prefix, bool in_object,
                  void (*fn)(const struct row *, const char *, bool))
@@ -58,14 +53,29 @@ static void walk(const struct row *rows, const char *prefix, bool in_object,
 
                         ck_assert_int_gt(asprintf(&below, "%s%s/%s/", prefix, row->name, placeholder(row->name)), 0);
                         walk(each->rows, below, true, fn);
+                } else if (row->kind == &kind_catalog) {
+                        const struct catalog *catalog = row->data;
+
+                        ck_assert_int_gt(asprintf(&below, "%s%s/", prefix, row->name), 0);
+                        fn(catalog->file, below, in_object);
+                        if (catalog->rows)
+                                walk(catalog->rows, below, in_object, fn);
+                } else if (row->kind == &kind_qom) {
+                        fn(&qom_property, "qom/", in_object);
                 }
         }
 }
 
 static void collect(const struct row *row, const char *prefix, bool in_object)
 {
+        struct path *path = &paths[n_paths];
+        bool is_dir = S_ISDIR(row->kind->type);
+
         (void)in_object;
-        add_path(prefix, row->name, S_ISDIR(row->kind->type) ? "/" : "");
+        ck_assert_uint_lt(n_paths, ARRAY_SIZE(paths));
+        *path = (struct path){ .type = row->kind->type, .mode = is_dir && !row->mode ? 0755 : row->mode };
+        ck_assert_int_gt(asprintf(&path->path, "%s%s%s", prefix, row->name, is_dir ? "/" : ""), 0);
+        n_paths++;
 }
 
 static void check_row(const struct row *row, const char *prefix, bool in_object)
@@ -74,15 +84,17 @@ static void check_row(const struct row *row, const char *prefix, bool in_object)
 
         ck_assert_msg(row->name[0] && !strchr(row->name, '/') && !strchr(row->name, '%') && row->name[0] != '.',
                       "%s%s", prefix, row->name);
+        /* what QEMU names has a placeholder in capitals */
         for (const char *c = row->name; *c; c++)
-                ck_assert_msg(islower((unsigned char)*c) || *c == '-' || isdigit((unsigned char)*c), "%s%s", prefix,
-                              row->name);
+                ck_assert_msg(row->dynamic ? isupper((unsigned char)*c)
+                                           : islower((unsigned char)*c) || *c == '-' || isdigit((unsigned char)*c),
+                              "%s%s", prefix, row->name);
         switch (kind->type) {
         case S_IFDIR:
                 ck_assert(kind->lookup && kind->list && !kind->render && !kind->read && !kind->write &&
                           !kind->readlink);
-                ck_assert_uint_eq(row->mode, 0);
-                ck_assert_ptr_nonnull(row->data);
+                ck_assert_uint_eq(row->mode, row->raw ? 0700 : 0);
+                ck_assert(row->data || kind == &kind_qom);
                 break;
         case S_IFLNK:
                 ck_assert(kind->readlink && !kind->lookup && !kind->list && !kind->render && !kind->read &&
@@ -97,6 +109,9 @@ static void check_row(const struct row *row, const char *prefix, bool in_object)
                 ck_assert_msg(!!(row->mode & 0444) == (kind->render || kind->read), "%s%s", prefix, row->name);
                 ck_assert_msg(!!(row->mode & 0200) == !!kind->write, "%s%s", prefix, row->name);
                 ck_assert_uint_eq(row->mode & ~0644u, 0);
+                /* full power over QEMU is nobody else's */
+                if (row->raw || kind == &kind_command)
+                        ck_assert_uint_eq(row->mode, 0600);
                 break;
         default:
                 ck_abort_msg("%s%s is of no type", prefix, row->name);
@@ -192,30 +207,16 @@ static char *read_file(const char *name)
 }
 
 /* The mode in the second column, as the row has it. */
-static void check_mode(const char *path, const char *cell)
+static void check_mode(const struct path *path, const char *cell)
 {
-        _cleanup_(qmp_freep) char *copy = strdup(path);
-        const struct row *rows = tree_root.data, *row = NULL;
-        char *save = NULL;
         unsigned mode;
 
-        for (char *name = strtok_r(copy, "/", &save); name; name = strtok_r(NULL, "/", &save)) {
-                for (row = rows; row->name && !streq(row->name, name); row++)
-                        ;
-                ck_assert_ptr_nonnull(row->name);
-                if (row->kind == &kind_dir) {
-                        rows = row->data;
-                } else if (row->kind == &kind_collection) {
-                        rows = ((const struct each *)row->data)->rows;
-                        (void)strtok_r(NULL, "/", &save); /* NAME */
-                }
-        }
-        if (S_ISLNK(row->kind->type)) {
-                ck_assert_msg(startswith(cell, "link "), "%s: %.10s", path, cell);
+        if (S_ISLNK(path->type)) {
+                ck_assert_msg(startswith(cell, "link "), "%s: %.10s", path->path, cell);
                 return;
         }
-        ck_assert_msg(sscanf(cell, "%o", &mode) == 1, "%s: %.10s", path, cell);
-        ck_assert_msg(mode == (S_ISDIR(row->kind->type) ? 0755 : row->mode), "%s: %.10s", path, cell);
+        ck_assert_msg(sscanf(cell, "%o", &mode) == 1, "%s: %.10s", path->path, cell);
+        ck_assert_msg(mode == path->mode, "%s: %.10s", path->path, cell);
 }
 
 START_TEST(documentation_has_each_path_and_no_other)
@@ -229,7 +230,7 @@ START_TEST(documentation_has_each_path_and_no_other)
         for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
                 const char *rest = startswith(line, "| `");
                 _cleanup_(qmp_freep) char *path = NULL;
-                bool known = false;
+                struct path *known = NULL;
 
                 if (*line != '|' || startswith(line, "| path "))
                         in_table = *line == '|';
@@ -242,12 +243,13 @@ START_TEST(documentation_has_each_path_and_no_other)
                         if (!streq(paths[i].path, path))
                                 continue;
                         ck_assert_msg(!paths[i].found, "docs/tree.md has '%s' twice", path);
-                        paths[i].found = known = true;
+                        paths[i].found = true;
+                        known = &paths[i];
                 }
-                ck_assert_msg(known, "docs/tree.md has '%s', fs/tree.c has not", path);
+                ck_assert_msg(known != NULL, "docs/tree.md has '%s', fs/tree.c has not", path);
                 rest += strlen(path);
                 ck_assert_msg(startswith(rest, "` | "), "docs/tree.md, '%s': what follows is no column", path);
-                check_mode(path, rest + 4);
+                check_mode(known, rest + 4);
         }
         for (size_t i = 0; i < n_paths; i++)
                 ck_assert_msg(paths[i].found, "fs/tree.c has '%s', docs/tree.md has not", paths[i].path);

@@ -1,0 +1,87 @@
+#include "answer.h"
+
+#include <errno.h>
+
+#include "inode.h"
+#include "render.h"
+
+int answer_begin(struct request *r, struct file *file)
+{
+        struct answer *a = file->stream;
+
+        if (!a)
+                file->stream = a = calloc(1, sizeof(*a));
+        if (!a)
+                return -ENOMEM;
+        free(a->text.data);
+        *a = (struct answer){ .behind = r->offset + (off_t)r->written, .origin = -1 };
+        return 0;
+}
+
+void answer_set(struct file *file, struct text *text)
+{
+        struct answer *a = file->stream;
+
+        free(a->text.data);
+        a->text = *text;
+        *text = (struct text){ 0 };
+}
+
+static bool add(struct json_object *object, const char *key, const char *value)
+{
+        struct json_object *string = json_object_new_string(value);
+
+        if (string && json_object_object_add(object, key, string) == 0)
+                return true;
+        json_object_put(string);
+        return false;
+}
+
+void answer_set_error(struct file *file, const struct request *r, int error)
+{
+        _cleanup_(qmp_json_putp) struct json_object *answer = json_object_new_object();
+        struct json_object *what = json_object_new_object();
+        struct text text;
+
+        if (!answer || !what || json_object_object_add(answer, "error", what) < 0) {
+                json_object_put(what);
+                return;
+        }
+        if ((!r->reason_class || add(what, "class", r->reason_class)) &&
+            add(what, "desc", r->reason ? r->reason : strerror(-error)) &&
+            render_json(answer, &text.data, &text.size) == 0)
+                answer_set(file, &text);
+}
+
+bool answer_read(struct request *r, struct file *file, struct text *ret_text, int *ret_error)
+{
+        struct answer *a = file->stream;
+        uint64_t at;
+
+        if (!a)
+                return false;
+        if (a->origin < 0 || r->offset < a->origin)
+                a->origin = r->offset >= a->behind ? a->behind : 0;
+        at = (uint64_t)(r->offset - a->origin);
+        *ret_text = (struct text){ 0 };
+        *ret_error = 0;
+        if (at >= a->text.size)
+                return true;
+        ret_text->size = a->text.size - at < r->size ? a->text.size - at : r->size;
+        ret_text->data = malloc(ret_text->size);
+        if (ret_text->data)
+                memcpy(ret_text->data, a->text.data + at, ret_text->size);
+        else
+                *ret_error = -ENOMEM;
+        return true;
+}
+
+void answer_free(struct file *file)
+{
+        struct answer *a = take_ptr(file->stream);
+
+        if (!a)
+                return;
+        free(a->text.data);
+        free(a);
+}

@@ -1,0 +1,89 @@
+#include "call.h"
+
+#include <errno.h>
+
+struct call_op {
+        struct request *r; /* NULL once it has ended */
+        struct qmp_command *command;
+        char *name;
+        int (*done)(struct request *r, struct json_object *value);
+        void (*failed)(struct request *r, int error);
+        bool ended; /* the command has */
+};
+
+static void op_free(struct call_op *op)
+{
+        free(op->name);
+        free(op);
+}
+
+static void call_cancel(struct request *r, int error)
+{
+        struct call_op *op = take_ptr(r->op);
+        double limit = (double)r->limit_ns / NSEC_PER_SEC;
+
+        if (error == -ETIMEDOUT && !op->ended && qmp_command_is_sent(op->command))
+                request_fail(r, error, NULL, "QEMU did not answer %s within %.3g s; it may still carry it out",
+                             op->name, limit);
+        else if (error == -ETIMEDOUT && !op->ended)
+                request_fail(r, error, NULL, "QEMU is stalled: %s was not sent within %.3g s", op->name, limit);
+        if (error < 0 && op->failed)
+                op->failed(r, error);
+        op->r = NULL;
+        if (!op->ended)
+                qmp_command_cancel(op->command);
+        op_free(op);
+}
+
+static void call_replied(void *userdata, const struct qmp_result *result)
+{
+        struct call_op *op = userdata;
+        struct request *r = op->r;
+        int e = result->error;
+
+        if (!r)
+                return;
+        op->ended = true;
+        vm_invalidate(r->vm);
+        if (result->outcome == QMP_OK)
+                e = op->done(r, result->value);
+        else
+                request_fail(r, e, result->error_class, "%s%s", result->text,
+                             result->outcome == QMP_DISCONNECTED && result->sent ? "; it may have been carried out"
+                                                                                 : "");
+        request_finish(r, e);
+}
+
+int call_start(struct request *r, const struct call *call)
+{
+        struct qmp_send_options options = { .oob = call->oob, .effect = true };
+        uint64_t limit_ns = r->vm->options.command_timeout_ns;
+        struct call_op *op = calloc(1, sizeof(*op));
+        int e = -ENOMEM;
+
+        if (!op)
+                return -ENOMEM;
+        op->r = r;
+        op->done = call->done;
+        op->failed = call->failed;
+        op->name = strdup(call->command);
+        if (op->name)
+                e = qmp_client_send(r->vm->client, call->command, call->arguments, limit_ns, &options, call_replied,
+                                    op, &op->command);
+        if (e == -EOPNOTSUPP) {
+                options.oob = false;
+                e = qmp_client_send(r->vm->client, call->command, call->arguments, limit_ns, &options, call_replied,
+                                    op, &op->command);
+        }
+        if (e < 0) {
+                _cleanup_(qmp_freep) char *why = vm_describe_connection(r->vm);
+
+                op_free(op);
+                return e == -EHOSTDOWN ? request_fail(r, e, NULL, "%s", why ? why : "") : e;
+        }
+        r->op = op;
+        r->cancel = call_cancel;
+        request_set_limit(r, limit_ns);
+        vm_invalidate(r->vm);
+        return REQUEST_PARKED;
+}

@@ -1,0 +1,42 @@
+/*
+ * Catalogs (kind_catalog.c): directories whose names come from QEMU and are all of one sort.
+ */
+#ifndef FS_CATALOG_H
+#define FS_CATALOG_H
+
+#include "introspection.h"
+#include "kinds.h"
+
+/* What a catalog's row has for data. */
+struct catalog {
+        const struct row *rows; /* of its own, before the names; NULL: none */
+        const struct row *file; /* what each name is; its own name is what docs/tree.md calls it */
+        /* makes sure that the names are known: 0, REQUEST_PARKED or an error */
+        int (*require)(struct request *r, struct inode *dir);
+        /* QEMU's name for a file name, after require(); borrowed; NULL: there is none */
+        const char *(*find)(struct inode *dir, const char *file_name);
+        /* The @i-th file name, after require(): the caller's; NULL without memory, empty where it is no file of this
+         * directory. False: there are no more. */
+        bool (*name)(struct inode *dir, size_t i, char **ret_file_name);
+        enum qmp_meta_type meta; /* for schema_*: the list of commands, of events, or (any other) of types */
+        bool unstable;           /* for queries_* */
+};
+
+/* Makes sure of QEMU's name for a file of a catalog; borrowed until the loop turns. -ENODEV: it has gone. */
+int catalog_require_name(struct request *r, struct inode *inode, const char **ret_name);
+
+/* kind_schema.c: for catalogs of what one of the schema's lists has [meta] */
+int schema_require(struct request *r, struct inode *dir);
+const char *schema_find(struct inode *dir, const char *file_name);
+bool schema_name(struct inode *dir, size_t i, char **ret_file_name);
+
+/* kind_queries.c: for catalogs of the queries that need no arguments, the stable or [unstable] the other ones */
+const char *queries_find(struct inode *dir, const char *file_name);
+bool queries_name(struct inode *dir, size_t i, char **ret_file_name);
+
+/* kind_types.c: for the catalog of the device types */
+int types_require(struct request *r, struct inode *dir);
+const char *types_find(struct inode *dir, const char *file_name);
+bool types_name(struct inode *dir, size_t i, char **ret_file_name);
+
+#endif

@@ -1,0 +1,145 @@
+#include "introspection.h"
+
+#include <errno.h>
+#include <malloc.h>
+
+#include "fetch.h"
+#include "request.h"
+
+void introspection_init(struct vm *vm)
+{
+        struct introspection *i = &vm->introspection;
+
+        i->schema_constant.vm = i->types_constant.vm = vm;
+        list_init(&i->schema_constant.waiters);
+        list_init(&i->types_constant.waiters);
+}
+
+void introspection_forget(struct vm *vm)
+{
+        struct introspection *i = &vm->introspection;
+
+        i->schema = qmp_schema_free(i->schema);
+        json_object_put(take_ptr(i->types));
+}
+
+static int compare(const void *a, const void *b)
+{
+        struct json_object *const *x = a, *const *y = b;
+
+        return strcmp(json_object_get_string(*x), json_object_get_string(*y));
+}
+
+/* [{"name": …}] to [name]. */
+static int take_types(struct introspection *i, struct json_object *reply)
+{
+        _cleanup_(qmp_json_putp) struct json_object *types = NULL;
+
+        if (!json_object_is_type(reply, json_type_array))
+                return -EPROTO;
+        types = json_object_new_array_ext((int)json_object_array_length(reply));
+        for (size_t n = 0; types && n < json_object_array_length(reply); n++) {
+                struct json_object *name = NULL;
+
+                json_object_object_get_ex(json_object_array_get_idx(reply, n), "name", &name);
+                if (!json_object_is_type(name, json_type_string))
+                        continue;
+                if (json_object_array_add(types, json_object_get(name)) < 0) {
+                        json_object_put(name);
+                        return -ENOMEM;
+                }
+        }
+        if (!types)
+                return -ENOMEM;
+        json_object_array_sort(types, compare);
+        json_object_put(i->types);
+        i->types = take_ptr(types);
+        return 0;
+}
+
+static int take_schema(struct introspection *i, struct json_object *reply)
+{
+        struct qmp_schema *schema;
+        int r = qmp_schema_new(reply, &schema);
+
+        if (r < 0)
+                return r;
+        qmp_schema_free(i->schema);
+        i->schema = schema;
+        return 0;
+}
+
+static void end(struct constant *constant, const struct fetch_result *result,
+                int (*take)(struct introspection *, struct json_object *))
+{
+        struct fetch_result failure = *result;
+        struct list waiters;
+
+        constant->fetch = NULL;
+        if (!failure.error) {
+                failure.error = take(&constant->vm->introspection, result->value);
+                failure.text = failure.error == -EPROTO ? "QEMU's answer is no list" : "out of memory";
+        }
+        list_init(&waiters);
+        list_splice(&waiters, &constant->waiters);
+        while (!list_empty(&waiters)) {
+                struct request *r = list_entry(waiters.next, struct request, waiter);
+
+                list_unlink(&r->waiter);
+                if (failure.error) {
+                        request_fail(r, failure.error, failure.error_class, "%s", failure.text);
+                        request_finish(r, failure.error);
+                } else {
+                        request_run(r);
+                }
+        }
+}
+
+static void schema_fetched(void *userdata, const struct fetch_result *result)
+{
+        end(userdata, result, take_schema);
+        /* parsed, the reply took two megabytes, of which a daemon has no use */
+        malloc_trim(0);
+}
+
+static void types_fetched(void *userdata, const struct fetch_result *result)
+{
+        end(userdata, result, take_types);
+}
+
+static int wait(struct constant *constant, struct request *r, const struct fetch_spec *spec, fetch_fn fetched)
+{
+        int e = 0;
+
+        if (r->cached)
+                return -EAGAIN;
+        if (!constant->fetch)
+                e = fetch_start(r->vm, spec, r->patient, fetched, constant, &constant->fetch);
+        if (e == -EHOSTDOWN) {
+                _cleanup_(qmp_freep) char *why = vm_describe_connection(r->vm);
+
+                return request_fail(r, e, NULL, "%s", why ? why : "");
+        }
+        if (e < 0)
+                return e;
+        list_append(&constant->waiters, &r->waiter);
+        return REQUEST_PARKED;
+}
+
+int introspection_schema(struct request *r, const struct qmp_schema **ret_schema)
+{
+        static const struct fetch_spec spec = { .kind = FETCH_COMMAND, .a = "query-qmp-schema" };
+        struct introspection *i = &r->vm->introspection;
+
+        *ret_schema = i->schema;
+        return i->schema ? 0 : wait(&i->schema_constant, r, &spec, schema_fetched);
+}
+
+int introspection_types(struct request *r, struct json_object **ret_types)
+{
+        static const struct fetch_spec spec = { .kind = FETCH_TYPES };
+        struct introspection *i = &r->vm->introspection;
+
+        *ret_types = i->types;
+        return i->types ? 0 : wait(&i->types_constant, r, &spec, types_fetched);
+}

@@ -1,0 +1,60 @@
+/*
+ * Directories whose names come from QEMU and are all of one sort: commands, types.
+ */
+#include "catalog.h"
+
+#include <errno.h>
+
+#include "inode.h"
+
+static int catalog_lookup(struct request *r, struct inode *dir, const char *name, struct inode **ret_inode)
+{
+        const struct catalog *catalog = dir->row->data;
+        int e = catalog->rows ? rows_lookup(catalog->rows, dir, name, NULL, ret_inode) : -ENOENT;
+
+        if (e != -ENOENT)
+                return e;
+        e = catalog->require(r, dir);
+        if (e)
+                return e;
+        if (!catalog->find(dir, name))
+                return -ENOENT;
+        return inode_child(dir, name, &(struct inode_args){ .kind = catalog->file->kind, .row = catalog->file },
+                           ret_inode);
+}
+
+static int catalog_list(struct request *r, struct inode *dir, struct listing *listing)
+{
+        const struct catalog *catalog = dir->row->data;
+        char *name;
+        int e = catalog->require(r, dir);
+
+        if (e == 0 && catalog->rows)
+                e = rows_list(catalog->rows, dir, NULL, listing);
+        for (size_t i = 0; e == 0 && catalog->name(dir, i, &name); i++) {
+                if (!name)
+                        return -ENOMEM;
+                /* a name that another catalog has, or that one of its rows hides */
+                if (*name)
+                        e = listing_add(listing, name, S_IFREG, inode_child_ino(dir, name));
+                free(name);
+        }
+        return e;
+}
+
+int catalog_require_name(struct request *r, struct inode *inode, const char **ret_name)
+{
+        const struct catalog *catalog = inode->parent->row->data;
+        int e = catalog->require(r, inode->parent);
+
+        if (e)
+                return e;
+        *ret_name = catalog->find(inode->parent, inode->name);
+        return *ret_name ? 0 : request_fail(r, -ENODEV, NULL, "this QEMU has no '%s'", inode->name);
+}
+
+const struct kind kind_catalog = {
+        .type = S_IFDIR,
+        .lookup = catalog_lookup,
+        .list = catalog_list,
+};

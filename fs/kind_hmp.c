@@ -1,0 +1,122 @@
+/*
+ * `hmp`: a line for the human monitor is written, its text is read from the same open file.
+ */
+#include <errno.h>
+
+#include "answer.h"
+#include "call.h"
+#include "inode.h"
+#include "kinds.h"
+#include "qmp/errors.h"
+
+static const char usage[] =
+        "{ echo 'info block' >&3 && cat <&3; } 3<>hmp\n"
+        "\n"
+        "A line is written, its text is read from the same open file; 'help' lists the commands.\n";
+
+/* HMP has no failures, only texts that tell of them (QEMU 7.2: hmp_handle_error(), monitor_parse_command()). */
+static bool tells_failure(const char *text)
+{
+        static const char *const starts[] = { "Error: ", "unknown command: ", "Try \"help " };
+        static const char *const parts[] = { ": extraneous characters at the end of line", ": unknown type '",
+                                             "Try \"help " };
+
+        for (size_t i = 0; i < ARRAY_SIZE(starts); i++)
+                if (startswith(text, starts[i]))
+                        return true;
+        for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+                if (strstr(text, parts[i]))
+                        return true;
+        return false;
+}
+
+/* Lines end as a terminal wants them. The caller's; NULL: out of memory. */
+static char *without_returns(const char *from, size_t size, size_t *ret_size)
+{
+        char *text = malloc(size + 2), *to = text;
+
+        if (!text)
+                return NULL;
+        for (size_t i = 0; i < size; i++)
+                if (from[i] != '\r' || i + 1 >= size || from[i + 1] != '\n')
+                        *to++ = from[i];
+        if (to > text && to[-1] != '\n')
+                *to++ = '\n';
+        *to = '\0';
+        *ret_size = (size_t)(to - text);
+        return text;
+}
+
+static int hmp_done(struct request *r, struct json_object *value)
+{
+        struct text text;
+
+        if (!json_object_is_type(value, json_type_string))
+                return request_fail(r, -EPROTO, NULL, "QEMU's answer is no text");
+        text.data =
+                without_returns(json_object_get_string(value), (size_t)json_object_get_string_len(value), &text.size);
+        if (!text.data)
+                return -ENOMEM;
+        if (tells_failure(text.data)) {
+                _cleanup_(qmp_freep) char *path = inode_path(r->inode),
+                                          *line = strndup(text.data, strcspn(text.data, "\n"));
+
+                vm_log_error(r->vm, path ? path : "?", qmp_error_to_errno("GenericError", text.data), NULL, line);
+        }
+        answer_set(r->file, &text);
+        return 0;
+}
+
+static void hmp_failed(struct request *r, int error)
+{
+        answer_set_error(r->file, r, error);
+}
+
+static int hmp_write(struct request *r, struct file *file)
+{
+        _cleanup_(qmp_json_putp) struct json_object *arguments = json_object_new_object();
+        struct json_object *line = json_object_new_string_len(r->data, (int)r->size);
+        int e = answer_begin(r, file);
+
+        if (!arguments || !line || json_object_object_add(arguments, "command-line", line) < 0) {
+                json_object_put(line);
+                return -ENOMEM;
+        }
+        if (e == 0)
+                e = call_start(r, &(struct call){
+                                          .command = "human-monitor-command",
+                                          .arguments = arguments,
+                                          .done = hmp_done,
+                                          .failed = hmp_failed,
+                                  });
+        if (e < 0)
+                answer_set_error(file, r, e);
+        return e;
+}
+
+static int hmp_read(struct request *r, struct file *file, struct text *ret_text)
+{
+        struct text text;
+        int e;
+
+        if (answer_read(r, file, ret_text, &e))
+                return e;
+        text.data = strdup(usage);
+        text.size = sizeof(usage) - 1;
+        return text.data ? request_slice(r, &text, ret_text) : -ENOMEM;
+}
+
+static int64_t hmp_size(struct inode *inode)
+{
+        (void)inode;
+        return sizeof(usage) - 1;
+}
+
+const struct kind kind_hmp = {
+        .type = S_IFREG,
+        .own_inode = true,
+        .read = hmp_read,
+        .write = hmp_write,
+        .release = answer_free,
+        .size = hmp_size,
+};

@@ -1,0 +1,380 @@
+/*
+ * `qmp`: the protocol itself. Commands are written, one or several in a write; their replies are read from the same open
+ * file, in the commands' order, a line of JSON each. The commands go over the mount's own connection, so what goes out is
+ * always whole, and the ids that a user gives stay here: replies are matched as the client does it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "inode.h"
+#include "kinds.h"
+#include "qmp/json.h"
+#include "qmp/message.h"
+#include "render.h"
+
+/* Replies that nobody has read yet, of one open file. */
+#define UNREAD_MAX (64 << 20)
+
+static const char usage[] =
+        "{ echo '{\"execute\":\"query-status\"}' >&3 && cat <&3; } 3<>qmp\n"
+        "\n"
+        "QMP commands are written, whole ones, one or several in a write. Their replies are read from the same open\n"
+        "file, a line each, in the commands' order and with their ids; then comes the end of the file.\n";
+
+/* What waits to be read. */
+struct replies {
+        char *data;
+        size_t start, end, size;
+};
+
+struct qmp_op;
+
+/* One command of a write. */
+struct item {
+        struct qmp_op *op;
+        struct qmp_command *command; /* under way, or NULL */
+        struct json_object *request;
+        struct text reply; /* a line */
+};
+
+/* One write. */
+struct qmp_op {
+        struct request *r; /* NULL once it has ended */
+        size_t n, pending;
+        int error; /* the first one of QEMU's, if it is the write's */
+        struct item items[];
+};
+
+/* --- what was written -------------------------------------------------------------------------------------------- */
+
+static int check_member(struct request *r, const char *key, struct json_object *value)
+{
+        bool is_name = streq(key, "execute") || streq(key, "exec-oob");
+
+        if (is_name && !json_object_is_type(value, json_type_string))
+                return request_fail(r, -EINVAL, NULL, "'%s': expected the name of a command", key);
+        if (streq(key, "arguments") && !json_object_is_type(value, json_type_object))
+                return request_fail(r, -EINVAL, NULL, "'arguments': expected an object");
+        if (!is_name && !streq(key, "arguments") && !streq(key, "id"))
+                return request_fail(r, -EINVAL, NULL,
+                                    "'%s' is no part of a command; expected: execute, arguments, id", key);
+        return 0;
+}
+
+static int check(struct request *r, struct json_object *request)
+{
+        bool in_band, oob;
+
+        if (!json_object_is_type(request, json_type_object))
+                return request_fail(r, -EINVAL, NULL, "a command is a JSON object: {\"execute\": …}");
+        json_object_object_foreach(request, key, value) {
+                int e = check_member(r, key, value);
+
+                if (e < 0)
+                        return e;
+        }
+        in_band = json_object_object_get_ex(request, "execute", NULL);
+        oob = json_object_object_get_ex(request, "exec-oob", NULL);
+        if (in_band == oob)
+                return request_fail(r, -EINVAL, NULL, "a command has either 'execute' or 'exec-oob'");
+        return 0;
+}
+
+static void op_free(struct qmp_op *op)
+{
+        for (size_t i = 0; i < op->n; i++) {
+                json_object_put(op->items[i].request);
+                free(op->items[i].reply.data);
+        }
+        free(op);
+}
+
+/* All of the text, or nothing. */
+static int parse(struct request *r, struct qmp_op **ret_op)
+{
+        struct qmp_op *op = calloc(1, sizeof(*op));
+        size_t offset = 0;
+
+        if (!op)
+                return -ENOMEM;
+        while (r->data[offset] || op->n == 0) {
+                _cleanup_(qmp_json_putp) struct json_object *request = NULL;
+                _cleanup_(qmp_freep) char *why = NULL;
+                struct qmp_op *grown;
+                int e = qmp_json_next(r->data, &offset, &request, &why);
+
+                if (why)
+                        request_fail(r, e, NULL, "%s", why);
+                if (e == 0)
+                        e = check(r, request);
+                /* grown by doubling: at most a command for every few bytes of 64 KiB */
+                if (e == 0 && (op->n & (op->n - 1)) == 0) {
+                        grown = realloc(op, sizeof(*op) + (op->n ? 2 * op->n : 1) * sizeof(op->items[0]));
+                        if (grown)
+                                op = grown;
+                        else
+                                e = -ENOMEM;
+                }
+                if (e < 0) {
+                        op_free(op);
+                        return e;
+                }
+                op->items[op->n++] = (struct item){ .request = take_ptr(request) };
+        }
+        for (size_t i = 0; i < op->n; i++)
+                op->items[i].op = op;
+        *ret_op = op;
+        return 0;
+}
+
+/* --- replies ----------------------------------------------------------------------------------------------------- */
+
+static bool is_read(const struct file *file)
+{
+        return (file->flags & O_ACCMODE) == O_RDWR;
+}
+
+static int add_reply(struct file *file, const struct text *reply)
+{
+        struct replies *replies = file->stream;
+
+        if (replies->size - replies->end < reply->size + 1) {
+                size_t size = 2 * (replies->end - replies->start + reply->size + 1);
+                char *data = malloc(size);
+
+                if (!data)
+                        return -ENOMEM;
+                memcpy(data, replies->data + replies->start, replies->end - replies->start);
+                free(replies->data);
+                *replies = (struct replies){ data, 0, replies->end - replies->start, size };
+        }
+        memcpy(replies->data + replies->end, reply->data, reply->size);
+        replies->end += reply->size;
+        replies->data[replies->end++] = '\n';
+        return 0;
+}
+
+/* Hands over what has been answered, in order; what has not is given up. */
+static void deliver(struct qmp_op *op, struct file *file)
+{
+        for (size_t i = 0; is_read(file) && i < op->n; i++)
+                if (op->items[i].reply.data && add_reply(file, &op->items[i].reply) < 0)
+                        return;
+}
+
+static void qmp_cancel(struct request *r, int error)
+{
+        struct qmp_op *op = take_ptr(r->op);
+
+        if (error == -ETIMEDOUT)
+                request_fail(r, error, NULL, "QEMU did not answer within %.3g s; it may still carry it out",
+                             (double)r->limit_ns / NSEC_PER_SEC);
+        op->r = NULL;
+        for (size_t i = 0; i < op->n; i++)
+                if (op->items[i].command)
+                        qmp_command_cancel(op->items[i].command);
+        deliver(op, r->file);
+        op_free(op);
+}
+
+static bool add_string(struct json_object *object, const char *key, const char *value)
+{
+        struct json_object *string = json_object_new_string(value);
+
+        if (string && json_object_object_add(object, key, string) == 0)
+                return true;
+        json_object_put(string);
+        return false;
+}
+
+static bool add(struct json_object *object, const char *key, struct json_object *value)
+{
+        if (json_object_object_add(object, key, json_object_get(value)) == 0)
+                return true;
+        json_object_put(value);
+        return false;
+}
+
+/* The reply as QEMU would have given it to the user. */
+static int format_reply(const struct item *item, const struct qmp_result *result, struct text *ret_text)
+{
+        _cleanup_(qmp_json_putp) struct json_object *reply = json_object_new_object();
+        _cleanup_(qmp_json_putp) struct json_object *error = NULL;
+        struct json_object *id;
+
+        if (!reply)
+                return -ENOMEM;
+        if (json_object_object_get_ex(item->request, "id", &id) && !add(reply, "id", id))
+                return -ENOMEM;
+        if (result->outcome == QMP_OK) {
+                if (!add(reply, "return", result->value))
+                        return -ENOMEM;
+        } else {
+                error = json_object_new_object();
+                if (!error || !add_string(error, "class", result->error_class) ||
+                    !add_string(error, "desc", result->text) || !add(reply, "error", error))
+                        return -ENOMEM;
+        }
+        return render_json_line(reply, &ret_text->data, &ret_text->size);
+}
+
+static void log_error(struct request *r, const struct qmp_result *result)
+{
+        _cleanup_(qmp_freep) char *path = inode_path(r->inode);
+
+        vm_log_error(r->vm, path ? path : "?", -result->error, result->error_class, result->text);
+}
+
+/* Where nobody can read the reply, the write tells that it failed. */
+static void note_error(struct qmp_op *op, const struct qmp_result *result)
+{
+        if (is_read(op->r->file)) {
+                log_error(op->r, result);
+        } else if (!op->error) {
+                op->error = result->error;
+                request_fail(op->r, result->error, result->error_class, "%s", result->text);
+        }
+}
+
+static void qmp_replied(void *userdata, const struct qmp_result *result)
+{
+        struct item *item = userdata;
+        struct qmp_op *op = item->op;
+        struct request *r = op->r;
+        int e;
+
+        item->command = NULL;
+        if (!r)
+                return;
+        op->pending--;
+        vm_invalidate(r->vm);
+        if (result->outcome != QMP_OK && result->outcome != QMP_ERROR) {
+                e = request_fail(r, result->error, NULL, "%s%s", result->text,
+                                 result->sent ? "; it may have been carried out" : "");
+                request_finish(r, e);
+                return;
+        }
+        if (result->outcome == QMP_ERROR)
+                note_error(op, result);
+        e = format_reply(item, result, &item->reply);
+        if (e < 0 || op->pending == 0)
+                request_finish(r, e < 0 ? e : op->error);
+}
+
+static int send(struct request *r, struct item *item)
+{
+        struct json_object *name = NULL, *arguments = NULL;
+        bool oob = json_object_object_get_ex(item->request, "exec-oob", &name);
+        struct qmp_send_options options = { .oob = oob, .effect = true };
+
+        if (!oob)
+                json_object_object_get_ex(item->request, "execute", &name);
+        json_object_object_get_ex(item->request, "arguments", &arguments);
+        return qmp_client_send(r->vm->client, json_object_get_string(name), arguments,
+                               r->vm->options.command_timeout_ns, &options, qmp_replied, item, &item->command);
+}
+
+static int qmp_write(struct request *r, struct file *file)
+{
+        struct replies *replies = file->stream;
+        struct qmp_op *op;
+        int e;
+
+        if (replies && replies->end - replies->start > UNREAD_MAX)
+                return request_fail(r, -ENOBUFS, NULL, "over %d MiB of replies are unread", UNREAD_MAX >> 20);
+        e = parse(r, &op);
+        if (e < 0)
+                return e;
+        op->r = r;
+        r->op = op;
+        r->cancel = qmp_cancel;
+        request_set_limit(r, r->vm->options.command_timeout_ns);
+        for (size_t i = 0; i < op->n; i++) {
+                e = send(r, &op->items[i]);
+                if (e == -EOPNOTSUPP)
+                        return request_fail(r, e, NULL, "this monitor does not execute out of band");
+                if (e == -EHOSTDOWN) {
+                        _cleanup_(qmp_freep) char *why = vm_describe_connection(r->vm);
+
+                        return request_fail(r, e, NULL, "%s", why ? why : "");
+                }
+                if (e < 0)
+                        return e;
+                op->pending++;
+        }
+        vm_invalidate(r->vm);
+        return REQUEST_PARKED;
+}
+
+static int qmp_open(struct request *r, struct file *file)
+{
+        (void)r;
+        if (is_read(file))
+                file->stream = calloc(1, sizeof(struct replies));
+        return is_read(file) && !file->stream ? -ENOMEM : 0;
+}
+
+static void qmp_release(struct file *file)
+{
+        struct replies *replies = take_ptr(file->stream);
+
+        if (replies)
+                free(replies->data);
+        free(replies);
+}
+
+static int qmp_read(struct request *r, struct file *file, struct text *ret_text)
+{
+        struct replies *replies = file->stream;
+        struct text text = { 0 };
+        size_t n;
+
+        if (!replies) {
+                text.data = strdup(usage);
+                text.size = sizeof(usage) - 1;
+                return text.data ? request_slice(r, &text, ret_text) : -ENOMEM;
+        }
+        n = replies->end - replies->start;
+        if (n > r->size)
+                n = r->size;
+        if (n == 0)
+                return 0;
+        text.data = malloc(n);
+        if (!text.data)
+                return -ENOMEM;
+        memcpy(text.data, replies->data + replies->start, n);
+        text.size = n;
+        *ret_text = text;
+        replies->start += n;
+        if (replies->start == replies->end) {
+                free(replies->data);
+                *replies = (struct replies){ 0 };
+        }
+        return 0;
+}
+
+static bool qmp_readable(struct file *file)
+{
+        const struct replies *replies = file->stream;
+
+        return !replies || replies->end > replies->start;
+}
+
+static int64_t qmp_size(struct inode *inode)
+{
+        (void)inode;
+        return sizeof(usage) - 1;
+}
+
+const struct kind kind_qmp = {
+        .type = S_IFREG,
+        .stream = true,
+        .own_inode = true,
+        .open = qmp_open,
+        .release = qmp_release,
+        .read = qmp_read,
+        .write = qmp_write,
+        .readable = qmp_readable,
+        .size = qmp_size,
+};

@@ -1,0 +1,294 @@
+/*
+ * qom/: QEMU's object model. A child<> is a directory, a link<> a symbolic link, any other property a file: reading is
+ * qom-get, writing qom-set, typed by the property's type. Which properties an object has comes from qom-list. A directory
+ * knows its path from when it was looked up; what is in it finds its own name in the directory's list.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+
+#include "call.h"
+#include "inode.h"
+#include "kinds.h"
+#include "qmp/args.h"
+#include "qmp/message.h"
+#include "render.h"
+#include "snapshot.h"
+
+static const struct kind kind_qom_link;
+
+/* QEMU 7.2 has 7. A walk of what claims to have no end must end. */
+#define DEPTH_MAX 32
+
+/* What an unset link points at: no object's file name, see render_name(). */
+#define NO_TARGET "%none"
+
+/* Makes sure of the list of what the object has, and of its path, which is borrowed from the directory's snapshot. */
+static int require_list(struct request *r, struct inode *dir, enum freshness freshness,
+                        struct json_object **ret_properties)
+{
+        /* only the root comes here without */
+        static const struct fetch_spec root = { .kind = FETCH_LIST, .a = "/" };
+        int e = dir->snapshot ? 0 : snapshot_new(dir->vm, &root, &dir->snapshot);
+
+        if (e < 0)
+                return e;
+        if (!dir->snapshot->spec.a)
+                return request_fail(r, -ENODEV, NULL, "QEMU has no path to an object of this name");
+        e = snapshot_require(dir->snapshot, r, freshness);
+        if (e == 0)
+                *ret_properties = dir->snapshot->value;
+        return e;
+}
+
+/* The property behind a file name: name and type, borrowed; false: there is none. */
+static bool find(struct json_object *properties, const char *file_name, const char **ret_name, const char **ret_type)
+{
+        bool plain = !strchr(file_name, '%');
+
+        for (size_t i = 0; i < json_object_array_length(properties); i++) {
+                struct json_object *item = json_object_array_get_idx(properties, i);
+                const char *name = qmp_json_get_string(item, "name"), *type = qmp_json_get_string(item, "type");
+                _cleanup_(qmp_freep) char *encoded = NULL;
+
+                if (!name || !type || (plain && !streq(name, file_name)))
+                        continue;
+                encoded = render_name(name, strlen(name));
+                if (encoded && streq(encoded, file_name)) {
+                        *ret_name = name;
+                        *ret_type = type;
+                        return true;
+                }
+        }
+        return false;
+}
+
+static int require_property(struct request *r, struct inode *dir, const char *file_name, const char **ret_name,
+                            const char **ret_type)
+{
+        struct json_object *properties;
+        int e = require_list(r, dir, FRESH_STRUCTURE, &properties);
+
+        if (e == 0 && find(properties, file_name, ret_name, ret_type))
+                return 0;
+        if (e || r->cached || snapshot_is_news(dir->snapshot, r))
+                return e ? e : -ENOENT;
+        e = require_list(r, dir, FRESH_CONTENT, &properties);
+        if (e)
+                return e;
+        return find(properties, file_name, ret_name, ret_type) ? 0 : -ENOENT;
+}
+
+static const struct kind *kind_of(const char *type)
+{
+        return startswith(type, "child<")  ? &kind_qom
+               : startswith(type, "link<") ? &kind_qom_link
+                                           : &kind_qom_property;
+}
+
+static unsigned depth_of(const char *path)
+{
+        unsigned depth = 0;
+
+        for (; *path; path++)
+                depth += *path == '/';
+        return depth;
+}
+
+/* The snapshot of the list of a child, by which its directory knows its path. */
+static int child_snapshot(struct request *r, struct inode *dir, const char *name, struct snapshot **ret_snapshot)
+{
+        struct fetch_spec spec = { .kind = FETCH_LIST };
+        _cleanup_(qmp_freep) char *path = NULL;
+        const char *parent = dir->snapshot->spec.a;
+
+        if (depth_of(parent) >= DEPTH_MAX)
+                return request_fail(r, -ELOOP, NULL, "over %d objects in one another", DEPTH_MAX);
+        /* QEMU takes a path apart at the slashes, whatever names there are */
+        if (*name && !strchr(name, '/')) {
+                if (asprintf(&path, "%s/%s", streq(parent, "/") ? "" : parent, name) < 0) {
+                        path = NULL;
+                        return -ENOMEM;
+                }
+                spec.a = path;
+        }
+        return snapshot_new(dir->vm, &spec, ret_snapshot);
+}
+
+static int qom_lookup(struct request *r, struct inode *dir, const char *file_name, struct inode **ret_inode)
+{
+        struct inode_args args = { 0 };
+        const char *name, *type;
+        int e = require_property(r, dir, file_name, &name, &type);
+
+        if (e)
+                return e;
+        args.kind = kind_of(type);
+        args.row = args.kind == &kind_qom_property ? &qom_property : NULL;
+        if (args.kind == &kind_qom)
+                e = child_snapshot(r, dir, name, &args.snapshot);
+        return e ? e : inode_child(dir, file_name, &args, ret_inode);
+}
+
+static int qom_list(struct request *r, struct inode *dir, struct listing *listing)
+{
+        struct json_object *properties;
+        int e = require_list(r, dir, FRESH_STRUCTURE, &properties);
+
+        for (size_t i = 0; e == 0 && i < json_object_array_length(properties); i++) {
+                struct json_object *item = json_object_array_get_idx(properties, i);
+                const char *property = qmp_json_get_string(item, "name"), *type = qmp_json_get_string(item, "type");
+                _cleanup_(qmp_freep) char *name = NULL;
+
+                if (!property || !type)
+                        continue;
+                name = render_name(property, strlen(property));
+                e = name ? listing_add(listing, name, kind_of(type)->type, inode_child_ino(dir, name)) : -ENOMEM;
+        }
+        return e;
+}
+
+const struct kind kind_qom = {
+        .type = S_IFDIR,
+        .lookup = qom_lookup,
+        .list = qom_list,
+};
+
+/* Makes sure of the property's value. */
+static int require_value(struct request *r, struct inode *inode, struct json_object **ret_value)
+{
+        struct fetch_spec spec = { .kind = FETCH_PROPERTY, .b = inode->name };
+        const char *type;
+        int e = 0;
+
+        /* mostly the file's name is the property's own, which can't have changed since the lookup */
+        if (!inode->snapshot && strchr(inode->name, '%'))
+                e = require_property(r, inode->parent, inode->name, &spec.b, &type);
+        if (e == 0 && !inode->snapshot) {
+                spec.a = inode->parent->snapshot->spec.a;
+                e = snapshot_new(inode->vm, &spec, &inode->snapshot);
+        }
+        if (e == 0)
+                e = snapshot_require(inode->snapshot, r, FRESH_CONTENT);
+        if (e == 0)
+                *ret_value = inode->snapshot->value;
+        return e == -ENOENT ? -ENODEV : e;
+}
+
+/* --- files ------------------------------------------------------------------------------------------------------- */
+
+static int property_render(struct request *r, struct inode *inode, struct text *ret_text)
+{
+        struct json_object *value;
+        int e = require_value(r, inode, &value);
+
+        return e ? e : render_value(value, &ret_text->data, &ret_text->size);
+}
+
+static int property_set(struct request *r, struct json_object *value)
+{
+        (void)r;
+        (void)value;
+        return 0;
+}
+
+static bool add(struct json_object *object, const char *key, struct json_object *value)
+{
+        if (value && json_object_object_add(object, key, value) == 0)
+                return true;
+        json_object_put(value);
+        return false;
+}
+
+static int property_write(struct request *r, struct file *file)
+{
+        _cleanup_(qmp_json_putp) struct json_object *arguments = json_object_new_object();
+        _cleanup_(qmp_freep) char *why = NULL;
+        struct inode *dir = file->inode->parent;
+        struct json_object *value;
+        const char *name, *type;
+        int e = require_property(r, dir, file->inode->name, &name, &type);
+
+        if (e)
+                return e == -ENOENT ? -ENODEV : e;
+        e = qmp_args_property(type, r->data, &value, &why);
+        if (e < 0)
+                return why ? request_fail(r, e, NULL, "%s", why) : e;
+        if (!arguments || !add(arguments, "path", json_object_new_string(dir->snapshot->spec.a)) ||
+            !add(arguments, "property", json_object_new_string(name))) {
+                json_object_put(value);
+                return -ENOMEM;
+        }
+        if (!add(arguments, "value", value))
+                return -ENOMEM;
+        return call_start(r, &(struct call){ .command = "qom-set", .arguments = arguments, .done = property_set });
+}
+
+const struct kind kind_qom_property = {
+        .type = S_IFREG,
+        .render = property_render,
+        .write = property_write,
+};
+
+/* --- links ------------------------------------------------------------------------------------------------------- */
+
+int qom_target(const char *path, unsigned up, char **ret_target)
+{
+        char *target = NULL;
+        size_t size;
+        FILE *out = open_memstream(&target, &size);
+        const char *separator = "";
+
+        if (!out)
+                return -ENOMEM;
+        for (; up > 0; up--, separator = "/")
+                fprintf(out, "%s..", separator);
+        while (*path) {
+                size_t n = strcspn(path, "/");
+                _cleanup_(qmp_freep) char *name = n > 0 ? render_name(path, n) : NULL;
+
+                if (name) {
+                        fprintf(out, "%s%s", separator, name);
+                        separator = "/";
+                }
+                path += n + (path[n] == '/');
+        }
+        /* the root itself, seen from the root */
+        if (!*separator)
+                fputc('.', out);
+        if (fclose(out) != 0) {
+                free(target);
+                return -ENOMEM;
+        }
+        if (size >= PATH_MAX) {
+                free(target);
+                return -ENAMETOOLONG;
+        }
+        *ret_target = target;
+        return 0;
+}
+
+static int link_readlink(struct request *r, struct inode *inode, char **ret_target)
+{
+        struct json_object *value;
+        const char *path;
+        unsigned up = 0;
+        int e = require_value(r, inode, &value);
+
+        if (e)
+                return e;
+        path = json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+        if (*path != '/') {
+                *ret_target = strdup(NO_TARGET);
+                return *ret_target ? 0 : -ENOMEM;
+        }
+        /* up to the directory that is the root of the object model */
+        for (const struct inode *dir = inode->parent; !dir->row; dir = dir->parent)
+                up++;
+        return qom_target(path, up, ret_target);
+}
+
+static const struct kind kind_qom_link = {
+        .type = S_IFLNK,
+        .readlink = link_readlink,
+};

@@ -1,0 +1,115 @@
+/*
+ * query/: each query that needs no arguments, as JSON. What a QEMU has of them its schema says.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "catalog.h"
+#include "inode.h"
+#include "render.h"
+#include "snapshot.h"
+
+static const struct qmp_entities *commands_of(const struct inode *inode)
+{
+        return &inode->vm->introspection.schema->commands;
+}
+
+/* The name without its prefix; NULL: it is no query, or one that wants arguments. Before QEMU 6.2 nothing but the prefix
+ * x- tells that a command is unstable. */
+static const char *short_name(const struct qmp_entity *command, bool *ret_unstable)
+{
+        const char *stable = startswith(command->name, "query-"),
+                   *experimental = startswith(command->name, "x-query-");
+        const char *name = stable ? stable : experimental;
+
+        if (!name || !*name || !qmp_command_needs_nothing(command))
+                return NULL;
+        *ret_unstable = experimental || qmp_features_have(command->features, "unstable");
+        return name;
+}
+
+/* Whether the catalog has another file of that name: one of its rows, or a query that comes first. */
+static bool is_taken(const struct catalog *catalog, const struct qmp_entities *commands, const char *name,
+                     const struct qmp_entity *command)
+{
+        static const char *const prefixes[] = { "query-", "x-query-" };
+
+        if (catalog->rows && rows_have(catalog->rows, name))
+                return true;
+        for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {
+                _cleanup_(qmp_freep) char *other_name = NULL;
+                const struct qmp_entity *other;
+                bool unstable;
+
+                if (asprintf(&other_name, "%s%s", prefixes[i], name) < 0)
+                        return true;
+                other = qmp_entities_find(commands, other_name);
+                if (other == command)
+                        return false;
+                if (other && short_name(other, &unstable) && unstable == catalog->unstable)
+                        return true;
+        }
+        return false;
+}
+
+/* The file name in that catalog, the caller's; empty: it is in none, or in the other one. NULL: out of memory. */
+static char *file_name_of(const struct catalog *catalog, const struct qmp_entities *commands,
+                          const struct qmp_entity *command)
+{
+        bool unstable;
+        const char *name = short_name(command, &unstable);
+
+        if (!name || unstable != catalog->unstable)
+                return strdup("");
+        if (is_taken(catalog, commands, name, command))
+                name = command->name;
+        return render_name(name, strlen(name));
+}
+
+bool queries_name(struct inode *dir, size_t i, char **ret_file_name)
+{
+        const struct qmp_entities *commands = commands_of(dir);
+
+        if (i >= commands->n)
+                return false;
+        *ret_file_name = file_name_of(dir->row->data, commands, commands->all[i]);
+        return true;
+}
+
+const char *queries_find(struct inode *dir, const char *file_name)
+{
+        const struct qmp_entities *commands = commands_of(dir);
+
+        for (size_t i = 0; i < commands->n; i++) {
+                _cleanup_(qmp_freep) char *name = NULL;
+                bool unstable;
+
+                /* most are told apart by their ends, without having to make the name */
+                if (!short_name(commands->all[i], &unstable) ||
+                    (!strchr(file_name, '%') && !strstr(commands->all[i]->name, file_name)))
+                        continue;
+                name = file_name_of(dir->row->data, commands, commands->all[i]);
+                if (name && streq(name, file_name))
+                        return commands->all[i]->name;
+        }
+        return NULL;
+}
+
+static int query_render(struct request *r, struct inode *inode, struct text *ret_text)
+{
+        struct fetch_spec spec = { .kind = FETCH_COMMAND };
+        int e = inode->snapshot ? 0 : catalog_require_name(r, inode, &spec.a);
+
+        if (e == 0 && !inode->snapshot) {
+                spec.oob = qmp_entities_find(commands_of(inode), spec.a)->allow_oob;
+                e = snapshot_new(inode->vm, &spec, &inode->snapshot);
+        }
+        if (e == 0)
+                e = snapshot_require(inode->snapshot, r, FRESH_CONTENT);
+        return e ? e : render_json(inode->snapshot->value, &ret_text->data, &ret_text->size);
+}
+
+const struct kind kind_query_file = {
+        .type = S_IFREG,
+        .render = query_render,
+};
