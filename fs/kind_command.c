@@ -157,6 +157,10 @@ static int require_properties(struct request *r, const struct qmp_args *args, co
         e = snapshot_require(r->snapshot, r, FRESH_CONTENT);
         if (e == 0)
                 *ret_properties = r->snapshot->value;
+        /* QEMU's words are about the arguments of the query, which the user hasn't heard of */
+        if (e == -ENODEV || e == -EINVAL)
+                return request_fail(r, -EINVAL, NULL, "'%s': no such device type: '%.60s'; types/ lists them", argument,
+                                    spec.a);
         return e;
 }
 

@@ -158,6 +158,14 @@ static void set_error(struct snapshot *s, int error, const char *class, const ch
         drop_value(s);
 }
 
+/* After that long nobody can use a value any more, and a walk over the whole mount asks for thousands. */
+static uint64_t keep_ns(const struct vm *vm)
+{
+        uint64_t ttl = vm->options.structure_ttl_ns;
+
+        return ttl > SNAPSHOT_REUSE_MAX_NS ? ttl : SNAPSHOT_REUSE_MAX_NS;
+}
+
 void snapshots_sweep(struct qmp_timer *timer)
 {
         struct vm *vm = container_of(timer, struct vm, sweep);
@@ -166,8 +174,8 @@ void snapshots_sweep(struct qmp_timer *timer)
         while (!list_empty(&vm->kept)) {
                 struct snapshot *s = list_entry(vm->kept.next, struct snapshot, kept);
 
-                if (now < s->value_at + SNAPSHOT_KEEP_NS) {
-                        (void)qmp_timer_arm(vm->loop, timer, s->value_at + SNAPSHOT_KEEP_NS);
+                if (now < s->value_at + keep_ns(vm)) {
+                        (void)qmp_timer_arm(vm->loop, timer, s->value_at + keep_ns(vm));
                         return;
                 }
                 drop_value(s);
@@ -180,7 +188,7 @@ static void keep(struct snapshot *s)
         struct vm *vm = s->vm;
 
         if (list_empty(&vm->kept))
-                (void)qmp_timer_arm(vm->loop, &vm->sweep, s->value_at + SNAPSHOT_KEEP_NS);
+                (void)qmp_timer_arm(vm->loop, &vm->sweep, s->value_at + keep_ns(vm));
         list_unlink(&s->kept);
         list_append(&vm->kept, &s->kept);
 }

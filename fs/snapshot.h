@@ -15,8 +15,6 @@
 /* But never for longer than this. */
 #define SNAPSHOT_REUSE_MAX_NS (100 * NSEC_PER_MSEC)
 #define SNAPSHOT_COSTS        4
-/* After that long nobody could use a value any more. A walk over the whole mount asks for thousands. */
-#define SNAPSHOT_KEEP_NS (1 * NSEC_PER_SEC)
 
 enum freshness {
         FRESH_CONTENT,   /* sent after the request arrived, or dear and within the load limit */

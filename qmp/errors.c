@@ -44,6 +44,8 @@ static const struct {
         { NULL, "in the process of unplug", EBUSY },
         { NULL, "is locked", EBUSY },
         { NULL, "Permission conflict on node", EBUSY },
+        { NULL, "Failed to get shared \"", EBUSY }, /* … "write" lock: another process has the image */
+        { NULL, "Failed to get \"", EBUSY },
         { NULL, "after it was realized", EBUSY }, /* qom-set of a property of a device */
         { NULL, "is not readable", EACCES },
         { NULL, "is not writable", EACCES },

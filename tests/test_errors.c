@@ -37,6 +37,8 @@ static const struct {
         { GENERIC, "Bus 'pcie.0' does not support hotplugging", EOPNOTSUPP },
         { GENERIC, "Device 'PIIX3' does not support hotplugging", EOPNOTSUPP },
         { GENERIC, "Boot CPU is unpluggable", EOPNOTSUPP },
+        { GENERIC, "Failed to get shared \"write\" lock", EBUSY },
+        { GENERIC, "Failed to get \"write\" lock", EBUSY },
         { GENERIC, "Permission conflict on node '#block125': permissions 'resize' are both required by …", EBUSY },
         { GENERIC, "acpi: device unplug request for not supported device type: max-x86_64-cpu", EOPNOTSUPP },
         { GENERIC, "virtio based memory devices cannot be unplugged.", EOPNOTSUPP },
