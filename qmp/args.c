@@ -23,6 +23,7 @@ static void node_free(struct qmp_args_node *node)
         }
         free(node->key);
         free(node->text);
+        free(node->why);
         json_object_put(node->json);
 }
 
@@ -34,11 +35,6 @@ struct qmp_args *qmp_args_free(struct qmp_args *args)
         node_free(&args->root);
         free(args);
         return NULL;
-}
-
-static void args_freep(struct qmp_args **args)
-{
-        qmp_args_free(*args);
 }
 
 struct qmp_args_node *qmp_args_find(const struct qmp_args_node *node, const char *key, size_t size)
@@ -128,8 +124,14 @@ static int parse_json_value(const char *key, size_t key_size, const char **at, s
         while (r == 0 && used > 0 && strchr(BLANKS, start[used - 1]))
                 used--;
         if (r < 0 || !ends_value(start[used])) {
-                if (*start != '"')
+                if (*start != '"') {
+                        if (r == 0)
+                                (void)qmp_invalid(&why, "more behind the JSON value");
+                        if (!why)
+                                return -ENOMEM;
+                        node->why = take_ptr(why);
                         return 0;
+                }
                 return qmp_invalid(ret_why,
                                    "'%.*s': a quoted value must be a JSON string up to the next comma or blank",
                                    (int)key_size, key);
@@ -169,6 +171,7 @@ static int parse_value(const char *key, size_t key_size, const char **at, struct
 
 static int parse_pairs(const char *text, struct qmp_args *args, char **ret_why)
 {
+        const struct qmp_args_node *last = NULL;
         unsigned n = 0;
 
         for (const char *at = text + strspn(text, BLANKS); *at;) {
@@ -178,6 +181,8 @@ static int parse_pairs(const char *text, struct qmp_args *args, char **ret_why)
                 int r;
 
                 at += size;
+                if ((*at != '=' || size == 0) && last && last->why)
+                        return qmp_invalid(ret_why, "'%s': %s", last->key, last->why);
                 if (*at != '=' || size == 0)
                         return qmp_invalid(ret_why,
                                            "expected KEY=VALUE, not '%.*s'; a value with blanks is written \"…\"",
@@ -190,6 +195,7 @@ static int parse_pairs(const char *text, struct qmp_args *args, char **ret_why)
                         r = parse_value(key, size, &at, node, ret_why);
                 if (r < 0)
                         return r;
+                last = node;
                 at += strspn(at, BLANKS);
                 if (*at == ',')
                         at += 1 + strspn(at + 1, BLANKS);
@@ -199,14 +205,16 @@ static int parse_pairs(const char *text, struct qmp_args *args, char **ret_why)
 
 int qmp_args_parse(const char *text, struct qmp_args **ret_args, char **ret_why)
 {
-        _cleanup_(args_freep) struct qmp_args *args = calloc(1, sizeof(*args));
+        _cleanup_(qmp_args_freep) struct qmp_args *args = calloc(1, sizeof(*args));
         int r;
 
         *ret_why = NULL;
         if (!args)
                 return -ENOMEM;
         args->is_json = text[strspn(text, BLANKS)] == '{';
-        r = args->is_json ? qmp_json_parse(text, &args->json, ret_why) : parse_pairs(text, args, ret_why);
+        r = qmp_utf8_check(text, ret_why);
+        if (r == 0)
+                r = args->is_json ? qmp_json_parse(text, &args->json, ret_why) : parse_pairs(text, args, ret_why);
         if (r < 0)
                 return r;
         *ret_args = take_ptr(args);

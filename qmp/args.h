@@ -20,6 +20,11 @@ struct qmp_args;
 int qmp_args_parse(const char *text, struct qmp_args **ret_args, char **ret_why);
 struct qmp_args *qmp_args_free(struct qmp_args *args);
 
+static inline void qmp_args_freep(struct qmp_args **args)
+{
+        qmp_args_free(*args);
+}
+
 /* The plain string behind a key of the first level, to know more before the rest makes sense; NULL: none. Borrowed. */
 const char *qmp_args_get(const struct qmp_args *args, const char *key);
 

@@ -3,6 +3,7 @@
  * JSON that was written.
  */
 #include <errno.h>
+#include <stdio.h>
 
 #include "args_internal.h"
 #include "json.h"
@@ -57,11 +58,17 @@ static int convert_list(const struct qmp_entity *element, struct qmp_args_node *
         return 0;
 }
 
+static const char *get_tag(const void *object, const char *tag)
+{
+        const struct qmp_args_node *node = qmp_args_find(object, tag, strlen(tag));
+
+        return node ? node->text : NULL;
+}
+
 static int convert_object(const struct qmp_entity *type, struct qmp_args_node *node, const struct qmp_args_path *path,
                           struct json_object **ret_value, char **ret_why)
 {
         _cleanup_(qmp_json_putp) struct json_object *object = json_object_new_object();
-        struct qmp_args_node *tag = type && type->tag ? qmp_args_find(node, type->tag, strlen(type->tag)) : NULL;
 
         if (!object)
                 return -ENOMEM;
@@ -72,7 +79,7 @@ static int convert_object(const struct qmp_entity *type, struct qmp_args_node *n
                 int r;
 
                 if (type)
-                        (void)qmp_args_find_member(type, tag ? tag->text : NULL, child->key, &member);
+                        (void)qmp_args_find_member(type, get_tag, node, child->key, &member);
                 r = convert(member, child, &below, &value, ret_why);
                 if (r < 0)
                         return r;
@@ -125,6 +132,13 @@ static struct json_object *convert_scalar_alternate(const struct qmp_entity *typ
         return json_object_new_string(text);
 }
 
+static int not_json(const struct qmp_args_path *path, const char *why, char **ret_why)
+{
+        _cleanup_(qmp_freep) char *where = qmp_args_where(path);
+
+        return qmp_invalid(ret_why, "%s: %s", where ? where : "?", why);
+}
+
 static int convert_text(const struct qmp_entity *type, struct qmp_args_node *node, const struct qmp_args_path *path,
                         struct json_object **ret_value, char **ret_why)
 {
@@ -136,6 +150,10 @@ static int convert_text(const struct qmp_entity *type, struct qmp_args_node *nod
                 *ret_value = json_object_get(node->json);
                 return 0;
         }
+        if (node->why && type &&
+            (type->meta == QMP_META_ARRAY || type->meta == QMP_META_OBJECT ||
+             (type->meta == QMP_META_ALTERNATE && find_branch(type, QMP_META_OBJECT))))
+                return not_json(path, node->why, ret_why);
         if (qmp_type_is_any(type)) {
                 (void)qmp_args_builtin(QMP_JSON_ANY, node->text, ret_value);
         } else if (type->meta == QMP_META_BUILTIN) {
@@ -149,10 +167,13 @@ static int convert_text(const struct qmp_entity *type, struct qmp_args_node *nod
                 _cleanup_(qmp_freep) char *words = qmp_type_words(type), *where = qmp_args_where(path);
                 bool list = type->meta == QMP_META_ARRAY;
 
-                return qmp_invalid(ret_why, "%s: expected %s: %s.%s=…, or JSON", where ? where : "?",
-                                   words ? words : "more", path->key ? path->key : "…", list ? "0" : "KEY");
+                if (!words || !where)
+                        return -ENOMEM;
+                return qmp_invalid(ret_why, "%s: expected %s: %.*s.%s=…, or JSON", where, words,
+                                   (int)strlen(where) - 2, where + 1, list ? "0" : "KEY");
         }
-        return 0;
+        /* JSON's null is NULL, too */
+        return *ret_value || streq(node->text, "null") ? 0 : -ENOMEM;
 }
 
 static int convert(const struct qmp_entity *type, struct qmp_args_node *node, const struct qmp_args_path *path,
@@ -180,7 +201,9 @@ static int convert(const struct qmp_entity *type, struct qmp_args_node *node, co
 /* The name of the property's type; NULL: there is no such property. Borrowed. */
 static const char *find_property(struct json_object *properties, const char *name)
 {
-        for (size_t i = 0; i < json_object_array_length(properties); i++) {
+        size_t n = json_object_is_type(properties, json_type_array) ? json_object_array_length(properties) : 0;
+
+        for (size_t i = 0; i < n; i++) {
                 struct json_object *property = json_object_array_get_idx(properties, i);
                 const char *found = qmp_json_get_string(property, "name");
 
@@ -190,34 +213,66 @@ static const char *find_property(struct json_object *properties, const char *nam
         return NULL;
 }
 
-/* Pairs that the schema does not list are properties. These have no members: a dot belongs to the name. */
-static int convert_property(struct json_object *properties, struct qmp_args_node *child,
+static int convert_property(const char *name, const char *type, struct qmp_args_node *node,
                             struct json_object **ret_value, char **ret_why)
 {
-        struct qmp_args_path path = { NULL, child->key, 0 };
+        struct qmp_args_path path = { NULL, name, 0 };
         _cleanup_(qmp_freep) char *why = NULL;
-        const char *type = find_property(properties, child->key);
         int r;
 
-        if (!type)
-                return qmp_invalid(ret_why, "'%s' is no property of this type; types/ lists them", child->key);
-        if (!child->text) {
+        if (!node->text) {
                 /* QEMU 7.2 knows no structured ones; what a later one has is its to judge */
-                return convert(NULL, child, &path, ret_value, ret_why);
+                return convert(NULL, node, &path, ret_value, ret_why);
         }
-        if (child->has_json && json_object_is_type(child->json, json_type_string)) {
-                *ret_value = json_object_get(child->json);
+        if (node->has_json && json_object_is_type(node->json, json_type_string)) {
+                *ret_value = json_object_get(node->json);
                 return 0;
         }
-        r = qmp_args_property(type, child->text, ret_value, &why);
-        /* addresses are written as 06.0, and QEMU takes that for its integer */
+        /* a PCI address is hexadecimal, 06.0 or 10; of an integer 16 QEMU would read the digits as slot 0x16 */
+        if (streq(name, "addr") && streq(type, "int32"))
+                type = "str";
+        r = qmp_args_property(type, node->text, ret_value, &why);
+        /* what else QEMU takes for its integer is its to judge */
         if (r == -EINVAL && qmp_args_is_int(type)) {
-                *ret_value = json_object_new_string(child->text);
+                *ret_value = json_object_new_string(node->text);
                 r = *ret_value ? 0 : -ENOMEM;
         }
-        return r == -EINVAL ? qmp_invalid(ret_why, "'%s': %s", child->key, why ? why : "unacceptable") : r;
+        return r == -EINVAL ? qmp_invalid(ret_why, "'%s': %s", name, why ? why : "unacceptable") : r;
 }
 
+/* The pair, or all that begin with @name, as properties. Their names may have dots: sse4.1. */
+static int add_properties(struct json_object *properties, const char *name, struct qmp_args_node *node,
+                          struct json_object *object, char **ret_why)
+{
+        const char *type = find_property(properties, name);
+        struct json_object *value = NULL;
+        int r;
+
+        if (!type && !node->children)
+                return qmp_invalid(ret_why, "'%s' is no property of this type; types/ lists them", name);
+        for (struct qmp_args_node *child = type ? NULL : node->children; child; child = child->next) {
+                char *below;
+
+                if (asprintf(&below, "%s.%s", name, child->key) < 0)
+                        return -ENOMEM;
+                r = add_properties(properties, below, child, object, ret_why);
+                free(below);
+                if (r < 0)
+                        return r;
+        }
+        if (!type)
+                return 0;
+        r = convert_property(name, type, node, &value, ret_why);
+        if (r < 0)
+                return r;
+        if (json_object_object_add(object, name, value) < 0) {
+                json_object_put(value);
+                return -ENOMEM;
+        }
+        return 0;
+}
+
+/* Pairs that the schema does not list are properties. */
 static int convert_open(const struct qmp_entity *type, struct json_object *properties, struct qmp_args_node *root,
                         struct json_object **ret_value, char **ret_why)
 {
@@ -229,9 +284,15 @@ static int convert_open(const struct qmp_entity *type, struct json_object *prope
                 struct qmp_args_path path = { NULL, child->key, 0 };
                 const struct qmp_member *member = type ? qmp_entity_find_member(type, child->key) : NULL;
                 struct json_object *value = NULL;
-                int r = member ? convert(member->type, child, &path, &value, ret_why)
-                               : convert_property(properties, child, &value, ret_why);
+                int r;
 
+                if (!member) {
+                        r = add_properties(properties, child->key, child, object, ret_why);
+                        if (r < 0)
+                                return r;
+                        continue;
+                }
+                r = convert(member->type, child, &path, &value, ret_why);
                 if (r < 0)
                         return r;
                 if (json_object_object_add(object, child->key, value) < 0) {

@@ -10,6 +10,8 @@
 
 /* How many names an error lists. */
 #define NAMES_MAX 60
+/* Unions in unions: later QEMUs have two; in a circle there is no end. */
+#define UNIONS_MAX 8
 
 static void put_path(FILE *out, const struct qmp_args_path *path)
 {
@@ -68,21 +70,40 @@ bool qmp_type_is_any(const struct qmp_entity *type)
         return !type || qmp_type_is(type, QMP_JSON_ANY);
 }
 
-bool qmp_args_find_member(const struct qmp_entity *object, const char *tag_value, const char *key,
+const struct qmp_entity *qmp_args_next_type(const struct qmp_entity *type, qmp_args_get_tag get, const void *object,
+                                            bool *ret_any)
+{
+        const char *value = type->tag ? get(object, type->tag) : NULL;
+
+        *ret_any = false;
+        for (size_t i = 0; value && i < type->n_variants; i++) {
+                if (!streq(type->variants[i].value, value))
+                        continue;
+                *ret_any = !type->variants[i].type;
+                return type->variants[i].type;
+        }
+        return NULL;
+}
+
+bool qmp_args_find_member(const struct qmp_entity *type, qmp_args_get_tag get, const void *object, const char *key,
                           const struct qmp_entity **ret_type)
 {
-        const struct qmp_member *member = qmp_entity_find_member(object, key);
-        const struct qmp_entity *variant;
+        const struct qmp_member *member = NULL;
+        bool any = false;
 
-        if (member) {
-                *ret_type = member->type;
-                return true;
+        for (unsigned i = 0; type && i < UNIONS_MAX; i++) {
+                member = qmp_entity_find_member(type, key);
+                if (member)
+                        break;
+                type = qmp_args_next_type(type, get, object, &any);
         }
-        if (!tag_value)
-                return false;
-        variant = qmp_entity_find_variant(object, tag_value);
-        /* a variant is no union itself */
-        return variant && qmp_args_find_member(variant, NULL, key, ret_type);
+        *ret_type = member ? member->type : NULL;
+        return member || any;
+}
+
+static const char *get_tag(const void *object, const char *tag)
+{
+        return qmp_json_get_string((struct json_object *)object, tag);
 }
 
 static int check(const struct qmp_entity *type, struct json_object *value, const struct qmp_args_path *path,
@@ -153,15 +174,18 @@ static int check_alternate(const struct qmp_entity *type, struct json_object *va
 {
         int r = -EINVAL;
 
-        /* several branches may be enums: one that takes it is enough */
+        for (size_t i = 0; i < type->n_members; i++)
+                if (qmp_type_is_any(type->members[i].type))
+                        return 0;
         for (size_t i = 0; i < type->n_members; i++) {
                 const struct qmp_entity *branch = type->members[i].type;
 
-                if ((branch && branch->meta == QMP_META_ALTERNATE) || !fits(branch, value))
+                if (branch->meta == QMP_META_ALTERNATE || !fits(branch, value))
                         continue;
                 free(take_ptr(*ret_why));
                 r = check(branch, value, path, ret_why);
-                if (r != -EINVAL)
+                /* several branches may be enums, one that takes it is enough; of objects and lists there is one */
+                if (r != -EINVAL || branch->meta != QMP_META_ENUM)
                         return r;
         }
         return r;
@@ -177,29 +201,35 @@ static void put_names(FILE *out, const struct qmp_entity *type, unsigned *n)
         }
 }
 
-static int unknown_key(const struct qmp_entity *type, const char *tag_value, const struct qmp_args_path *path,
+static int unknown_key(const struct qmp_entity *type, struct json_object *object, const struct qmp_args_path *path,
                        char **ret_why)
 {
-        const struct qmp_entity *variant = tag_value ? qmp_entity_find_variant(type, tag_value) : NULL;
         _cleanup_(qmp_freep) char *where = qmp_args_where(path), *names = NULL;
+        const char *tag = NULL, *value = NULL;
         unsigned n = 0;
         size_t size;
         FILE *out = open_memstream(&names, &size);
+        bool any;
 
         if (!out)
                 return -ENOMEM;
-        put_names(out, type, &n);
-        put_names(out, variant, &n);
+        for (unsigned i = 0; type && i < UNIONS_MAX; i++) {
+                put_names(out, type, &n);
+                if (type->tag) {
+                        tag = type->tag;
+                        value = get_tag(object, tag);
+                }
+                type = qmp_args_next_type(type, get_tag, object, &any);
+        }
         if (fclose(out) != 0)
                 return -ENOMEM;
-        if (type->tag && !tag_value)
-                return qmp_invalid(ret_why, "%s is unknown as long as '%s' is missing; expected: %s",
-                                   where ? where : "?", type->tag, names);
         if (n == 0)
                 return qmp_invalid(ret_why, "%s is unknown; expected: nothing", where ? where : "?");
-        return qmp_invalid(ret_why, "%s is unknown%s%s%s%s; expected: %s", where ? where : "?",
-                           tag_value ? " where " : "", tag_value ? type->tag : "", tag_value ? " is " : "",
-                           tag_value ? tag_value : "", names);
+        if (tag && !value)
+                return qmp_invalid(ret_why, "%s is unknown as long as '%s' is missing; expected: %s",
+                                   where ? where : "?", tag, names);
+        return qmp_invalid(ret_why, "%s is unknown%s%s%s%s; expected: %s", where ? where : "?", tag ? " where " : "",
+                           tag ? tag : "", tag ? " is " : "", tag ? value : "", names);
 }
 
 static int check_missing(const struct qmp_entity *type, struct json_object *value, const struct qmp_args_path *path,
@@ -219,41 +249,52 @@ static int check_missing(const struct qmp_entity *type, struct json_object *valu
         return 0;
 }
 
+/* The tags come first, since they decide about the other members. */
+static int check_tags(const struct qmp_entity *type, struct json_object *object, const struct qmp_args_path *path,
+                      char **ret_why)
+{
+        bool any;
+
+        for (unsigned i = 0; type && type->tag && i < UNIONS_MAX; i++) {
+                const struct qmp_member *tag = qmp_entity_find_member(type, type->tag);
+                struct qmp_args_path below = { path, type->tag, 0 };
+                struct json_object *value;
+                int r = 0;
+
+                if (tag && json_object_object_get_ex(object, type->tag, &value))
+                        r = check(tag->type, value, &below, ret_why);
+                if (r < 0)
+                        return r;
+                type = qmp_args_next_type(type, get_tag, object, &any);
+        }
+        return 0;
+}
+
 /* @open: members that the schema doesn't know are QEMU's to judge. */
 static int check_object(const struct qmp_entity *type, struct json_object *value, bool open,
                         const struct qmp_args_path *path, char **ret_why)
 {
-        const char *tag_value = type->tag ? qmp_json_get_string(value, type->tag) : NULL;
-        const struct qmp_entity *variant = NULL;
-        const struct qmp_member *tag = type->tag ? qmp_entity_find_member(type, type->tag) : NULL;
-        bool any = false;
-        int r;
+        bool any;
+        int r = check_tags(type, value, path, ret_why);
 
-        /* first, since it decides about the others */
-        if (tag && tag_value) {
-                r = check(tag->type, qmp_json_get(value, type->tag), &(struct qmp_args_path){ path, type->tag, 0 },
-                          ret_why);
-                if (r < 0)
-                        return r;
-        }
-        for (size_t i = 0; tag_value && i < type->n_variants; i++)
-                if (streq(type->variants[i].value, tag_value))
-                        any = !type->variants[i].type;
+        if (r < 0)
+                return r;
         json_object_object_foreach(value, key, member) {
                 struct qmp_args_path below = { path, key, 0 };
                 const struct qmp_entity *member_type;
 
-                if (qmp_args_find_member(type, tag_value, key, &member_type))
+                if (qmp_args_find_member(type, get_tag, value, key, &member_type))
                         r = check(member_type, member, &below, ret_why);
                 else
-                        r = open || any ? 0 : unknown_key(type, tag_value, &below, ret_why);
+                        r = open ? 0 : unknown_key(type, value, &below, ret_why);
                 if (r < 0)
                         return r;
         }
-        r = check_missing(type, value, path, ret_why);
-        if (r == 0 && tag_value)
-                variant = qmp_entity_find_variant(type, tag_value);
-        return r == 0 && variant ? check_missing(variant, value, path, ret_why) : r;
+        for (unsigned i = 0; r == 0 && type && i < UNIONS_MAX; i++) {
+                r = check_missing(type, value, path, ret_why);
+                type = qmp_args_next_type(type, get_tag, value, &any);
+        }
+        return r;
 }
 
 static int check(const struct qmp_entity *type, struct json_object *value, const struct qmp_args_path *path,

@@ -15,6 +15,7 @@ struct qmp_args_node {
         char *text;               /* the value; NULL: there are children only */
         bool has_json;            /* the text is JSON, too: … */
         struct json_object *json; /* … a string, object or list */
+        char *why;                /* it begins as an object or list, but this is wrong with it; else NULL */
 };
 
 struct qmp_args {
@@ -43,8 +44,18 @@ bool qmp_type_is(const struct qmp_entity *type, enum qmp_json_type json);
 /* Also where the type is unknown. */
 bool qmp_type_is_any(const struct qmp_entity *type);
 
-/* The type of a member, by the variant that the tag chooses, too; false: there is no such member. */
-bool qmp_args_find_member(const struct qmp_entity *object, const char *tag_value, const char *key,
+/* The value of a tag in what is to be an object; NULL: none. */
+typedef const char *(*qmp_args_get_tag)(const void *object, const char *tag);
+
+/*
+ * The type behind an object's type: that of the variant which the tag in it chooses, and which may be a union itself.
+ * NULL: there is no more; *ret_any: since its members are not known.
+ */
+const struct qmp_entity *qmp_args_next_type(const struct qmp_entity *type, qmp_args_get_tag get, const void *object,
+                                            bool *ret_any);
+
+/* The type of a member, be it of a variant; false: there is no such member. */
+bool qmp_args_find_member(const struct qmp_entity *type, qmp_args_get_tag get, const void *object, const char *key,
                           const struct qmp_entity **ret_type);
 
 /* Decimal or 0x…, and a suffix. False: it is none, or out of range. *ret_value is NULL without memory. */

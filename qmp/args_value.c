@@ -91,10 +91,12 @@ static struct json_object *guess(const char *text)
 {
         _cleanup_(qmp_freep) char *why = NULL;
         struct json_object *value;
+        int r;
 
-        if (qmp_json_parse(text, &value, &why) == 0)
+        r = qmp_json_parse(text, &value, &why);
+        if (r == 0)
                 return value;
-        return json_object_new_string(text);
+        return r == -ENOMEM ? NULL : json_object_new_string(text);
 }
 
 bool qmp_args_builtin(enum qmp_json_type type, const char *text, struct json_object **ret_value)
@@ -137,6 +139,8 @@ int qmp_args_property(const char *type, const char *text, struct json_object **r
         bool is_json = *text == '"' || *text == '{' || *text == '[';
 
         *ret_why = NULL;
+        if (qmp_utf8_check(text, ret_why) < 0)
+                return -EINVAL;
         if (streq(type, "string") || streq(type, "str")) {
                 *ret_value = json_object_new_string(text);
         } else if (is_json) {

@@ -43,6 +43,65 @@ static size_t count_members(struct json_object *value)
         return n;
 }
 
+/* What QEMU takes for one: no half of a surrogate pair, and none of those that Unicode will never assign. */
+static bool is_character(uint32_t c)
+{
+        return c <= 0x10ffff && (c < 0xd800 || c > 0xdfff) && (c < 0xfdd0 || c > 0xfdef) && (c & 0xfffe) != 0xfffe;
+}
+
+/* The length of the character there; 0: that is no UTF-8. */
+static size_t character_length(const char *text)
+{
+        static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+        const unsigned char *s = (const unsigned char *)text;
+        size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc0 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf8 ? 4 : 0;
+        uint32_t c;
+
+        if (n < 2)
+                return n;
+        c = s[0] & (0x7fu >> n);
+        for (size_t i = 1; i < n; i++) {
+                if ((s[i] & 0xc0) != 0x80)
+                        return 0;
+                c = c << 6 | (s[i] & 0x3f);
+        }
+        return c >= least[n] && is_character(c) ? n : 0;
+}
+
+int qmp_utf8_check(const char *text, char **ret_why)
+{
+        for (size_t i = 0, n; text[i]; i += n) {
+                n = character_length(text + i);
+                if (n == 0)
+                        return qmp_invalid(ret_why, "not UTF-8, at byte %zu", i + 1);
+        }
+        return 0;
+}
+
+/* Of a number in all notations that json-c knows. */
+static bool is_number(const char *s, size_t size)
+{
+        static const char digits[] = "0123456789";
+        const char *end = s + size;
+        size_t n;
+
+        s += *s == '-';
+        n = strspn(s, digits);
+        if (n == 0 || (*s == '0' && n > 1))
+                return false;
+        s += n;
+        if (s < end && *s == '.') {
+                n = strspn(++s, digits);
+                s += n;
+        }
+        if (n > 0 && s < end && (*s == 'e' || *s == 'E')) {
+                s += 1 + (s[1] == '-' || s[1] == '+');
+                n = strspn(s, digits);
+                s += n;
+        }
+        return n > 0 && s == end;
+}
+
 /* A number's text: whether it is an integer that json-c would clamp. */
 static bool is_clamped(const char *s, size_t size)
 {
@@ -74,6 +133,60 @@ static bool is_word(const char *s, size_t size)
         return false;
 }
 
+/* Four hexadecimal digits, which json-c has read already. */
+static uint32_t read_hex(const char *s)
+{
+        char digits[5] = { s[0], s[1], s[2], s[3] };
+
+        return (uint32_t)strtoul(digits, NULL, 16);
+}
+
+/* The length of a string's \uXXXX, or of two that are a pair; 0: that is no character. */
+static size_t escape_length(const char *s, uint32_t *ret_c)
+{
+        uint32_t c = read_hex(s + 2);
+
+        if (c >= 0xd800 && c <= 0xdbff && s[6] == '\\' && s[7] == 'u') {
+                uint32_t low = read_hex(s + 8);
+
+                if (low < 0xdc00 || low > 0xdfff)
+                        return 0;
+                *ret_c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
+                return is_character(*ret_c) ? 12 : 0;
+        }
+        *ret_c = c;
+        return is_character(c) ? 6 : 0;
+}
+
+/* The string at *at, which is moved to its closing quote. */
+static int check_string(const char *text, size_t *at, char **ret_why)
+{
+        bool has_nul = false;
+        size_t i = *at + 1, n;
+
+        for (; text[i] != '"'; i += n) {
+                uint32_t c = (unsigned char)text[i];
+
+                if (c < 0x20)
+                        return qmp_invalid(ret_why, "not JSON: a control character in a string, write \\u%04x",
+                                           (unsigned)c);
+                if (c != '\\')
+                        n = character_length(text + i);
+                else
+                        n = text[i + 1] == 'u' ? escape_length(text + i, &c) : 2;
+                if (n == 0 && text[i] == '\\')
+                        return qmp_invalid(ret_why, "not JSON: %.6s is no character", text + i);
+                if (n == 0)
+                        return qmp_invalid(ret_why, "not UTF-8, in a string");
+                has_nul = has_nul || c == 0;
+        }
+        *at = i;
+        /* json-c's keys end there */
+        if (has_nul && text[i + 1 + strspn(text + i + 1, BLANKS)] == ':')
+                return qmp_invalid(ret_why, "a key has a \\u0000");
+        return 0;
+}
+
 /* Looks at the text of a value that has been parsed for what the tree doesn't tell. */
 static int check_text(const char *text, size_t size, struct json_object *value, char **ret_why)
 {
@@ -81,21 +194,26 @@ static int check_text(const char *text, size_t size, struct json_object *value, 
 
         for (size_t i = 0; i < size; i++) {
                 if (text[i] == '"') {
-                        for (i++; i < size && text[i] != '"'; i++)
-                                i += text[i] == '\\';
+                        int r = check_string(text, &i, ret_why);
+
+                        if (r < 0)
+                                return r;
                 } else if (text[i] == ':') {
                         colons++;
                 } else if (text[i] == '-' || (text[i] >= '0' && text[i] <= '9')) {
                         size_t n = strspn(text + i, "-+.eE0123456789");
 
+                        /* json-c takes 1. and -01, and NaN and Infinity below, too */
+                        if (!is_number(text + i, n))
+                                return qmp_invalid(ret_why, "not JSON: no number: %.*s", n > 40 ? 40 : (int)n,
+                                                   text + i);
                         if (is_clamped(text + i, n))
                                 return qmp_invalid(ret_why, "the integer %.*s is out of range", n > 40 ? 40 : (int)n,
                                                    text + i);
                         i += n - 1;
-                } else if (text[i] >= 'A' && text[i] <= 'z' && text[i] != '[' && text[i] != ']') {
+                } else if (!strchr(BLANKS "{}[],", text[i])) {
                         size_t n = strcspn(text + i, ",]} \t\r\n");
 
-                        /* json-c takes NaN and Infinity, too */
                         if (!is_word(text + i, n))
                                 return qmp_invalid(ret_why, "not JSON: %.*s", n > 40 ? 40 : (int)n, text + i);
                         i += n - 1;
@@ -129,6 +247,9 @@ int qmp_json_next(const char *text, size_t *offset, struct json_object **ret_val
         if (error != json_tokener_success)
                 return qmp_invalid(ret_why, "not JSON, at character %zu: %s", start + used + 1,
                                    json_tokener_error_desc(error));
+        /* json-c has no error of its own for it */
+        if (!value && text[start] != 'n')
+                return -ENOMEM;
         r = check_text(text + start, used, value, ret_why);
         if (r < 0)
                 return r;

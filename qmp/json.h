@@ -8,14 +8,20 @@
 
 /*
  * The next value of @text, from *offset on, which is moved behind it and the blanks that follow. Strict JSON (RFC 8259);
- * besides, what json-c would change in silence is refused: a key that occurs twice in an object, an integer that fits
- * neither in 64 bits with sign nor without. 0, -ENOMEM, or -EINVAL with *ret_why, the caller's. A value may be JSON null,
+ * besides, what json-c would change in silence is refused: a key that occurs twice in an object or has a NUL, an integer
+ * that fits neither in 64 bits with sign nor without; and what QEMU takes for no UTF-8. 0, -ENOMEM, or -EINVAL with *ret_why, the caller's. A value may be JSON null,
  * which is NULL.
  */
 int qmp_json_next(const char *text, size_t *offset, struct json_object **ret_value, char **ret_why);
 
 /* The same for a text that is one value. */
 int qmp_json_parse(const char *text, struct json_object **ret_value, char **ret_why);
+
+/*
+ * Whether that is the UTF-8 which QEMU accepts. What is not must never be sent: QEMU could not tell then where the next
+ * command begins, nor whom it answers. 0 or -EINVAL.
+ */
+int qmp_utf8_check(const char *text, char **ret_why);
 
 /* *ret_why is set to the words, or NULL without memory. Returns -EINVAL. */
 _printf_(2, 3) int qmp_invalid(char **ret_why, const char *format, ...);

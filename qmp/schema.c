@@ -168,7 +168,8 @@ static bool read_features(struct qmp_schema *schema, struct json_object *item, q
                 if (!features[n++])
                         return false;
         }
-        *ret_features = features;
+        if (n > 0)
+                *ret_features = features;
         return features != NULL;
 }
 
@@ -264,6 +265,7 @@ static bool read_variants(struct qmp_schema *schema, struct qmp_entity *entity, 
 /* All but the name and meta type, once the types can be found. */
 static bool read_entity(struct qmp_schema *schema, struct qmp_entity *entity, struct json_object *item)
 {
+        struct json_object *oob;
         size_t json;
 
         switch (entity->meta) {
@@ -283,7 +285,8 @@ static bool read_entity(struct qmp_schema *schema, struct qmp_entity *entity, st
                 break;
         case QMP_META_COMMAND:
                 entity->ret = find_type(schema, item, "ret-type");
-                entity->allow_oob = json_object_get_boolean(qmp_json_get(item, "allow-oob"));
+                oob = qmp_json_get(item, "allow-oob");
+                entity->allow_oob = json_object_is_type(oob, json_type_boolean) && json_object_get_boolean(oob);
                 /* fall through */
         case QMP_META_EVENT:
                 entity->arg = find_object(schema, item, "arg-type");

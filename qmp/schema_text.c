@@ -13,20 +13,27 @@
 #define INDENT      4
 #define WIDTH       110
 #define NAME_WIDTH  24
-/* An enum of so few values is spelled out again rather than referred to. */
-#define ENUM_FEW 6
+/* So few values of an enum, or branches of an alternate, are spelled out again rather than referred to; … */
+#define FEW 6
+/* … together no longer than this. */
+#define SHORT_MAX 200
+/* Of so many variants those of one type are told together; of more, which nobody has, it would take too long. */
+#define VARIANTS_MAX 1000
+/* How many words qmp_type_words() spends on one type. */
+#define WORDS_MAX 400
 
 struct writer {
         FILE *out;
         const struct qmp_schema *schema;
         bool *seen;       /* by index in schema->types */
+        bool *referred;   /* of these, what is referred to afterwards, and so must show its number */
         unsigned depth;   /* of indentation */
         unsigned nesting; /* of types in types, which may be circular */
 };
 
 static const char *builtin_word(const struct qmp_entity *type)
 {
-        switch (type->json) {
+        switch (type ? type->json : QMP_JSON_ANY) {
         case QMP_JSON_STRING:
                 return "string";
         case QMP_JSON_INT:
@@ -43,33 +50,37 @@ static const char *builtin_word(const struct qmp_entity *type)
         return "any value";
 }
 
-static void put_words(FILE *out, const struct qmp_entity *type, unsigned depth)
+/* At most *left words: a message is no place for more. */
+static void put_words(FILE *out, const struct qmp_entity *type, unsigned *left)
 {
-        if (!type) {
-                fputs("any value", out);
+        if (*left == 0) {
+                fputs("…", out);
                 return;
         }
-        switch (type->meta) {
+        --*left;
+        switch (type ? type->meta : QMP_META_BUILTIN) {
         case QMP_META_BUILTIN:
                 fputs(builtin_word(type), out);
                 break;
         case QMP_META_ENUM:
                 fputs("one of ", out);
-                for (size_t i = 0; i < type->n_members; i++)
-                        fprintf(out, "%s%s", i > 0 ? ", " : "", type->members[i].name);
+                for (size_t i = 0; i < type->n_members; i++, --*left) {
+                        fprintf(out, "%s%s", i > 0 ? ", " : "", *left > 0 ? type->members[i].name : "…");
+                        if (*left == 0)
+                                break;
+                }
                 break;
         case QMP_META_ARRAY:
                 fputs("list of ", out);
-                if (depth < DEPTH_MAX)
-                        put_words(out, type->element, depth + 1);
-                else
-                        fprintf(out, "type %s", type->name);
+                put_words(out, type->element, left);
                 break;
         case QMP_META_ALTERNATE:
-                for (size_t i = 0; i < type->n_members && depth < DEPTH_MAX; i++) {
+                for (size_t i = 0; i<type->n_members && * left> 0; i++) {
                         fputs(i > 0 ? " or " : "", out);
-                        put_words(out, type->members[i].type, depth + 1);
+                        put_words(out, type->members[i].type, left);
                 }
+                if (type->n_members == 0)
+                        fputs("nothing", out);
                 break;
         default:
                 fprintf(out, "object (type %s)", type->name);
@@ -80,11 +91,12 @@ char *qmp_type_words(const struct qmp_entity *type)
 {
         char *text = NULL;
         size_t size;
+        unsigned left = WORDS_MAX;
         FILE *out = open_memstream(&text, &size);
 
         if (!out)
                 return NULL;
-        put_words(out, type, 0);
+        put_words(out, type, &left);
         if (fclose(out) == 0)
                 return text;
         free(text);
@@ -99,12 +111,10 @@ static void indent(struct writer *w)
         fprintf(w->out, "%*s", (int)(INDENT * w->depth), "");
 }
 
-/* Whether it was spelled out before; it has been from now on. */
-static bool was_seen(struct writer *w, const struct qmp_entity *type)
+static size_t index_of(const struct writer *w, const struct qmp_entity *type)
 {
         const struct qmp_entities *types = &w->schema->types;
         size_t low = 0, high = types->n;
-        bool was;
 
         while (low + 1 < high) {
                 size_t middle = (low + high) / 2;
@@ -114,9 +124,25 @@ static bool was_seen(struct writer *w, const struct qmp_entity *type)
                 else
                         high = middle;
         }
-        was = w->seen[low];
-        w->seen[low] = true;
+        return low;
+}
+
+/* Whether it was spelled out before; it has been from now on. */
+static bool was_seen(struct writer *w, const struct qmp_entity *type)
+{
+        size_t i = index_of(w, type);
+        bool was = w->seen[i];
+
+        w->seen[i] = true;
+        w->referred[i] = w->referred[i] || was;
         return was;
+}
+
+/* The number of a type whose members stand in a place that does not tell it. */
+static void put_number(struct writer *w, const struct qmp_entity *type)
+{
+        if (w->referred[index_of(w, type)])
+                fprintf(w->out, " (type %s)", type->name);
 }
 
 static bool is_empty(const struct qmp_entity *type)
@@ -124,14 +150,28 @@ static bool is_empty(const struct qmp_entity *type)
         return type->n_members == 0 && type->n_variants == 0;
 }
 
+/* Short enough to be spelled out again. */
+static bool is_short(const struct qmp_entity *type)
+{
+        size_t length = 0;
+
+        if (type->n_members > FEW)
+                return false;
+        for (size_t i = 0; i < type->n_members; i++)
+                length += type->members[i].name ? strlen(type->members[i].name) : 0;
+        return length <= SHORT_MAX;
+}
+
 static void put_enum(struct writer *w, const struct qmp_entity *type, size_t column)
 {
-        if (type->n_members > ENUM_FEW && was_seen(w, type)) {
+        bool is_long = !is_short(type);
+
+        if (is_long && was_seen(w, type)) {
                 fprintf(w->out, "one of the values of type %s above", type->name);
                 return;
         }
         column += (size_t)fprintf(w->out, "one of");
-        if (type->n_members > ENUM_FEW)
+        if (is_long)
                 column += (size_t)fprintf(w->out, " (type %s)", type->name);
         for (size_t i = 0; i < type->n_members; i++) {
                 const struct qmp_member *value = &type->members[i];
@@ -167,16 +207,23 @@ static void put_alternate(struct writer *w, const struct qmp_entity *type, size_
 {
         const struct qmp_entity *structure = NULL;
         size_t n = 0;
+        bool simple = count_structures(type) <= 1;
 
-        if (count_structures(type) <= 1) {
+        if ((!simple || !is_short(type)) && was_seen(w, type)) {
+                fprintf(w->out, "as type %s above", type->name);
+                return;
+        }
+        if (type->n_members == 0)
+                fputs("nothing", w->out);
+        if (simple) {
                 /* "string, null or object (type 49)", and the structure below */
                 for (size_t i = 0; i < type->n_members; i++) {
                         if (type->members[i].type && type->members[i].type->meta != QMP_META_BUILTIN) {
                                 structure = type->members[i].type;
                                 continue;
                         }
-                        column += (size_t)fprintf(w->out, "%s", n++ > 0 ? " or " : "");
-                        put_words(w->out, type->members[i].type, 0);
+                        column += (size_t)fprintf(w->out, "%s%s", n++ > 0 ? " or " : "",
+                                                  builtin_word(type->members[i].type));
                 }
                 if (structure) {
                         column += (size_t)fprintf(w->out, "%s", n > 0 ? " or " : "");
@@ -184,7 +231,7 @@ static void put_alternate(struct writer *w, const struct qmp_entity *type, size_
                 }
                 return;
         }
-        fputs("either of", w->out);
+        fprintf(w->out, "either of (type %s)", type->name);
         w->depth++;
         for (size_t i = 0; i < type->n_members; i++) {
                 fputc('\n', w->out);
@@ -199,7 +246,7 @@ static void put_alternate(struct writer *w, const struct qmp_entity *type, size_
 static void put_type(struct writer *w, const struct qmp_entity *type, size_t column)
 {
         if (!type || type->meta == QMP_META_BUILTIN) {
-                put_words(w->out, type, 0);
+                fputs(builtin_word(type), w->out);
                 return;
         }
         if (w->depth >= DEPTH_MAX || w->nesting >= NESTING_MAX) {
@@ -231,7 +278,7 @@ static void put_type(struct writer *w, const struct qmp_entity *type, size_t col
                 }
                 break;
         default:
-                put_words(w->out, type, 0);
+                fprintf(w->out, "type %s", type->name);
         }
         w->nesting--;
 }
@@ -254,9 +301,10 @@ static void put_member(struct writer *w, const struct qmp_member *member)
 static void put_variant(struct writer *w, const struct qmp_entity *type, size_t first)
 {
         const struct qmp_entity *variant = type->variants[first].type;
+        bool together = type->n_variants <= VARIANTS_MAX;
         size_t column;
 
-        for (size_t i = 0; i < first; i++)
+        for (size_t i = 0; together && i < first; i++)
                 if (type->variants[i].type == variant)
                         return;
         if (variant && is_empty(variant))
@@ -264,20 +312,28 @@ static void put_variant(struct writer *w, const struct qmp_entity *type, size_t 
         fputc('\n', w->out);
         indent(w);
         column = INDENT * w->depth + (size_t)fprintf(w->out, "when %s is", type->tag);
-        for (size_t i = first; i < type->n_variants; i++) {
+        for (size_t i = first; i < (together ? type->n_variants : first + 1); i++) {
                 if (type->variants[i].type != variant)
                         continue;
+                if (i > first)
+                        column += (size_t)fprintf(w->out, ",");
                 if (column + strlen(type->variants[i].value) + 2 > WIDTH)
-                        column = (size_t)fprintf(w->out, "\n%*s", (int)(INDENT * (w->depth + 2)), "") - 1;
-                column += (size_t)fprintf(w->out, "%s%s", i > first ? ", " : " ", type->variants[i].value);
+                        column = (size_t)fprintf(w->out, "\n%*s%s", (int)(INDENT * (w->depth + 2)), "",
+                                                 type->variants[i].value) -
+                                 1;
+                else
+                        column += (size_t)fprintf(w->out, " %s", type->variants[i].value);
         }
         fputc(':', w->out);
         w->depth++;
         if (!variant) {
                 fputs(" any members", w->out);
-        } else if (w->depth >= DEPTH_MAX || was_seen(w, variant)) {
+        } else if (w->depth >= DEPTH_MAX) {
                 fprintf(w->out, " the members of type %s", variant->name);
+        } else if (was_seen(w, variant)) {
+                fprintf(w->out, " the members of type %s above", variant->name);
         } else {
+                put_number(w, variant);
                 put_members(w, variant);
         }
         w->depth--;
@@ -303,10 +359,12 @@ static void put_section(struct writer *w, const char *title, const struct qmp_en
                 bool again = was_seen(w, type);
 
                 w->depth = 1;
-                if (again)
+                if (again) {
                         fprintf(w->out, " as type %s above", type->name);
-                else
+                } else {
+                        put_number(w, type);
                         put_members(w, type);
+                }
                 w->depth = 0;
                 fputc('\n', w->out);
         }
@@ -391,34 +449,42 @@ static void put_whole_type(struct writer *w, const struct qmp_entity *type)
         put_users(w, "\nused by the types", &w->schema->types, type);
 }
 
+static int describe(struct writer *w, const struct qmp_entity *entity, char **ret_text, size_t *ret_size)
+{
+        char *text = NULL;
+        bool failed;
+
+        memset(w->seen, 0, w->schema->types.n * sizeof(*w->seen));
+        w->out = open_memstream(&text, ret_size);
+        if (!w->out)
+                return -ENOMEM;
+        if (entity->meta == QMP_META_COMMAND)
+                put_command(w, entity);
+        else if (entity->meta == QMP_META_EVENT)
+                put_event(w, entity);
+        else
+                put_whole_type(w, entity);
+        failed = ferror(w->out);
+        if (fclose(w->out) != 0 || failed) {
+                free(text);
+                return -ENOMEM;
+        }
+        *ret_text = text;
+        return 0;
+}
+
 int qmp_schema_describe(const struct qmp_schema *schema, const struct qmp_entity *entity, char **ret_text,
                         size_t *ret_size)
 {
-        struct writer w = { .schema = schema };
-        bool failed;
-        char *text = NULL;
-        size_t size;
+        _cleanup_(qmp_freep) bool *seen = calloc(schema->types.n + 1, sizeof(*seen));
+        _cleanup_(qmp_freep) bool *referred = calloc(schema->types.n + 1, sizeof(*referred));
+        _cleanup_(qmp_freep) char *first = NULL;
+        struct writer w = { .schema = schema, .seen = seen, .referred = referred };
+        int r;
 
-        w.seen = calloc(schema->types.n + 1, sizeof(*w.seen));
-        w.out = w.seen ? open_memstream(&text, &size) : NULL;
-        if (!w.out) {
-                free(w.seen);
+        if (!seen || !referred)
                 return -ENOMEM;
-        }
-        if (entity->meta == QMP_META_COMMAND)
-                put_command(&w, entity);
-        else if (entity->meta == QMP_META_EVENT)
-                put_event(&w, entity);
-        else
-                put_whole_type(&w, entity);
-        failed = ferror(w.out);
-        if (fclose(w.out) != 0 || failed) {
-                free(text);
-                free(w.seen);
-                return -ENOMEM;
-        }
-        free(w.seen);
-        *ret_text = text;
-        *ret_size = size;
-        return 0;
+        /* what is referred to is known after the first time only */
+        r = describe(&w, entity, &first, ret_size);
+        return r < 0 ? r : describe(&w, entity, ret_text, ret_size);
 }
