@@ -8,8 +8,8 @@
 #include "json.h"
 #include "message.h"
 
-/* How many names an error lists. */
-#define NAMES_MAX 60
+/* Bytes of the names that an error lists: there are 150 keys on a keyboard. */
+#define NAMES_MAX 4000
 /* Unions in unions: later QEMUs have two; in a circle there is no end. */
 #define UNIONS_MAX 8
 
@@ -154,19 +154,41 @@ static bool fits(const struct qmp_entity *type, struct json_object *value)
         }
 }
 
+/* The names of its members or values, behind @n others. What a hostile schema may hold is cut. */
+static void put_names(FILE *out, const struct qmp_entity *type, unsigned *n)
+{
+        for (size_t i = 0; type && i < type->n_members; i++) {
+                const char *name = type->members[i].name;
+
+                if (ftell(out) + (long)strlen(name) > NAMES_MAX) {
+                        fputs(", …", out);
+                        return;
+                }
+                fprintf(out, "%s%s", (*n)++ > 0 ? ", " : "", name);
+        }
+}
+
 static int check_enum(const struct qmp_entity *type, struct json_object *value, const struct qmp_args_path *path,
                       char **ret_why)
 {
-        _cleanup_(qmp_freep) char *words = NULL, *where = NULL;
+        _cleanup_(qmp_freep) char *names = NULL, *where = NULL;
         const char *s = json_object_get_string(value);
+        unsigned n = 0;
+        size_t size;
+        FILE *out;
 
         if (strlen(s) == (size_t)json_object_get_string_len(value) && qmp_entity_find_member(type, s))
                 return 0;
-        words = qmp_type_words(type);
+        out = open_memstream(&names, &size);
+        if (!out)
+                return -ENOMEM;
+        put_names(out, type, &n);
+        if (fclose(out) != 0)
+                return -ENOMEM;
         where = qmp_args_where(path);
         /* there may be a hundred of them: what is wrong comes first */
-        return qmp_invalid(ret_why, "%s: no such value: '%.60s'; expected: %s", where ? where : "?", s,
-                           words ? words : "another");
+        return qmp_invalid(ret_why, "%s: no such value: '%.60s'; expected one of: %s", where ? where : "?", s,
+                           n > 0 ? names : "nothing");
 }
 
 static int check_alternate(const struct qmp_entity *type, struct json_object *value, const struct qmp_args_path *path,
@@ -189,16 +211,6 @@ static int check_alternate(const struct qmp_entity *type, struct json_object *va
                         return r;
         }
         return r;
-}
-
-static void put_names(FILE *out, const struct qmp_entity *type, unsigned *n)
-{
-        for (size_t i = 0; type && i < type->n_members && *n <= NAMES_MAX; i++) {
-                if (++*n > NAMES_MAX)
-                        fputs(", …", out);
-                else
-                        fprintf(out, "%s%s", *n > 1 ? ", " : "", type->members[i].name);
-        }
 }
 
 static int unknown_key(const struct qmp_entity *type, struct json_object *object, const struct qmp_args_path *path,

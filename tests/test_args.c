@@ -188,7 +188,7 @@ static const struct {
         /* enums */
         { "set-action", "panic=exit-failure", "{\"panic\":\"exit-failure\"}", NULL },
         { "set-action", "panic=exit", NULL,
-          "'panic': no such value: 'exit'; expected: one of pause, shutdown, exit-failure, none" },
+          "'panic': no such value: 'exit'; expected one of: pause, shutdown, exit-failure, none" },
         { "set-action", "panic=", NULL, "'panic': no such value: ''" },
         { "set-action", "panic=None", NULL, "'panic': no such value: 'None'" },
         { "set-action", "panic=\"none\\u0000\"", NULL, "'panic': no such value: 'none'" },
@@ -261,7 +261,7 @@ static const struct {
         { "blockdev-add", "driver=qcow2 file=n filename=/a", NULL, "'filename' is unknown where driver is qcow2" },
         { "blockdev-add", "driver=qcow2", NULL, "'file' is missing: object (type 49) or string" },
         { "blockdev-add", "driver=qcow3 file=n", NULL,
-          "'driver': no such value: 'qcow3'; expected: one of blkdebug," },
+          "'driver': no such value: 'qcow3'; expected one of: blkdebug," },
         { "blockdev-add", "file=n node-name=n", NULL,
           "'file' is unknown as long as 'driver' is missing; expected: driver," },
         { "blockdev-add", "node-name=n", NULL, "'driver' is missing: one of blkdebug," },
@@ -541,7 +541,7 @@ static const struct {
         { "x", "union.t=a", NULL, "'union.kind' is missing: one of c, d" },
         { "x", "union.t=a union.n=1", NULL, "'union.n' is unknown as long as 'kind' is missing; expected: t, kind" },
         { "x", "union.n=1 union.kind=c", NULL, "'union.n' is unknown as long as 't' is missing; expected: t" },
-        { "x", "union.t=a union.n=1 union.kind=x", NULL, "'union.kind': no such value: 'x'; expected: one of c, d" },
+        { "x", "union.t=a union.n=1 union.kind=x", NULL, "'union.kind': no such value: 'x'; expected one of: c, d" },
         { "x", "{\"union\":{\"n\":1,\"t\":\"a\",\"kind\":1}}", NULL, "'union.kind': expected one of c, d, not '1'" },
         /* a variant that cannot be known */
         { "x", "union.t=b union.z=1", "{\"union\":{\"t\":\"b\",\"z\":1}}", NULL },

@@ -119,7 +119,7 @@ WRONG = [
     ("migrate-set-capabilities", "capabilities.1.capability=events capabilities.1.state=on", ["'capabilities.1'"]),
     ("migrate-set-capabilities", "capabilities=events", ["'capabilities'", "list"]),
     ("chardev-add", "id=x backend.type=socket", ["'backend.data'", "missing"]),
-    ("send-key", "keys.0.type=qcode keys.0.data=nokey", ["'keys.0.data'", "nokey"]),
+    ("send-key", "keys.0.type=qcode keys.0.data=nokey", ["'keys.0.data'", "nokey", "lang2"]),
     ("human-monitor-command", "command-line=info block", ["block", "\"…\""]),
     ("human-monitor-command", 'command-line="info', ["'command-line'", "JSON string"]),
     ("stop", "now=1", ["'now'", "unknown"]),
