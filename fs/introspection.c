@@ -113,8 +113,11 @@ static int wait(struct constant *constant, struct request *r, const struct fetch
 
         if (r->cached)
                 return -EAGAIN;
+        /* it is patient for the sake of a write that may join; who only reads is not to wait for it as long */
+        if (!r->patient && qmp_client_is_overdue(r->vm->client))
+                request_hurry(r, r->vm->options.timeout_ns / 50);
         if (!constant->fetch)
-                e = fetch_start(r->vm, spec, r->patient, fetched, constant, &constant->fetch);
+                e = fetch_start(r->vm, spec, true, fetched, constant, &constant->fetch);
         if (e == -EHOSTDOWN) {
                 _cleanup_(qmp_freep) char *why = vm_describe_connection(r->vm);
 

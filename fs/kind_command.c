@@ -132,12 +132,14 @@ static int command_done(struct request *r, struct json_object *value)
         return e;
 }
 
+/* Both of the call and, as long as the request waits for something else, of the request itself. */
 static void command_failed(struct request *r, int error)
 {
-        answer_set_error(r->file, r, error);
+        if (error < 0)
+                answer_set_error(r->file, r, error);
 }
 
-/* The properties that are arguments, too; NULL if the command has no such, or JSON says by itself what is meant. */
+/* The properties that are arguments, too; NULL if the command has no such. */
 static int require_properties(struct request *r, const struct qmp_args *args, const struct qmp_entity *command,
                               struct json_object **ret_properties)
 {
@@ -159,8 +161,8 @@ static int require_properties(struct request *r, const struct qmp_args *args, co
                 *ret_properties = r->snapshot->value;
         /* QEMU's words are about the arguments of the query, which the user hasn't heard of */
         if (e == -ENODEV || e == -EINVAL)
-                return request_fail(r, -EINVAL, NULL, "'%s': no such device type: '%.60s'; types/ lists them", argument,
-                                    spec.a);
+                return request_fail(r, -EINVAL, NULL, "'%s': no such device type: '%.60s'; types/ lists them",
+                                    argument, spec.a);
         return e;
 }
 
@@ -202,11 +204,10 @@ static int command_write(struct request *r, struct file *file)
 {
         int e = answer_begin(r, file);
 
-        if (e == 0)
-                e = start(r);
         if (e < 0)
-                answer_set_error(file, r, e);
-        return e;
+                return e;
+        r->cancel = command_failed;
+        return start(r);
 }
 
 const struct kind kind_command = {

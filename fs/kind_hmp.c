@@ -8,6 +8,7 @@
 #include "inode.h"
 #include "kinds.h"
 #include "qmp/errors.h"
+#include "qmp/json.h"
 
 static const char usage[] =
         "{ echo 'info block' >&3 && cat <&3; } 3<>hmp\n"
@@ -72,23 +73,34 @@ static void hmp_failed(struct request *r, int error)
         answer_set_error(r->file, r, error);
 }
 
-static int hmp_write(struct request *r, struct file *file)
+static int hmp_start(struct request *r)
 {
         _cleanup_(qmp_json_putp) struct json_object *arguments = json_object_new_object();
-        struct json_object *line = json_object_new_string_len(r->data, (int)r->size);
-        int e = answer_begin(r, file);
+        _cleanup_(qmp_freep) char *why = NULL;
+        struct json_object *line;
 
+        if (qmp_utf8_check(r->data, &why) < 0)
+                return request_fail(r, -EINVAL, NULL, "%s", why ? why : "not UTF-8");
+        line = json_object_new_string_len(r->data, (int)r->size);
         if (!arguments || !line || json_object_object_add(arguments, "command-line", line) < 0) {
                 json_object_put(line);
                 return -ENOMEM;
         }
-        if (e == 0)
-                e = call_start(r, &(struct call){
-                                          .command = "human-monitor-command",
-                                          .arguments = arguments,
-                                          .done = hmp_done,
-                                          .failed = hmp_failed,
-                                  });
+        return call_start(r, &(struct call){
+                                     .command = "human-monitor-command",
+                                     .arguments = arguments,
+                                     .done = hmp_done,
+                                     .failed = hmp_failed,
+                             });
+}
+
+static int hmp_write(struct request *r, struct file *file)
+{
+        int e = answer_begin(r, file);
+
+        if (e < 0)
+                return e;
+        e = hmp_start(r);
         if (e < 0)
                 answer_set_error(file, r, e);
         return e;

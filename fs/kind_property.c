@@ -124,6 +124,11 @@ int property_list(struct request *r, struct inode *dir, const struct row *hidden
         return 0;
 }
 
+bool property_has_gone(const struct request *r, int error)
+{
+        return error == -ENOENT || (error == -EINVAL && r->reason && strstr(r->reason, "' not found"));
+}
+
 static int property_render(struct request *r, struct inode *inode, struct text *ret_text)
 {
         struct fetch_spec spec = { .kind = FETCH_PROPERTY };
@@ -146,7 +151,9 @@ static int property_render(struct request *r, struct inode *inode, struct text *
                 e = own_snapshot(inode, &spec, &snapshot);
         if (e == 0)
                 e = snapshot_require(snapshot, r, FRESH_CONTENT);
-        return e == -ENOENT ? -ENODEV : e ? e : render_value(snapshot->value, &ret_text->data, &ret_text->size);
+        if (e)
+                return property_has_gone(r, e) ? -ENODEV : e;
+        return render_value(snapshot->value, &ret_text->data, &ret_text->size);
 }
 
 static const struct kind kind_property = {

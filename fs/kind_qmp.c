@@ -40,9 +40,9 @@ struct item {
 
 /* One write. */
 struct qmp_op {
-        struct request *r; /* NULL once it has ended */
-        size_t n, pending;
-        int error; /* the first one of QEMU's, if it is the write's */
+        struct request *r;       /* NULL once it has ended */
+        size_t n, pending, size; /* size: of the replies */
+        int error;               /* the first one of QEMU's, if it is the write's */
         struct item items[];
 };
 
@@ -62,6 +62,14 @@ static int check_member(struct request *r, const char *key, struct json_object *
         return 0;
 }
 
+static bool lacks_oob(struct vm *vm)
+{
+        struct qmp_client_info info;
+
+        qmp_client_get_info(vm->client, &info);
+        return info.state == QMP_CLIENT_UP && !info.can_probe;
+}
+
 static int check(struct request *r, struct json_object *request)
 {
         bool in_band, oob;
@@ -78,6 +86,9 @@ static int check(struct request *r, struct json_object *request)
         oob = json_object_object_get_ex(request, "exec-oob", NULL);
         if (in_band == oob)
                 return request_fail(r, -EINVAL, NULL, "a command has either 'execute' or 'exec-oob'");
+        /* found out now: the commands before it are not to be carried out either */
+        if (oob && lacks_oob(r->vm))
+                return request_fail(r, -EOPNOTSUPP, NULL, "this monitor does not execute out of band");
         return 0;
 }
 
@@ -140,14 +151,15 @@ static int add_reply(struct file *file, const struct text *reply)
         struct replies *replies = file->stream;
 
         if (replies->size - replies->end < reply->size + 1) {
-                size_t size = 2 * (replies->end - replies->start + reply->size + 1);
+                size_t unread = replies->end - replies->start, size = 2 * (unread + reply->size + 1);
                 char *data = malloc(size);
 
                 if (!data)
                         return -ENOMEM;
-                memcpy(data, replies->data + replies->start, replies->end - replies->start);
+                if (unread > 0)
+                        memcpy(data, replies->data + replies->start, unread);
                 free(replies->data);
-                *replies = (struct replies){ data, 0, replies->end - replies->start, size };
+                *replies = (struct replies){ data, 0, unread, size };
         }
         memcpy(replies->data + replies->end, reply->data, reply->size);
         replies->end += reply->size;
@@ -163,13 +175,25 @@ static void deliver(struct qmp_op *op, struct file *file)
                         return;
 }
 
+/* Of what is still under way. */
+static bool is_any_sent(const struct qmp_op *op)
+{
+        for (size_t i = 0; i < op->n; i++)
+                if (op->items[i].command && qmp_command_is_sent(op->items[i].command))
+                        return true;
+        return false;
+}
+
 static void qmp_cancel(struct request *r, int error)
 {
         struct qmp_op *op = take_ptr(r->op);
+        double limit = (double)r->limit_ns / NSEC_PER_SEC;
 
-        if (error == -ETIMEDOUT)
-                request_fail(r, error, NULL, "QEMU did not answer within %.3g s; it may still carry it out",
-                             (double)r->limit_ns / NSEC_PER_SEC);
+        if (error == -ETIMEDOUT && is_any_sent(op))
+                request_fail(r, error, NULL, "QEMU did not answer within %.3g s; it may still carry it out", limit);
+        else if (error == -ETIMEDOUT)
+                request_fail(r, error, NULL, "QEMU is stalled: %s was sent within %.3g s",
+                             op->pending < op->n ? "not all" : "nothing", limit);
         op->r = NULL;
         for (size_t i = 0; i < op->n; i++)
                 if (op->items[i].command)
@@ -257,7 +281,10 @@ static void qmp_replied(void *userdata, const struct qmp_result *result)
         }
         if (result->outcome == QMP_ERROR)
                 note_error(op, result);
-        e = format_reply(item, result, &item->reply);
+        e = is_read(r->file) ? format_reply(item, result, &item->reply) : 0;
+        op->size += item->reply.size;
+        if (e == 0 && op->size > UNREAD_MAX)
+                e = request_fail(r, -ENOBUFS, NULL, "over %d MiB of replies to one write", UNREAD_MAX >> 20);
         if (e < 0 || op->pending == 0)
                 request_finish(r, e < 0 ? e : op->error);
 }
@@ -292,8 +319,6 @@ static int qmp_write(struct request *r, struct file *file)
         request_set_limit(r, r->vm->options.command_timeout_ns);
         for (size_t i = 0; i < op->n; i++) {
                 e = send(r, &op->items[i]);
-                if (e == -EOPNOTSUPP)
-                        return request_fail(r, e, NULL, "this monitor does not execute out of band");
                 if (e == -EHOSTDOWN) {
                         _cleanup_(qmp_freep) char *why = vm_describe_connection(r->vm);
 

@@ -172,7 +172,7 @@ static int require_value(struct request *r, struct inode *inode, struct json_obj
                 e = snapshot_require(inode->snapshot, r, FRESH_CONTENT);
         if (e == 0)
                 *ret_value = inode->snapshot->value;
-        return e == -ENOENT ? -ENODEV : e;
+        return property_has_gone(r, e) ? -ENODEV : e;
 }
 
 /* --- files ------------------------------------------------------------------------------------------------------- */

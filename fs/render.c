@@ -114,8 +114,9 @@ static int render(struct json_object *value, int flags, const char *end, char **
         const char *json;
         char *text;
 
-        /* json-c breaks even empty objects */
-        if (json_object_is_type(value, json_type_object) && json_object_object_length(value) == 0)
+        /* json-c breaks the line even in what is empty */
+        if ((json_object_is_type(value, json_type_object) && json_object_object_length(value) == 0) ||
+            (json_object_is_type(value, json_type_array) && json_object_array_length(value) == 0))
                 flags = JSON_C_TO_STRING_PLAIN;
         json = json_object_to_json_string_length(value, flags | JSON_C_TO_STRING_NOSLASHESCAPE, &size);
         if (!json)

@@ -49,6 +49,10 @@ fuse_req_t request_take(struct request *r)
 void request_set_limit(struct request *r, uint64_t limit_ns)
 {
         r->limit_ns = limit_ns;
+        if (r->parked && limit_ns > 0)
+                (void)qmp_timer_arm(r->session->loop, &r->deadline, r->arrived + limit_ns);
+        else if (r->parked)
+                qmp_timer_disarm(r->session->loop, &r->deadline);
 }
 
 void request_hurry(struct request *r, uint64_t within_ns)

@@ -67,7 +67,7 @@ fuse_req_t request_take(struct request *r);
 /* Notes why it will fail; the last reason counts. @class may be NULL. Returns @error, for "return request_fail(…)". */
 _printf_(4, 5) int request_fail(struct request *r, int error, const char *class, const char *format, ...);
 
-/* Counts the limit from the arrival; effective when it parks. 0: none. */
+/* Counts the limit from the arrival; effective while it is parked. 0: none. */
 void request_set_limit(struct request *r, uint64_t limit_ns);
 
 /* Lets it wait no longer than so from now, if it would. */
