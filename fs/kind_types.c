@@ -99,7 +99,10 @@ static int render(struct json_object *properties, struct text *ret_text)
         for (size_t i = 0; i < n; i++) {
                 struct json_object *property = json_object_array_get_idx(properties, i);
 
-                if (qmp_json_get_string(property, "name"))
+                const char *type = qmp_json_get_string(property, "type");
+
+                /* what it makes for itself is nobody's to set */
+                if (qmp_json_get_string(property, "name") && !(type && startswith(type, "child<")))
                         sorted[n_named++] = property;
         }
         qsort(sorted, n_named, sizeof(*sorted), compare);

@@ -259,7 +259,7 @@ int snapshot_require(struct snapshot *s, struct request *r, enum freshness fresh
                 return request_fail(r, s->error, s->error_class, "%s", s->error_text ? s->error_text : "");
         /* a fetch may be patient for the sake of a write; who only reads is not to wait for it as long */
         if (!r->patient && qmp_client_is_overdue(s->vm->client))
-                request_hurry(r, s->vm->options.timeout_ns / 50);
+                request_hurry(r, qmp_client_patience(s->vm->client, s->vm->options.timeout_ns));
         if (!s->fetch) {
                 e = start(s, r->patient);
                 if (e == -EHOSTDOWN) {

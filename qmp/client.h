@@ -105,7 +105,7 @@ struct qmp_send_options {
 
 /*
  * Queues a command. @arguments stays the caller's and may be NULL; @timeout_ns is the time until QMP_TIMEOUT, queueing
- * included (while QEMU has left a command unanswered beyond its own limit, only a fiftieth of it). @options may be
+ * included (while QEMU has left a command unanswered beyond its own limit, qmp_client_patience()). @options may be
  * NULL. *ret_command (which may be NULL) is valid until the callback.
  * 0, or without any callback: -EHOSTDOWN (not connected), -EOPNOTSUPP, -ENOMEM.
  */
@@ -115,6 +115,11 @@ int qmp_client_send(struct qmp_client *client, const char *name, struct json_obj
 
 /* Whether QEMU has left a command unanswered beyond its limit. */
 bool qmp_client_is_overdue(struct qmp_client *client);
+/*
+ * How long a query may take that is not patient: @timeout_ns, or, while QEMU is overdue, a fiftieth of it, and less and less
+ * the more have been asked in vain since its last answer, so that a walk over thousands of files ends.
+ */
+uint64_t qmp_client_patience(struct qmp_client *client, uint64_t timeout_ns);
 
 /* Calls the callback (QMP_CANCELLED) before it returns. A command that was sent is still carried out by QEMU. */
 void qmp_command_cancel(struct qmp_command *command);

@@ -49,6 +49,7 @@ struct qmp_client {
         bool oob;
         unsigned oob_serial;
         bool alive, probed, stalled;
+        unsigned in_vain; /* queries since the last reply, while QEMU was overdue */
         struct list queue, wire, oob_wire;
         unsigned n_wire;
         uint64_t last_reply_at;

@@ -12,6 +12,9 @@
 
 /* In-band commands on the wire at a time. QEMU reads no further when 8 are queued, and then hears no probe either. */
 #define WINDOW 4
+/* While QEMU is overdue: after so many queries in vain the next ones wait half as long, so many times. */
+#define IN_VAIN          32
+#define IN_VAIN_HALVINGS 7
 /* A command unanswered for so long is worth a look whether QEMU lives, and again as often. */
 #define STALL_NS (1 * NSEC_PER_SEC)
 
@@ -137,6 +140,16 @@ bool qmp_client_is_overdue(struct qmp_client *client)
         return false;
 }
 
+uint64_t qmp_client_patience(struct qmp_client *client, uint64_t timeout_ns)
+{
+        unsigned halvings;
+
+        if (!qmp_client_is_overdue(client))
+                return timeout_ns;
+        halvings = client->in_vain++ / IN_VAIN;
+        return timeout_ns / 50 >> (halvings < IN_VAIN_HALVINGS ? halvings : IN_VAIN_HALVINGS);
+}
+
 void qmp_client_pump(struct qmp_client *client)
 {
         if (client->state != QMP_CLIENT_UP)
@@ -218,10 +231,8 @@ int qmp_client_send(struct qmp_client *client, const char *name, struct json_obj
         command->timer.fire = command_timeout;
         command->limit_ns = timeout_ns;
         command->effect = options && options->effect;
-        if (!oob && !command->effect && !(options && options->patient) && qmp_client_is_overdue(client)) {
-                /* a walk over a thousand files must not wait its full limit for each while nobody answers */
-                command->limit_ns = timeout_ns / 50;
-        }
+        if (!oob && !command->effect && !(options && options->patient))
+                command->limit_ns = qmp_client_patience(client, timeout_ns);
         if (oob)
                 snprintf(command->id, sizeof(command->id), "o%u", client->oob_serial++);
         command->name = strdup(name);
@@ -327,6 +338,7 @@ bool qmp_client_take_reply(struct qmp_client *client, const struct qmp_message *
                 if (client->last_reply_at > from)
                         from = client->last_reply_at;
                 client->last_reply_at = now;
+                client->in_vain = 0;
                 client->n_wire--;
         }
         result.busy_ns = now - from;

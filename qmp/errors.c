@@ -26,6 +26,7 @@ static const struct {
         { NULL, "unplug request for unsupported device", EOPNOTSUPP },
         { NULL, "unplug not supported", EOPNOTSUPP },
         { NULL, "not supported", EOPNOTSUPP },
+        { NULL, "not currently supported", EOPNOTSUPP },
         { NULL, "does not support", EOPNOTSUPP },
         { NULL, "is not removable", EOPNOTSUPP },
         { NULL, "No free slots", ENOSPC },
@@ -46,7 +47,11 @@ static const struct {
         { NULL, "Permission conflict on node", EBUSY },
         { NULL, "Failed to get shared \"", EBUSY }, /* … "write" lock: another process has the image */
         { NULL, "Failed to get \"", EBUSY },
-        { NULL, "after it was realized", EBUSY }, /* qom-set of a property of a device */
+        /* qom-set of a property of what is in use */
+        { NULL, "after it was realized", EBUSY },
+        { NULL, "cannot be set after initialization", EBUSY },
+        { NULL, "cannot change property", EBUSY },
+        { NULL, "can no longer be set", EBUSY },
         { NULL, "is not readable", EACCES },
         { NULL, "is not writable", EACCES },
         { NULL, "Insufficient permission", EACCES },
@@ -60,6 +65,7 @@ static const struct {
         { NULL, "has to be multiples of", EINVAL },
         { NULL, "cannot exceed", EINVAL },
         { NULL, "which exceeds", EINVAL },
+        { NULL, "must be in range", EINVAL },
         { NULL, "does not accept value", EINVAL },
         { NULL, "is missing", EINVAL },
         { NULL, "is unexpected", EINVAL },

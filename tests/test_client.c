@@ -1046,6 +1046,40 @@ START_TEST(patient_query_keeps_its_limit_while_another_is_overdue)
 }
 END_TEST
 
+START_TEST(queries_in_vain_wait_less_and_less)
+{
+        struct call head = { 0 }, last = { 0 };
+        uint64_t begin;
+
+        fake_on(fake, "query-block", "[]");
+        up();
+        fake_stick(fake);
+        send_limited(&head, "query-block", SEC);
+        PUMP(loop, head.n);
+        begin = qmp_now();
+        for (int i = 0; i < 1000; i++) {
+                struct call query = { 0 };
+
+                send_limited(&query, "query-block", 10 * SEC);
+                PUMP(loop, query.n);
+                ck_assert_int_eq(query.outcome, QMP_TIMEOUT);
+                call_done(&query);
+        }
+        /* not a fiftieth of the limit each, which would be 200 s */
+        ck_assert_uint_lt(qmp_now() - begin, 20 * SEC);
+        fake_unstick(fake);
+        PUMP_FOR(loop, SEC);
+        /* with an answer it is over */
+        begin = qmp_now();
+        fake_stick(fake);
+        send_limited(&last, "query-block", 2 * SEC);
+        PUMP(loop, last.n);
+        ck_assert_uint_ge(last.ended_at - begin, 2 * SEC);
+        call_done(&head);
+        call_done(&last);
+}
+END_TEST
+
 START_TEST(out_of_band_limits_are_not_shortened)
 {
         struct call head = { 0 }, oob = { 0 };
@@ -2356,6 +2390,7 @@ int main(void)
                 TEST(command_that_timed_out_soon_after_it_left_the_queue_shortens_too),
                 TEST(command_with_an_effect_is_not_sent_while_another_is_overdue),
                 TEST(patient_query_keeps_its_limit_while_another_is_overdue),
+                TEST(queries_in_vain_wait_less_and_less),
                 TEST(out_of_band_limits_are_not_shortened),
                 TEST(late_reply_after_cancel_is_dropped),
                 TEST(cancelled_queued_command_is_never_sent),

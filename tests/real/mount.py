@@ -4,13 +4,16 @@ A FUSE daemon that never answers leaves its callers unkillable, so a command ove
 the daemon: the test fails, and nothing hangs.
 """
 
+import json
 import os
 import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
+from types import SimpleNamespace
 
 from vm import libc, wait_for
 
@@ -179,6 +182,13 @@ class Mount:
         result = self.sh(f"ls -AU --zero -- '{path}/'", limit)
         assert result.code == 0, result
         return sorted(result.out.split("\0")[:-1])
+
+    def look(self, path, limit=60):
+        """All that is below a directory: {path: what look.py says of it}."""
+        program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "look.py")
+        result = self.sh(f"exec '{sys.executable}' '{program}' '{path}'", limit)
+        assert result.code == 0, result
+        return {name: SimpleNamespace(**entry) for name, entry in json.loads(result.out).items()}
 
     def vanished(self, path):
         return f"{os.path.basename(path)}" not in self.list(os.path.dirname(path))

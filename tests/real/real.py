@@ -8,10 +8,22 @@ import threading
 import unittest
 
 from mount import Mount, binary
-from vm import QEMU, Vm, wait_for
+from vm import X86, Vm, wait_for
 
 WATCHDOG = 540  # seconds; less than what ctest grants a test
 SKIPPED = 77  # what ctest takes for "skipped"
+
+# A bit of all that any machine with PCI can have, for ordinary_vm().
+DEVICES = (
+    "-netdev", "user,id=n0", "-device", "virtio-net-pci,netdev=n0,id=net0",
+    "-device", "virtio-balloon-pci,id=balloon0", "-device", "virtio-scsi-pci,id=scsi0",
+    "-drive", "driver=null-co,size=1M,if=none,id=nvme", "-device", "nvme,drive=nvme,serial=abc,id=nvme0",
+    "-blockdev", "driver=null-co,node-name=node0,size=1048576", "-device", "virtio-blk-pci,drive=node0,id=disk0",
+    "-drive", "driver=null-co,size=1M,if=none,id=cd", "-device", "scsi-cd,drive=cd,bus=scsi0.0",
+    "-object", "rng-random,id=random0,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=random0,id=rng0",
+    "-object", "memory-backend-ram,id=mem0,size=128M", "-device", "virtio-mem-pci,memdev=mem0,id=memory0",
+    "-object", "iothread,id=io0", "-object", "throttle-group,id=throttle0,x-iops-total=100",
+)
 
 
 class RealTest(unittest.TestCase):
@@ -25,6 +37,10 @@ class RealTest(unittest.TestCase):
         if prepare:
             vm.argv += prepare(vm)
         return vm.start() if start else vm
+
+    def ordinary_vm(self, platform):
+        """A VM of this platform that doesn't run, with DEVICES, and two vCPUs."""
+        return self.vm("-S", "-name", "ordinary", *DEVICES, platform=platform, memory="256M,slots=2,maxmem=1G", smp="2")
 
     def mount(self, vm, options="", **how):
         """A mount of this VM (or of a source given as a string) that ends with the test, checked for a clean end."""
@@ -67,8 +83,8 @@ class RealTest(unittest.TestCase):
         return wait_for(condition, what, limit)
 
 
-def missing():
-    """Why no real test can run here, or None."""
+def missing(platforms):
+    """Why no real test of these platforms can run here, or None."""
     if not os.environ.get("QMPFS"):
         return "QMPFS doesn't name the qmpfs executable"
     if not os.access(binary(), os.X_OK):
@@ -76,7 +92,7 @@ def missing():
     guest = os.environ.get("QMPFS_GUEST", "")
     if not os.path.exists(f"{guest}/initrd.img"):
         return f"no guest in '{guest}' (QMPFS_GUEST; tests/mkguest.sh makes it)"
-    for program in (QEMU, "qemu-img", "fusermount3", "bash"):
+    for program in (*(platform.emulator for platform in platforms), "qemu-img", "fusermount3", "bash"):
         if not shutil.which(program):
             return f"no {program}"
     if not os.access("/dev/fuse", os.R_OK | os.W_OK):
@@ -84,8 +100,9 @@ def missing():
     return None
 
 
-def main():
-    why = missing()
+def main(*platforms):
+    """Run the file's tests; without platforms they are for X86."""
+    why = missing(platforms or [X86])
     if why:
         # On the machine that decides, a test that didn't run is a test that failed.
         if os.environ.get("CI"):

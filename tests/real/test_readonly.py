@@ -2,6 +2,7 @@
 
 import os
 
+import expected
 import real
 
 
@@ -67,16 +68,23 @@ class ReadOnly(real.RealTest):
         before = self.state()
         out = f"{self.machine.dir}/out"
         os.mkdir(out)
-        result = mount.sh(f"tar cf {out}/all.tar . && tar tf {out}/all.tar", 60)
+        refused = expected.refused(self.machine.qmp)
+
+        def unexpected(result):
+            """The errors but those about files that QEMU refuses to read; test_walk.py is about these."""
+            return [line for line in result.err.splitlines() if not any(f"./{path}" in line for path in refused)]
+        result = mount.sh(f"tar cf {out}/all.tar .; tar tf {out}/all.tar", 60)
         # Sizes that are not known beforehand are 4096 as in sysfs, and tar says so.
-        self.assertEqual([line for line in result.err.splitlines() if "File shrank by" not in line
+        self.assertEqual([line for line in unexpected(result) if "File shrank by" not in line
+                          and "file changed as we read it" not in line
                           and "Exiting with failure status due to previous errors" not in line], [], result)
         for command in (f"cp -r . {out}/cp", "grep -r no-such-word . || :",
                         "find . -type f -print0 | xargs -0 cat > /dev/null", "ls -lRa", "du -a", "find . -newer state",
-                        "find . -type f -exec head -c 1 {} + > /dev/null"):
+                        "find ./block ./query -type f -exec head -c 1 {} + > /dev/null"):
             with self.subTest(command):
                 result = mount.sh(command, 60)
-                self.assertEqual((result.code, result.err), (0, ""), result)
+                self.assertEqual(unexpected(result), [], result)
+                self.assertTrue(result.code == 0 or result.err, result)
         self.assertEqual(self.state(), before)
         self.assertEqual(self.events(), [])
         # And the copies hold the content.

@@ -7,7 +7,7 @@ import real
 from mount import escaped
 from reference import QmpError
 
-OURS = {"status", "remove", "device"}  # file names of ours that win over a member of the same name
+OURS = {"status", "remove", "device", "qom"}  # file names of ours that win over a member of the same name
 
 
 def bare(value):

@@ -7,13 +7,24 @@ import signal
 import subprocess
 import tempfile
 import time
+from typing import NamedTuple
 
 from guest import GuestShell
 from reference import Qmp
 
-QEMU = "qemu-system-x86_64"
 PR_SET_PDEATHSIG = 1
 libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Platform(NamedTuple):
+    """What a VM is made of."""
+    emulator: str
+    machine: str
+    cpu: str
+
+
+X86 = Platform("qemu-system-x86_64", "pc", "max")
+ARM = Platform("qemu-system-aarch64", "virt", "cortex-a57")  # no firmware, no guest: with -S only
 
 
 def die_with_parent():
@@ -37,10 +48,10 @@ class Vm:
     """`args` are QEMU's further arguments; {d} in them stands for the VM's own directory.
 
     guest=True boots the test guest (and start() waits until it is ready); otherwise the VM has firmware only, or, with
-    -S among the arguments, nothing that runs.
+    -S among the arguments, nothing that runs. `machine` is another than the platform's own.
     """
 
-    def __init__(self, *args, guest=False, machine="pc", memory="256M", smp="1", append="", wait=True):
+    def __init__(self, *args, guest=False, platform=X86, machine=None, memory="256M", smp="1", append="", wait=True):
         self.dir = tempfile.mkdtemp(prefix="qmpfs-vm-")
         self.socket = f"{self.dir}/qmp.sock"
         self.console = f"{self.dir}/console.log"
@@ -50,7 +61,8 @@ class Vm:
         self.has_guest = guest
         self.wait = wait
         self.argv = [
-            QEMU, "-accel", "tcg", "-cpu", "max", "-M", machine, "-m", memory, "-smp", smp,
+            platform.emulator, "-accel", "tcg", "-cpu", platform.cpu, "-M", machine or platform.machine,
+            "-m", memory, "-smp", smp,
             "-nodefaults", "-display", "none",
             "-qmp", f"unix:{self.socket},server=on,wait=off",
             "-qmp", f"unix:{self.dir}/second.sock,server=on,wait=off",
