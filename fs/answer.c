@@ -53,6 +53,12 @@ void answer_set_error(struct file *file, const struct request *r, int error)
                 answer_set(file, &text);
 }
 
+void answer_refuse(struct request *r, struct file *file, int error)
+{
+        if (answer_begin(r, file) == 0)
+                answer_set_error(file, r, error);
+}
+
 bool answer_read(struct request *r, struct file *file, struct text *ret_text, int *ret_error)
 {
         struct answer *a = file->stream;

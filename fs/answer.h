@@ -21,6 +21,8 @@ int answer_begin(struct request *r, struct file *file);
 void answer_set(struct file *file, struct text *text);
 /* {"error": {"class", "desc"}} by the request's reason. */
 void answer_set_error(struct file *file, const struct request *r, int error);
+/* For a write that was refused before anybody looked at it. */
+void answer_refuse(struct request *r, struct file *file, int error);
 /* Of what was read at r->offset. False: nothing has been written yet. */
 bool answer_read(struct request *r, struct file *file, struct text *ret_text, int *ret_error);
 /* For release. */

@@ -20,7 +20,7 @@ static void op_free(struct call_op *op)
 static void call_cancel(struct request *r, int error)
 {
         struct call_op *op = take_ptr(r->op);
-        double limit = (double)r->limit_ns / NSEC_PER_SEC;
+        double limit = (double)r->vm->options.command_timeout_ns / NSEC_PER_SEC;
 
         if (error == -ETIMEDOUT && !op->ended && qmp_command_is_sent(op->command))
                 request_fail(r, error, NULL, "QEMU did not answer %s within %.3g s; it may still carry it out",
@@ -33,6 +33,13 @@ static void call_cancel(struct request *r, int error)
         if (!op->ended)
                 qmp_command_cancel(op->command);
         op_free(op);
+}
+
+static bool call_is_committed(const struct request *r)
+{
+        const struct call_op *op = r->op;
+
+        return qmp_command_is_sent(op->command);
 }
 
 static void call_replied(void *userdata, const struct qmp_result *result)
@@ -49,8 +56,9 @@ static void call_replied(void *userdata, const struct qmp_result *result)
                 e = op->done(r, result->value);
         else
                 request_fail(r, e, result->error_class, "%s%s", result->text,
-                             result->outcome == QMP_DISCONNECTED && result->sent ? "; it may have been carried out"
-                                                                                 : "");
+                             result->outcome == QMP_ERROR || !result->sent ? ""
+                             : result->outcome == QMP_TIMEOUT              ? "; it may still carry it out"
+                                                                           : "; it may have been carried out");
         request_finish(r, e);
 }
 
@@ -83,7 +91,8 @@ int call_start(struct request *r, const struct call *call)
         }
         r->op = op;
         r->cancel = call_cancel;
-        request_set_limit(r, limit_ns);
+        r->is_committed = call_is_committed;
+        request_set_limit(r, qmp_now() - r->arrived + limit_ns);
         vm_invalidate(r->vm);
         return REQUEST_PARKED;
 }

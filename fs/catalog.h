@@ -29,6 +29,8 @@ int catalog_require_name(struct request *r, struct inode *inode, const char **re
 int schema_require(struct request *r, struct inode *dir);
 const char *schema_find(struct inode *dir, const char *file_name);
 bool schema_name(struct inode *dir, size_t i, char **ret_file_name);
+/* Of the entity's description; -1: out of memory. */
+int64_t schema_text_size(const struct qmp_schema *schema, const struct qmp_entity *entity);
 
 /* kind_queries.c: for catalogs of the queries that need no arguments, the stable or [unstable] the other ones */
 const char *queries_find(struct inode *dir, const char *file_name);

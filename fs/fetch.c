@@ -368,10 +368,21 @@ static bool may_have_list_get(const struct vm *vm)
         return !vm->no_list_get && (!schema || qmp_entities_find(&schema->commands, "qom-list-get"));
 }
 
+/* The list of the one object that was asked for; NULL, and the fetch has failed, if that is none. */
+static struct json_object *get_properties(struct fetch *f, struct json_object *objects)
+{
+        struct json_object *list = qmp_json_get(json_object_array_get_idx(objects, 0), "properties");
+
+        if (json_object_is_type(list, json_type_array))
+                return list;
+        fetch_fail(f, -EPROTO, NULL, "QEMU's answer to qom-list-get has no list of properties");
+        return NULL;
+}
+
 static bool take_values(struct part *part, struct json_object *objects)
 {
         struct fetch *f = part->fetch;
-        struct json_object *list = qmp_json_get(json_object_array_get_idx(objects, 0), "properties"), *value;
+        struct json_object *list = get_properties(f, objects), *value;
         const char *name, *type;
 
         for (size_t i = 0; next_property(list, &i, &name, &type);) {
@@ -390,7 +401,7 @@ static bool take_values(struct part *part, struct json_object *objects)
 static bool take_valued_properties(struct part *part, struct json_object *objects)
 {
         struct fetch *f = part->fetch;
-        struct json_object *list = qmp_json_get(json_object_array_get_idx(objects, 0), "properties");
+        struct json_object *list = get_properties(f, objects);
         const char *name, *type;
 
         f->value = json_object_new_array();

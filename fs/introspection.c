@@ -52,6 +52,9 @@ static int take_types(struct introspection *i, struct json_object *reply)
         if (!types)
                 return -ENOMEM;
         json_object_array_sort(types, compare);
+        for (size_t n = json_object_array_length(types); n-- > 1;)
+                if (json_object_equal(json_object_array_get_idx(types, n), json_object_array_get_idx(types, n - 1)))
+                        json_object_array_del_idx(types, n, 1);
         json_object_put(i->types);
         i->types = take_ptr(types);
         return 0;

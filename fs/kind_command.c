@@ -47,48 +47,70 @@ static int require(struct request *r, struct inode *inode, const struct qmp_sche
 
 /* --- the usage --------------------------------------------------------------------------------------------------- */
 
-static void put_argument(FILE *out, const char *separator, const struct qmp_member *argument)
+static const char *word_for(const struct qmp_entity *type)
 {
-        _cleanup_(qmp_freep) char *words = qmp_type_words(argument->type);
-        char *end = words ? words + strcspn(words, " (,") : NULL;
+        switch (type ? type->meta : QMP_META_EVENT) {
+        case QMP_META_ARRAY:
+                return "LIST";
+        case QMP_META_OBJECT:
+                return "OBJECT";
+        case QMP_META_BUILTIN:
+                return type->json == QMP_JSON_STRING    ? "STRING"
+                       : type->json == QMP_JSON_INT     ? "INTEGER"
+                       : type->json == QMP_JSON_NUMBER  ? "NUMBER"
+                       : type->json == QMP_JSON_BOOLEAN ? "BOOLEAN"
+                                                        : "VALUE";
+        default:
+                return "VALUE";
+        }
+}
 
-        /* "object (type 49)", "one of a, b", "list of string": the first word will do, but for the choice */
-        if (end)
-                *end = '\0';
-        for (char *c = words; c && *c; c++)
-                *c = *c >= 'a' && *c <= 'z' ? (char)(*c - 'a' + 'A') : *c;
-        fprintf(out, "%s%s=%s", separator, argument->name, !words || streq(words, "ONE") ? "WORD" : words);
+/* A line to copy: the arguments that must be there. */
+static int head(const struct qmp_entity *command, struct text *ret_text)
+{
+        const char *separator = "";
+        FILE *out = open_memstream(&ret_text->data, &ret_text->size);
+
+        if (!out)
+                return -ENOMEM;
+        fputs("{ echo '", out);
+        for (size_t i = 0; command->arg && i < command->arg->n_members; i++) {
+                const struct qmp_member *argument = &command->arg->members[i];
+
+                if (argument->optional)
+                        continue;
+                fprintf(out, "%s%s=%s", separator, argument->name, word_for(argument->type));
+                separator = " ";
+        }
+        fprintf(out, "' >&3 && cat <&3; } 3<>%s\n\n", command->name);
+        if (type_argument(command->name))
+                fprintf(out, "The properties of the %s, which types/ lists, are arguments, too.\n\n",
+                        type_argument(command->name));
+        if (fclose(out) == 0)
+                return 0;
+        free(ret_text->data);
+        return -ENOMEM;
 }
 
 static int usage(const struct qmp_schema *schema, const struct qmp_entity *command, struct text *ret_text)
 {
         _cleanup_(qmp_freep) char *description = NULL;
-        const char *separator = "";
+        struct text text;
+        char *whole;
         size_t size;
-        FILE *out;
-        int e = qmp_schema_describe(schema, command, &description, &size);
+        int e = head(command, &text);
 
         if (e < 0)
                 return e;
-        out = open_memstream(&ret_text->data, &ret_text->size);
-        if (!out)
+        e = qmp_schema_describe(schema, command, &description, &size);
+        whole = e < 0 ? NULL : realloc(text.data, text.size + size);
+        if (!whole) {
+                free(text.data);
                 return -ENOMEM;
-        fprintf(out, "{ echo '");
-        for (size_t i = 0; command->arg && i < command->arg->n_members; i++) {
-                if (command->arg->members[i].optional)
-                        continue;
-                put_argument(out, separator, &command->arg->members[i]);
-                separator = " ";
         }
-        fprintf(out, "' >&3 && cat <&3; } 3<>%s\n\n%s", command->name, description);
-        if (type_argument(command->name))
-                fprintf(out, "\nand the properties of the %s: see types/\n", type_argument(command->name));
-        e = ferror(out) ? -ENOMEM : 0;
-        if (fclose(out) != 0)
-                e = -ENOMEM;
-        if (e < 0)
-                free(ret_text->data);
-        return e;
+        memcpy(whole + text.size, description, size);
+        *ret_text = (struct text){ whole, text.size + size };
+        return 0;
 }
 
 static int command_read(struct request *r, struct file *file, struct text *ret_text)
@@ -100,24 +122,30 @@ static int command_read(struct request *r, struct file *file, struct text *ret_t
 
         if (answer_read(r, file, ret_text, &e))
                 return e;
-        e = require(r, r->inode, &schema, &command);
-        if (e == 0)
-                e = usage(schema, command, &text);
-        if (e)
-                return e;
-        return request_slice(r, &text, ret_text);
+        if (r->offset == 0 || !file->has_content) {
+                e = require(r, r->inode, &schema, &command);
+                if (e == 0)
+                        e = usage(schema, command, &text);
+                if (e)
+                        return e;
+                free(file->content.data);
+                file->content = text;
+                file->has_content = true;
+        }
+        return request_slice(r, &file->content, ret_text);
 }
 
 static int64_t command_size(struct inode *inode)
 {
         const struct qmp_schema *schema = inode->vm->introspection.schema;
-        const char *name = schema ? schema_find(inode->parent, inode->name) : NULL;
+        const struct qmp_entity *command = schema ? qmp_entities_find(&schema->commands, inode->name) : NULL;
+        int64_t size = command ? schema_text_size(schema, command) : -1;
         struct text text;
 
-        if (!name || usage(schema, qmp_entities_find(&schema->commands, name), &text) < 0)
+        if (size < 0 || head(command, &text) < 0)
                 return -1;
         free(text.data);
-        return (int64_t)text.size;
+        return size + (int64_t)text.size;
 }
 
 /* --- the call ---------------------------------------------------------------------------------------------------- */
@@ -139,7 +167,7 @@ static void command_failed(struct request *r, int error)
                 answer_set_error(r->file, r, error);
 }
 
-/* The properties that are arguments, too; NULL if the command has no such. */
+/* The properties that are arguments, too, the caller's; NULL if the command has no such; empty if QEMU must judge. */
 static int require_properties(struct request *r, const struct qmp_args *args, const struct qmp_entity *command,
                               struct json_object **ret_properties)
 {
@@ -158,19 +186,18 @@ static int require_properties(struct request *r, const struct qmp_args *args, co
         }
         e = snapshot_require(r->snapshot, r, FRESH_CONTENT);
         if (e == 0)
-                *ret_properties = r->snapshot->value;
-        /* QEMU's words are about the arguments of the query, which the user hasn't heard of */
+                *ret_properties = json_object_get(r->snapshot->value);
+        /* an alias ("virtio-net"), or a mistake; the command's own words for that are better than the query's */
         if (e == -ENODEV || e == -EINVAL)
-                return request_fail(r, -EINVAL, NULL, "'%s': no such device type: '%.60s'; types/ lists them",
-                                    argument, spec.a);
-        return e;
+                *ret_properties = json_object_new_array();
+        return e == 0 || *ret_properties ? 0 : e;
 }
 
 static int parse(struct request *r, const struct qmp_entity *command, struct json_object **ret_arguments)
 {
         _cleanup_(qmp_args_freep) struct qmp_args *args = NULL;
+        _cleanup_(qmp_json_putp) struct json_object *properties = NULL;
         _cleanup_(qmp_freep) char *why = NULL;
-        struct json_object *properties;
         int e = qmp_args_parse(r->data, &args, &why);
 
         if (e == 0)
@@ -215,6 +242,7 @@ const struct kind kind_command = {
         .own_inode = true,
         .read = command_read,
         .write = command_write,
+        .refuse = answer_refuse,
         .release = answer_free,
         .size = command_size,
 };

@@ -37,6 +37,14 @@ static void ctl_cancel(struct request *r, int error)
         free(op);
 }
 
+static bool ctl_is_committed(const struct request *r)
+{
+        const struct ctl_op *op = r->op;
+
+        /* what is left to the guest has been passed on, and asking for it twice is what a user does */
+        return !op->verb->guest && (op->replied || !op->command || qmp_command_is_sent(op->command));
+}
+
 static void check(struct ctl_op *op)
 {
         if (op->replied && (op->happened || op->nowait || (!op->verb->until[0] && !op->verb->ends)))
@@ -140,6 +148,7 @@ static int ctl_write(struct request *r, struct file *file)
         vm_listen(r->vm, &op->listener);
         r->op = op;
         r->cancel = ctl_cancel;
+        r->is_committed = ctl_is_committed;
         if (wait.limit_ns)
                 request_set_limit(r, wait.limit_ns);
         else if (verb->guest && !wait.nowait)

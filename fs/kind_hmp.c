@@ -18,9 +18,10 @@ static const char usage[] =
 /* HMP has no failures, only texts that tell of them (QEMU 7.2: hmp_handle_error(), monitor_parse_command()). */
 static bool tells_failure(const char *text)
 {
-        static const char *const starts[] = { "Error: ", "unknown command: ", "Try \"help " };
-        static const char *const parts[] = { ": extraneous characters at the end of line", ": unknown type '",
-                                             "Try \"help " };
+        static const char *const starts[] = { "Error: ",  "Error ",     "unknown ", "invalid ", "Invalid ",
+                                              "Device '", "Could not ", "Failed ",  "Path '" };
+        static const char *const parts[] = { "' not found", ": extraneous characters at the end of line",
+                                             "Try \"help ", ": Cannot access memory" };
 
         for (size_t i = 0; i < ARRAY_SIZE(starts); i++)
                 if (startswith(text, starts[i]))
@@ -108,14 +109,11 @@ static int hmp_write(struct request *r, struct file *file)
 
 static int hmp_read(struct request *r, struct file *file, struct text *ret_text)
 {
-        struct text text;
         int e;
 
         if (answer_read(r, file, ret_text, &e))
                 return e;
-        text.data = strdup(usage);
-        text.size = sizeof(usage) - 1;
-        return text.data ? request_slice(r, &text, ret_text) : -ENOMEM;
+        return request_slice(r, &(struct text){ (char *)usage, sizeof(usage) - 1 }, ret_text);
 }
 
 static int64_t hmp_size(struct inode *inode)
@@ -129,6 +127,7 @@ const struct kind kind_hmp = {
         .own_inode = true,
         .read = hmp_read,
         .write = hmp_write,
+        .refuse = answer_refuse,
         .release = answer_free,
         .size = hmp_size,
 };

@@ -172,7 +172,8 @@ static void deliver(struct qmp_op *op, struct file *file)
 {
         for (size_t i = 0; is_read(file) && i < op->n; i++)
                 if (op->items[i].reply.data && add_reply(file, &op->items[i].reply) < 0)
-                        return;
+                        break;
+        vm_notify_file(file);
 }
 
 /* Of what is still under way. */
@@ -184,10 +185,17 @@ static bool is_any_sent(const struct qmp_op *op)
         return false;
 }
 
+static bool qmp_is_committed(const struct request *r)
+{
+        const struct qmp_op *op = r->op;
+
+        return op->pending < op->n || is_any_sent(op);
+}
+
 static void qmp_cancel(struct request *r, int error)
 {
         struct qmp_op *op = take_ptr(r->op);
-        double limit = (double)r->limit_ns / NSEC_PER_SEC;
+        double limit = (double)r->vm->options.command_timeout_ns / NSEC_PER_SEC;
 
         if (error == -ETIMEDOUT && is_any_sent(op))
                 request_fail(r, error, NULL, "QEMU did not answer within %.3g s; it may still carry it out", limit);
@@ -275,7 +283,9 @@ static void qmp_replied(void *userdata, const struct qmp_result *result)
         vm_invalidate(r->vm);
         if (result->outcome != QMP_OK && result->outcome != QMP_ERROR) {
                 e = request_fail(r, result->error, NULL, "%s%s", result->text,
-                                 result->sent ? "; it may have been carried out" : "");
+                                 !result->sent                    ? ""
+                                 : result->outcome == QMP_TIMEOUT ? "; it may still carry it out"
+                                                                  : "; it may have been carried out");
                 request_finish(r, e);
                 return;
         }
@@ -316,6 +326,7 @@ static int qmp_write(struct request *r, struct file *file)
         op->r = r;
         r->op = op;
         r->cancel = qmp_cancel;
+        r->is_committed = qmp_is_committed;
         request_set_limit(r, r->vm->options.command_timeout_ns);
         for (size_t i = 0; i < op->n; i++) {
                 e = send(r, &op->items[i]);
@@ -355,11 +366,8 @@ static int qmp_read(struct request *r, struct file *file, struct text *ret_text)
         struct text text = { 0 };
         size_t n;
 
-        if (!replies) {
-                text.data = strdup(usage);
-                text.size = sizeof(usage) - 1;
-                return text.data ? request_slice(r, &text, ret_text) : -ENOMEM;
-        }
+        if (!replies)
+                return request_slice(r, &(struct text){ (char *)usage, sizeof(usage) - 1 }, ret_text);
         n = replies->end - replies->start;
         if (n > r->size)
                 n = r->size;

@@ -124,7 +124,9 @@ static int qom_lookup(struct request *r, struct inode *dir, const char *file_nam
         if (e)
                 return e;
         args.kind = kind_of(type);
-        args.row = args.kind == &kind_qom_property ? &qom_property : NULL;
+        args.row = args.kind == &kind_qom_property                               ? &qom_property
+                   : streq(dir->snapshot->spec.a, "/") && streq(name, "objects") ? &qom_objects
+                                                                                 : NULL;
         if (args.kind == &kind_qom)
                 e = child_snapshot(r, dir, name, &args.snapshot);
         return e ? e : inode_child(dir, file_name, &args, ret_inode);
@@ -283,7 +285,7 @@ static int link_readlink(struct request *r, struct inode *inode, char **ret_targ
                 return *ret_target ? 0 : -ENOMEM;
         }
         /* up to the directory that is the root of the object model */
-        for (const struct inode *dir = inode->parent; !dir->row; dir = dir->parent)
+        for (const struct inode *dir = inode->parent; !dir->row || dir->row->dynamic; dir = dir->parent)
                 up++;
         return qom_target(path, up, ret_target);
 }

@@ -63,7 +63,7 @@ static char *file_name_of(const struct catalog *catalog, const struct qmp_entiti
                 return strdup("");
         if (is_taken(catalog, commands, name, command))
                 name = command->name;
-        return render_name(name, strlen(name));
+        return strdup(name);
 }
 
 bool queries_name(struct inode *dir, size_t i, char **ret_file_name)
@@ -85,8 +85,7 @@ const char *queries_find(struct inode *dir, const char *file_name)
                 bool unstable;
 
                 /* most are told apart by their ends, without having to make the name */
-                if (!short_name(commands->all[i], &unstable) ||
-                    (!strchr(file_name, '%') && !strstr(commands->all[i]->name, file_name)))
+                if (!short_name(commands->all[i], &unstable) || !strstr(commands->all[i]->name, file_name))
                         continue;
                 name = file_name_of(dir->row->data, commands, commands->all[i]);
                 if (name && streq(name, file_name))

@@ -5,7 +5,6 @@
 
 #include "catalog.h"
 #include "inode.h"
-#include "render.h"
 
 static const struct qmp_schema *schema_of(const struct inode *inode)
 {
@@ -35,22 +34,12 @@ int schema_require(struct request *r, struct inode *dir)
         return introspection_schema(r, &schema);
 }
 
+/* The schema's names are file names. */
 const char *schema_find(struct inode *dir, const char *file_name)
 {
-        const struct qmp_entities *entities = entities_of(dir);
-        const struct qmp_entity *entity = strchr(file_name, '%') ? NULL : qmp_entities_find(entities, file_name);
+        const struct qmp_entity *entity = qmp_entities_find(entities_of(dir), file_name);
 
-        if (entity)
-                return entity->name;
-        /* only a name that is not its own file name is not found by it */
-        for (size_t i = 0; strchr(file_name, '%') && i < entities->n; i++) {
-                const char *name = entities->all[i]->name;
-                _cleanup_(qmp_freep) char *encoded = render_name(name, strlen(name));
-
-                if (encoded && streq(encoded, file_name))
-                        return name;
-        }
-        return NULL;
+        return entity ? entity->name : NULL;
 }
 
 bool schema_name(struct inode *dir, size_t i, char **ret_file_name)
@@ -59,34 +48,40 @@ bool schema_name(struct inode *dir, size_t i, char **ret_file_name)
 
         if (i >= entities->n)
                 return false;
-        *ret_file_name = render_name(entities->all[i]->name, strlen(entities->all[i]->name));
+        *ret_file_name = strdup(entities->all[i]->name);
         return true;
-}
-
-static int describe(struct inode *inode, struct text *ret_text)
-{
-        const char *name = schema_find(inode->parent, inode->name);
-        const struct qmp_entity *entity = name ? qmp_entities_find(entities_of(inode->parent), name) : NULL;
-
-        return entity ? qmp_schema_describe(schema_of(inode), entity, &ret_text->data, &ret_text->size) : -ENODEV;
 }
 
 static int schema_render(struct request *r, struct inode *inode, struct text *ret_text)
 {
+        const struct qmp_entity *entity;
         const char *name;
         int e = catalog_require_name(r, inode, &name);
 
-        return e ? e : describe(inode, ret_text);
+        if (e)
+                return e;
+        entity = qmp_entities_find(entities_of(inode->parent), name);
+        return qmp_schema_describe(schema_of(inode), entity, &ret_text->data, &ret_text->size);
+}
+
+int64_t schema_text_size(const struct qmp_schema *schema, const struct qmp_entity *entity)
+{
+        struct text text;
+
+        if (entity->text_size > 0)
+                return (int64_t)entity->text_size;
+        if (qmp_schema_describe(schema, entity, &text.data, &text.size) < 0)
+                return -1;
+        free(text.data);
+        return (int64_t)text.size;
 }
 
 static int64_t schema_size(struct inode *inode)
 {
-        struct text text;
+        const struct qmp_entity *entity =
+                schema_of(inode) ? qmp_entities_find(entities_of(inode->parent), inode->name) : NULL;
 
-        if (!schema_of(inode) || describe(inode, &text) < 0)
-                return -1;
-        free(text.data);
-        return (int64_t)text.size;
+        return entity ? schema_text_size(schema_of(inode), entity) : -1;
 }
 
 const struct kind kind_schema = {

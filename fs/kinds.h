@@ -109,6 +109,7 @@ int object_device(struct request *r, struct object *object, const char **ret_pat
 /* tree.c */
 extern const struct row tree_root;
 extern const struct row qom_property; /* each property in qom/ */
+extern const struct row qom_objects;  /* qom/objects */
 extern const struct each devices_each;
 
 #endif

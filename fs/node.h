@@ -42,8 +42,8 @@ struct text {
 struct row {
         const char *name;
         const struct kind *kind;
-        /* permission bits; "-o gid=" gives the owner's write bit to the group too, where others may read; of directories:
-         * 0 is 0755 */
+        /* permission bits; "-o gid=" gives the owner's write bit to the group too, where others may read and the row is no
+         * dynamic one; of directories: 0 is 0755 */
         unsigned mode;
         const char *query;    /* the QMP command that the file shows; NULL where the kind knows */
         const char *member;   /* which member of its result; NULL: all of it */
@@ -78,6 +78,8 @@ struct kind {
         int (*read)(struct request *r, struct file *file, struct text *ret_text);
         /* one request: r->data, r->size, terminated, without its newline */
         int (*write)(struct request *r, struct file *file);
+        /* such a one was refused before it came here; may be NULL */
+        void (*refuse)(struct request *r, struct file *file, int error);
         int (*open)(struct request *r, struct file *file);
         void (*release)(struct file *file);
         bool (*readable)(struct file *file); /* for poll; NULL: by the row's channel */

@@ -10,8 +10,9 @@
 
 /* What one write may be. QEMU reads its monitor at 270 KB/s. */
 #define WRITE_MAX (64 * 1024)
-/* More than that, so that the kernel doesn't cut what is too long into two requests that look fine. */
-#define KERNEL_WRITE_MAX (128 * 1024)
+/* More than that, so that the kernel doesn't cut what is too long, or what is in many pieces (each at least a page for
+ * it), into two requests that look fine. */
+#define KERNEL_WRITE_MAX (1024 * 1024)
 
 /* What is declared in a row doesn't change while mounted; all else is asked for each time. */
 #define FOREVER 3600.0
@@ -416,6 +417,8 @@ static void ops_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t s
         r->answer = write_answer;
         r->patient = true;
         e = r->inode->kind->write ? take_written(r, data, size) : -EBADF;
+        if (e < 0 && r->inode->kind->refuse)
+                r->inode->kind->refuse(r, r->file, e);
         if (e < 0)
                 request_finish(r, e);
         else

@@ -8,10 +8,18 @@
 #include "session.h"
 #include "snapshot.h"
 
+/* What has been told to QEMU is mostly done within that, and then an interrupt is none. */
+#define COMMITTED_NS (200 * NSEC_PER_MSEC)
+
 static void deadline(struct qmp_timer *timer)
 {
         struct request *r = container_of(timer, struct request, deadline);
 
+        if (r->interrupted) {
+                request_fail(r, -ECANCELED, NULL, "interrupted; QEMU may still carry it out");
+                request_finish(r, -ECANCELED);
+                return;
+        }
         if (!r->reason)
                 request_fail(r, -ETIMEDOUT, NULL, "no answer within %.3g s", (double)r->limit_ns / NSEC_PER_SEC);
         request_finish(r, -ETIMEDOUT);
@@ -36,7 +44,7 @@ struct request *request_new(struct session *session, fuse_req_t req, fuse_ino_t 
         r->stamp = r->arrival = ++r->vm->stamp;
         r->inode = inode_ref(inode);
         list_init(&r->waiter);
-        list_append(&session->requests, &r->link);
+        list_append(&r->vm->requests, &r->link);
         return r;
 }
 
@@ -80,14 +88,17 @@ int request_fail(struct request *r, int error, const char *class, const char *fo
         return error;
 }
 
-int request_slice(struct request *r, struct text *text, struct text *ret_text)
+int request_slice(struct request *r, const struct text *text, struct text *ret_text)
 {
         size_t from = (uint64_t)r->offset < text->size ? (size_t)r->offset : text->size;
         size_t n = text->size - from < r->size ? text->size - from : r->size;
 
-        /* as a rule all of it, or nothing */
-        memmove(text->data, text->data + from, n);
-        *ret_text = (struct text){ text->data, n };
+        ret_text->size = n;
+        ret_text->data = n > 0 ? malloc(n) : NULL;
+        if (n > 0 && !ret_text->data)
+                return -ENOMEM;
+        if (n > 0)
+                memcpy(ret_text->data, text->data + from, n);
         return 0;
 }
 
@@ -123,6 +134,13 @@ void request_finish(struct request *r, int error)
         free(r);
 }
 
+static void interrupt(struct request *r)
+{
+        if (!r->is_committed || !r->is_committed(r) ||
+            qmp_timer_arm(r->session->loop, &r->deadline, qmp_now() + COMMITTED_NS) < 0)
+                request_finish(r, -EINTR);
+}
+
 static void interrupted(fuse_req_t req, void *userdata)
 {
         struct request *r = userdata;
@@ -131,7 +149,7 @@ static void interrupted(fuse_req_t req, void *userdata)
         /* libfuse holds a lock of the handle while it registers this function: it must not be answered then */
         r->interrupted = true;
         if (!r->registering)
-                request_finish(r, -EINTR);
+                interrupt(r);
 }
 
 /* It has something to wait for: from now on it can be interrupted and has a deadline. */
@@ -147,13 +165,18 @@ static void park(struct request *r)
         r->registering = true;
         fuse_req_interrupt_func(r->req, interrupted, r);
         r->registering = false;
-        if (e < 0 || r->interrupted)
-                request_finish(r, e < 0 ? e : -EINTR);
+        if (e < 0)
+                request_finish(r, e);
+        else if (r->interrupted)
+                interrupt(r);
 }
 
 void request_run(struct request *r)
 {
-        int e = r->step(r);
+        int e;
+
+        r->asking = false;
+        e = r->step(r);
 
         if (e == REQUEST_PARKED)
                 park(r);
@@ -163,6 +186,6 @@ void request_run(struct request *r)
 
 void request_finish_all(struct session *session, int error)
 {
-        while (!list_empty(&session->requests))
-                request_finish(list_entry(session->requests.next, struct request, link), error);
+        while (!list_empty(&session->vm->requests))
+                request_finish(list_entry(session->vm->requests.next, struct request, link), error);
 }

@@ -22,10 +22,16 @@ struct request {
         fuse_req_t req; /* NULL once answered */
         int (*step)(struct request *r);
         void (*answer)(struct request *r); /* a success that comes after parking without another step; may be NULL */
+        /*
+         * Whether QEMU has been told to do something, and may do it whatever becomes of the request. Such a one does not end
+         * with EINTR, after which programs (Python, by itself) would write again: it is given a moment, and then ends with
+         * ECANCELED. NULL: no.
+         */
+        bool (*is_committed)(const struct request *r);
         /* takes back what is under way and frees it; runs once, before the end, with the outcome; may be NULL */
         void (*cancel)(struct request *r, int error);
 
-        struct list link;   /* in the session */
+        struct list link;   /* in the vm */
         struct list waiter; /* in a snapshot */
         struct qmp_timer deadline;
         uint64_t limit_ns; /* from the arrival; 0: none */
@@ -50,6 +56,7 @@ struct request {
 
         char *reason_class, *reason; /* why it failed, for `errors`; owned */
         bool parked, registering, interrupted;
+        bool asking; /* it waits for a snapshot, and may need those again that it has asked for before */
 };
 
 /* Takes over @req. NULL after having answered ENOMEM, or ENOENT for a node that doesn't exist. */
@@ -73,8 +80,8 @@ void request_set_limit(struct request *r, uint64_t limit_ns);
 /* Lets it wait no longer than so from now, if it would. */
 void request_hurry(struct request *r, uint64_t within_ns);
 
-/* What of @text was asked for by r->offset and r->size, as a read's result. @text is taken over. Returns 0. */
-int request_slice(struct request *r, struct text *text, struct text *ret_text);
+/* What of @text was asked for by r->offset and r->size, as a read's result. 0 or -ENOMEM. */
+int request_slice(struct request *r, const struct text *text, struct text *ret_text);
 
 /* Ends all requests of the session with @error. */
 void request_finish_all(struct session *session, int error);

@@ -46,7 +46,6 @@ int session_new(struct qmp_loop *loop, struct vm *vm, struct fuse_args *args, co
         session->vm = vm;
         session->options = *options;
         session->source.fd = -1;
-        list_init(&session->requests);
         clock_gettime(CLOCK_REALTIME, &session->born);
         session->fuse = fuse_session_new(args, &session_ops, sizeof(session_ops), session);
         if (!session->fuse) {

@@ -21,7 +21,6 @@ struct session {
         struct session_options options;
         struct vm *vm;
         struct inode_table inodes;
-        struct list requests;
         struct timespec born;
         void (*ended)(struct session *session); /* the kernel (or the peer) is gone: unmounted */
         void *userdata;

@@ -166,16 +166,31 @@ static uint64_t keep_ns(const struct vm *vm)
         return ttl > SNAPSHOT_REUSE_MAX_NS ? ttl : SNAPSHOT_REUSE_MAX_NS;
 }
 
+/* What requests that still ask could need again: a step that wants several results begins from the top with each. */
+static uint64_t oldest_asking(const struct vm *vm)
+{
+        list_for_each(i, &vm->requests) {
+                const struct request *r = list_entry(i, struct request, link);
+
+                if (r->asking)
+                        return r->arrival;
+        }
+        return UINT64_MAX;
+}
+
 void snapshots_sweep(struct qmp_timer *timer)
 {
         struct vm *vm = container_of(timer, struct vm, sweep);
-        uint64_t now = qmp_now();
+        uint64_t now = qmp_now(), oldest = oldest_asking(vm);
 
         while (!list_empty(&vm->kept)) {
                 struct snapshot *s = list_entry(vm->kept.next, struct snapshot, kept);
+                uint64_t until = s->value_at + keep_ns(vm);
 
-                if (now < s->value_at + keep_ns(vm)) {
-                        (void)qmp_timer_arm(vm->loop, timer, s->value_at + keep_ns(vm));
+                if (s->value_stamp > oldest)
+                        until = now + keep_ns(vm);
+                if (now < until) {
+                        (void)qmp_timer_arm(vm->loop, timer, until);
                         return;
                 }
                 drop_value(s);
@@ -271,6 +286,7 @@ int snapshot_require(struct snapshot *s, struct request *r, enum freshness fresh
                         return e;
         } else if (fetch_is_sent(s->fetch) || (r->patient && !s->patient)) {
                 list_append(&s->later, &r->waiter);
+                r->asking = true;
                 return REQUEST_PARKED;
         } else {
                 /* it will be sent after this request arrived, so it answers this one too */
@@ -278,5 +294,6 @@ int snapshot_require(struct snapshot *s, struct request *r, enum freshness fresh
                 s->fetch_epoch = s->vm->epoch;
         }
         list_append(&s->waiters, &r->waiter);
+        r->asking = true;
         return REQUEST_PARKED;
 }

@@ -344,6 +344,9 @@ static const struct catalog types = {
 
 const struct row qom_property = { .name = "PROPERTY", .kind = &kind_qom_property, .mode = 0644, .dynamic = true };
 
+/* What -object made, secrets among it, whose text anybody could read by qom-get. */
+const struct row qom_objects = { .name = "objects", .kind = &kind_qom, .mode = 0700, .dynamic = true };
+
 /* --- the VM ------------------------------------------------------------------------------------------------------ */
 
 static const struct verb vm_verbs[] = {

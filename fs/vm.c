@@ -46,17 +46,19 @@ bool vm_has_news(struct file *file)
         return channel == CHANNEL_NONE || file->seen != inode->vm->generations[channel];
 }
 
+void vm_notify_file(struct file *file)
+{
+        if (!file->poll || !vm_has_news(file))
+                return;
+        (void)fuse_lowlevel_notify_poll(file->poll);
+        fuse_pollhandle_destroy(take_ptr(file->poll));
+        list_unlink(&file->watcher);
+}
+
 void vm_notify(struct vm *vm, enum channel channel)
 {
-        list_for_each_safe(i, &vm->watchers[channel]) {
-                struct file *file = list_entry(i, struct file, watcher);
-
-                if (!vm_has_news(file))
-                        continue;
-                (void)fuse_lowlevel_notify_poll(file->poll);
-                fuse_pollhandle_destroy(take_ptr(file->poll));
-                list_unlink(&file->watcher);
-        }
+        list_for_each_safe(i, &vm->watchers[channel])
+                vm_notify_file(list_entry(i, struct file, watcher));
 }
 
 static void news(struct vm *vm, enum channel channel)
@@ -240,6 +242,7 @@ int vm_new(struct qmp_loop *loop, const char *address, const struct vm_options *
         vm->epoch = 1;
         vm->serial = 1; /* the root's inode number; objects come after it */
         introspection_init(vm);
+        list_init(&vm->requests);
         list_init(&vm->snapshots);
         list_init(&vm->kept);
         vm->sweep.fire = snapshots_sweep;

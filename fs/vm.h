@@ -53,6 +53,7 @@ struct vm {
         struct json_object *deleted; /* {path: null}: see objects_kill(); NULL: none */
         uint64_t deleted_stamp;      /* when the last one was noted */
 
+        struct list requests; /* of the kernel's, as they came */
         struct list snapshots;
         struct list kept;       /* snapshots with a value, the oldest first … */
         struct qmp_timer sweep; /* … which is let go of then */
@@ -89,6 +90,9 @@ bool vm_has_news(struct file *file);
 
 /* Wakes whoever polls the channel, if there is news for them. */
 void vm_notify(struct vm *vm, enum channel channel);
+
+/* Wakes whoever polls this file, if there is news for them. */
+void vm_notify_file(struct file *file);
 
 /* The text of `connection`, without newline; the caller's; NULL: out of memory. */
 char *vm_describe_connection(struct vm *vm);

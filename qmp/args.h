@@ -30,7 +30,7 @@ const char *qmp_args_get(const struct qmp_args *args, const char *key);
 
 /*
  * The arguments of @command. @properties: NULL, or what device-list-properties returned, for a command whose further
- * arguments are properties. *ret_arguments is the caller's, NULL where there are none. 0, -ENOMEM or -EINVAL.
+ * arguments are properties; an empty list: it isn't known which, so they are QEMU's to judge. *ret_arguments is the caller's, NULL where there are none. 0, -ENOMEM or -EINVAL.
  */
 int qmp_args_build(const struct qmp_args *args, const struct qmp_entity *command, struct json_object *properties,
                    struct json_object **ret_arguments, char **ret_why);

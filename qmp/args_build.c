@@ -232,12 +232,18 @@ static int convert_property(const char *name, const char *type, struct qmp_args_
         if (streq(name, "addr") && streq(type, "int32"))
                 type = "str";
         r = qmp_args_property(type, node->text, ret_value, &why);
-        /* what else QEMU takes for its integer is its to judge */
-        if (r == -EINVAL && qmp_args_is_int(type)) {
-                *ret_value = json_object_new_string(node->text);
-                r = *ret_value ? 0 : -ENOMEM;
-        }
         return r == -EINVAL ? qmp_invalid(ret_why, "'%s': %s", name, why ? why : "unacceptable") : r;
+}
+
+bool qmp_args_may_have(struct json_object *properties, const char *name)
+{
+        return !json_object_is_type(properties, json_type_array) || json_object_array_length(properties) == 0 ||
+               find_property(properties, name);
+}
+
+int qmp_args_no_property(const char *name, char **ret_why)
+{
+        return qmp_invalid(ret_why, "'%s' is no property of this type; types/ lists them", name);
 }
 
 /* The pair, or all that begin with @name, as properties. Their names may have dots: sse4.1. */
@@ -248,8 +254,10 @@ static int add_properties(struct json_object *properties, const char *name, stru
         struct json_object *value = NULL;
         int r;
 
+        if (!type && !node->children && qmp_args_may_have(properties, name))
+                type = "str";
         if (!type && !node->children)
-                return qmp_invalid(ret_why, "'%s' is no property of this type; types/ lists them", name);
+                return qmp_args_no_property(name, ret_why);
         for (struct qmp_args_node *child = type ? NULL : node->children; child; child = child->next) {
                 char *below;
 
@@ -319,7 +327,7 @@ int qmp_args_build(const struct qmp_args *args, const struct qmp_entity *command
         else
                 r = convert_object(command->arg, root, NULL, &arguments, ret_why);
         if (r == 0 && command->arg)
-                r = qmp_args_check(command->arg, arguments, properties != NULL, ret_why);
+                r = qmp_args_check(command->arg, arguments, properties, ret_why);
         if (r < 0)
                 return r;
         *ret_arguments = json_object_object_length(arguments) > 0 ? take_ptr(arguments) : NULL;

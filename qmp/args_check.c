@@ -273,7 +273,9 @@ static int check_tags(const struct qmp_entity *type, struct json_object *object,
                 struct json_object *value;
                 int r = 0;
 
-                if (tag && json_object_object_get_ex(object, type->tag, &value))
+                /* a tag of another type is none; it is judged with the other members */
+                if (tag && tag->type && (tag->type->meta == QMP_META_ENUM || tag->type->meta == QMP_META_BUILTIN) &&
+                    json_object_object_get_ex(object, type->tag, &value))
                         r = check(tag->type, value, &below, ret_why);
                 if (r < 0)
                         return r;
@@ -282,8 +284,8 @@ static int check_tags(const struct qmp_entity *type, struct json_object *object,
         return 0;
 }
 
-/* @open: members that the schema doesn't know are QEMU's to judge. */
-static int check_object(const struct qmp_entity *type, struct json_object *value, bool open,
+/* @properties: see qmp_args_build(); their values are QEMU's to judge. */
+static int check_object(const struct qmp_entity *type, struct json_object *value, struct json_object *properties,
                         const struct qmp_args_path *path, char **ret_why)
 {
         bool any;
@@ -297,8 +299,10 @@ static int check_object(const struct qmp_entity *type, struct json_object *value
 
                 if (qmp_args_find_member(type, get_tag, value, key, &member_type))
                         r = check(member_type, member, &below, ret_why);
-                else
-                        r = open ? 0 : unknown_key(type, value, &below, ret_why);
+                else if (!properties)
+                        r = unknown_key(type, value, &below, ret_why);
+                else if (!qmp_args_may_have(properties, key))
+                        r = qmp_args_no_property(key, ret_why);
                 if (r < 0)
                         return r;
         }
@@ -330,7 +334,7 @@ static int check(const struct qmp_entity *type, struct json_object *value, const
                 }
                 return 0;
         case QMP_META_OBJECT:
-                return check_object(type, value, false, path, ret_why);
+                return check_object(type, value, NULL, path, ret_why);
         case QMP_META_ALTERNATE:
                 return check_alternate(type, value, path, ret_why);
         default:
@@ -338,7 +342,8 @@ static int check(const struct qmp_entity *type, struct json_object *value, const
         }
 }
 
-int qmp_args_check(const struct qmp_entity *type, struct json_object *value, bool open, char **ret_why)
+int qmp_args_check(const struct qmp_entity *type, struct json_object *value, struct json_object *properties,
+                   char **ret_why)
 {
-        return check_object(type, value, open, NULL, ret_why);
+        return check_object(type, value, properties, NULL, ret_why);
 }

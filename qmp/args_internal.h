@@ -66,7 +66,13 @@ bool qmp_args_builtin(enum qmp_json_type type, const char *text, struct json_obj
 /* Whether a QOM type name is one of the integers'. */
 bool qmp_args_is_int(const char *type);
 
-/* Judges an object. @open: members that the schema doesn't know are QEMU's to judge. 0, -ENOMEM or -EINVAL. */
-int qmp_args_check(const struct qmp_entity *type, struct json_object *value, bool open, char **ret_why);
+/* Whether an object may have the property: it is listed, or nothing is known (an empty list). */
+bool qmp_args_may_have(struct json_object *properties, const char *name);
+/* Sets *ret_why; returns -EINVAL. */
+int qmp_args_no_property(const char *name, char **ret_why);
+
+/* Judges an object. @properties: NULL, or what it may have besides the members of @type. 0, -ENOMEM or -EINVAL. */
+int qmp_args_check(const struct qmp_entity *type, struct json_object *value, struct json_object *properties,
+                   char **ret_why);
 
 #endif

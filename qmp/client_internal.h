@@ -23,6 +23,7 @@ struct qmp_command {
         uint64_t sent_at; /* 0: not yet */
         bool overdue;
         bool effect; /* see struct qmp_send_options */
+        bool is_probe;
 };
 
 struct qmp_client {

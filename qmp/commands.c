@@ -273,6 +273,14 @@ static void probe_answered(void *userdata, const struct qmp_result *result)
         }
 }
 
+static bool is_probing(const struct qmp_client *client)
+{
+        list_for_each(i, &client->oob_wire)
+                if (list_entry(i, struct qmp_command, link)->is_probe)
+                        return true;
+        return false;
+}
+
 void qmp_client_stall_tick(struct qmp_timer *timer)
 {
         struct qmp_client *client = container_of(timer, struct qmp_client, stall_timer);
@@ -293,9 +301,12 @@ void qmp_client_stall_tick(struct qmp_timer *timer)
                 client->probed = false;
         client->stalled = true;
         /* an unanswered probe is still owed: more of them would only pile up in a stopped QEMU */
-        if (client->oob && list_empty(&client->oob_wire)) {
-                (void)qmp_client_send(client, "query-yank", NULL, STALL_NS, &(struct qmp_send_options){ .oob = true },
-                                      probe_answered, client, NULL);
+        if (client->oob && !is_probing(client)) {
+                struct qmp_command *probe;
+
+                if (qmp_client_send(client, "query-yank", NULL, STALL_NS, &(struct qmp_send_options){ .oob = true },
+                                    probe_answered, client, &probe) == 0)
+                        probe->is_probe = true;
         }
         (void)qmp_timer_arm(client->loop, timer, now + STALL_NS);
         if (!was_stalled)

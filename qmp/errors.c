@@ -14,7 +14,8 @@ static const struct {
         { "DeviceNotActive", NULL, ENODEV },
         { "KVMMissingCap", NULL, EOPNOTSUPP },
         { NULL, "JSON parse error", EINVAL },
-        { NULL, "limit exceeded", EINVAL }, /* JSON nesting depth, JSON token count */
+        { NULL, "unknown command: '", EOPNOTSUPP }, /* HMP */
+        { NULL, "limit exceeded", EINVAL },         /* JSON nesting depth, JSON token count */
         { NULL, "QMP input ", EINVAL },
         { NULL, "allowed while migrating", EAGAIN },          /* device_add, device_del */
         { NULL, "does not support hotplugging", EOPNOTSUPP }, /* Bus 'ide.1', Device 'PIIX3' */

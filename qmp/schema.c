@@ -8,6 +8,9 @@
 
 #define CHUNK_SIZE (32 * 1024)
 
+/* The longest name that a command and its file may have. */
+#define NAME_MAX_SIZE 255
+
 struct chunk {
         struct chunk *next;
         size_t used, size;
@@ -33,6 +36,30 @@ static void *allocate(struct qmp_schema *schema, size_t size)
         p = chunk->data + chunk->used;
         chunk->used += size;
         return p;
+}
+
+/*
+ * QAPI's names are of letters, digits, "-", "_" and "." (QEMU's docs/devel/qapi-code-gen, "Naming rules"), masked types' of
+ * digits and brackets. Nothing else goes to a file's name, a terminal or a command that somebody copies.
+ */
+static bool is_name(struct json_object *value)
+{
+        const char *s = json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+        size_t size = strlen(s);
+
+        for (const char *c = s; *c; c++)
+                if (!(*c >= 'a' && *c <= 'z') && !(*c >= 'A' && *c <= 'Z') && !(*c >= '0' && *c <= '9') &&
+                    !strchr("-_.[]", *c))
+                        return false;
+        return size > 0 && size <= NAME_MAX_SIZE && size == (size_t)json_object_get_string_len(value) && *s != '.';
+}
+
+/* A member that is a name; NULL: it is none. */
+static const char *get_name(struct json_object *object, const char *key)
+{
+        struct json_object *value = qmp_json_get(object, key);
+
+        return value && is_name(value) ? json_object_get_string(value) : NULL;
 }
 
 static const char *copy(struct qmp_schema *schema, const char *s)
@@ -162,7 +189,7 @@ static bool read_features(struct qmp_schema *schema, struct json_object *item, q
         for (size_t i = 0; features && i < length(array); i++) {
                 struct json_object *feature = json_object_array_get_idx(array, i);
 
-                if (!json_object_is_type(feature, json_type_string))
+                if (!is_name(feature))
                         continue;
                 features[n] = copy(schema, json_object_get_string(feature));
                 if (!features[n++])
@@ -199,7 +226,7 @@ static bool read_values(struct qmp_schema *schema, struct qmp_entity *entity, st
                 struct json_object *value = json_object_array_get_idx(values, i);
                 const char *name;
 
-                if (!json_object_is_type(value, json_type_string))
+                if (!is_name(value))
                         continue;
                 name = copy(schema, json_object_get_string(value));
                 if (!name)
@@ -219,9 +246,9 @@ static bool read_members(struct qmp_schema *schema, struct qmp_entity *entity, s
         for (size_t i = 0; entity->members && i < length(members); i++) {
                 struct json_object *from = json_object_array_get_idx(members, i);
                 struct qmp_member *member = &entity->members[entity->n_members];
-                const char *name = qmp_json_get_string(from, "name");
+                const char *name = get_name(from, "name");
 
-                if (!name && entity->meta != QMP_META_ALTERNATE)
+                if (!name && (entity->meta != QMP_META_ALTERNATE || qmp_json_get(from, "name")))
                         continue;
                 *member = (struct qmp_member){
                         .name = name ? copy(schema, name) : NULL,
@@ -239,7 +266,7 @@ static bool read_members(struct qmp_schema *schema, struct qmp_entity *entity, s
 static bool read_variants(struct qmp_schema *schema, struct qmp_entity *entity, struct json_object *item)
 {
         struct json_object *variants = get_array(item, "variants");
-        const char *tag = qmp_json_get_string(item, "tag");
+        const char *tag = get_name(item, "tag");
 
         if (!tag || !variants)
                 return true;
@@ -249,7 +276,7 @@ static bool read_variants(struct qmp_schema *schema, struct qmp_entity *entity, 
                 return false;
         for (size_t i = 0; i < length(variants); i++) {
                 struct json_object *from = json_object_array_get_idx(variants, i);
-                const char *value = qmp_json_get_string(from, "case");
+                const char *value = get_name(from, "case");
                 struct qmp_variant *variant = &entity->variants[entity->n_variants];
 
                 if (!value)
@@ -333,7 +360,7 @@ static bool read_names(struct qmp_schema *schema, struct json_object *reply, str
 {
         for (size_t i = 0; i < length(reply); i++) {
                 struct json_object *item = json_object_array_get_idx(reply, i);
-                const char *name = qmp_json_get_string(item, "name");
+                const char *name = get_name(item, "name");
                 struct qmp_entities *group;
                 size_t meta;
 

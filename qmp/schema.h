@@ -3,8 +3,8 @@
  * introspection"): which commands, events and types there are. Parsed once into a compact model that never changes
  * afterwards; everything in it belongs to the schema. Types' names are masked there: "49" instead of "BlockdevOptions".
  *
- * Nothing is assumed of what QEMU sent: entries that make no sense are passed over, what refers to an unknown type has
- * the type NULL, which stands for any value, and types may refer to each other in circles.
+ * Nothing is assumed of what QEMU sent: entries that make no sense or have names that QAPI doesn't allow are passed over
+ * (names here are safe for files, terminals and shells), what refers to an unknown type has the type NULL, which stands for any value, and types may refer to each other in circles.
  */
 #ifndef QMP_SCHEMA_H
 #define QMP_SCHEMA_H
@@ -62,6 +62,7 @@ struct qmp_entity {
         struct qmp_variant *variants;
         size_t n_variants;
         qmp_features features;
+        size_t text_size; /* of its description, once that was made; else 0 */
 };
 
 /* Entities by name, in the order of strcmp(). */

@@ -1,7 +1,6 @@
 /*
  * The schema as text. Each structure is spelled out where it first occurs in a text and referred to by its type's number
- * afterwards, so a text is never longer than the schema, whatever refers to what; and below DEPTH_MAX levels only the
- * number is given.
+ * afterwards; below DEPTH_MAX levels only the number is given, and at TEXT_MAX bytes it ends.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -19,14 +18,17 @@
 #define SHORT_MAX 200
 /* Of so many variants those of one type are told together; of more, which nobody has, it would take too long. */
 #define VARIANTS_MAX 1000
-/* How many words qmp_type_words() spends on one type. */
-#define WORDS_MAX 400
+/* How many bytes qmp_type_words() spends on one type. */
+#define WORDS_MAX 1000
+/* The longest of QEMU 7.2 has 25 KB; what is longer is cut. */
+#define TEXT_MAX (256 * 1024)
 
 struct writer {
         FILE *out;
         const struct qmp_schema *schema;
         bool *seen;       /* by index in schema->types */
         bool *referred;   /* of these, what is referred to afterwards, and so must show its number */
+        bool is_draft;    /* only to learn what is referred to */
         unsigned depth;   /* of indentation */
         unsigned nesting; /* of types in types, which may be circular */
 };
@@ -50,48 +52,51 @@ static const char *builtin_word(const struct qmp_entity *type)
         return "any value";
 }
 
-/* At most *left words: a message is no place for more. */
-static void put_words(FILE *out, const struct qmp_entity *type, unsigned *left)
+/* Spends *left bytes at most: a message is no place for more. */
+static void put_word(FILE *out, const char *separator, const char *word, size_t *left)
 {
-        if (*left == 0) {
-                fputs("…", out);
+        /* at least 1: types may be in circles of nothing but themselves */
+        size_t size = strlen(separator) + strlen(word) + 1;
+
+        if (*left == 0)
                 return;
-        }
-        --*left;
+        fprintf(out, "%s%s", separator, size < *left ? word : "…");
+        *left = size < *left ? *left - size : 0;
+}
+
+static void put_words(FILE *out, const struct qmp_entity *type, size_t *left)
+{
         switch (type ? type->meta : QMP_META_BUILTIN) {
         case QMP_META_BUILTIN:
-                fputs(builtin_word(type), out);
+                put_word(out, "", builtin_word(type), left);
                 break;
         case QMP_META_ENUM:
-                fputs("one of ", out);
-                for (size_t i = 0; i < type->n_members; i++, --*left) {
-                        fprintf(out, "%s%s", i > 0 ? ", " : "", *left > 0 ? type->members[i].name : "…");
-                        if (*left == 0)
-                                break;
-                }
+                for (size_t i = 0; i<type->n_members && * left> 0; i++)
+                        put_word(out, i > 0 ? ", " : "one of ", type->members[i].name, left);
                 break;
         case QMP_META_ARRAY:
-                fputs("list of ", out);
-                put_words(out, type->element, left);
+                put_word(out, "list of ", "", left);
+                if (*left > 0)
+                        put_words(out, type->element, left);
                 break;
         case QMP_META_ALTERNATE:
                 for (size_t i = 0; i<type->n_members && * left> 0; i++) {
-                        fputs(i > 0 ? " or " : "", out);
+                        put_word(out, i > 0 ? " or " : "", "", left);
                         put_words(out, type->members[i].type, left);
                 }
                 if (type->n_members == 0)
-                        fputs("nothing", out);
+                        put_word(out, "", "nothing", left);
                 break;
         default:
-                fprintf(out, "object (type %s)", type->name);
+                put_word(out, "object (type ", type->name, left);
+                put_word(out, ")", "", left);
         }
 }
 
 char *qmp_type_words(const struct qmp_entity *type)
 {
         char *text = NULL;
-        size_t size;
-        unsigned left = WORDS_MAX;
+        size_t size, left = WORDS_MAX;
         FILE *out = open_memstream(&text, &size);
 
         if (!out)
@@ -105,6 +110,11 @@ char *qmp_type_words(const struct qmp_entity *type)
 
 static void put_members(struct writer *w, const struct qmp_entity *type);
 static void put_type(struct writer *w, const struct qmp_entity *type, size_t column);
+
+static bool is_full(const struct writer *w)
+{
+        return ftell(w->out) > TEXT_MAX;
+}
 
 static void indent(struct writer *w)
 {
@@ -157,8 +167,11 @@ static bool is_short(const struct qmp_entity *type)
 
         if (type->n_members > FEW)
                 return false;
-        for (size_t i = 0; i < type->n_members; i++)
+        for (size_t i = 0; i < type->n_members; i++) {
                 length += type->members[i].name ? strlen(type->members[i].name) : 0;
+                for (qmp_features f = type->members[i].features; f && *f && length <= SHORT_MAX; f++)
+                        length += strlen(*f);
+        }
         return length <= SHORT_MAX;
 }
 
@@ -173,7 +186,7 @@ static void put_enum(struct writer *w, const struct qmp_entity *type, size_t col
         column += (size_t)fprintf(w->out, "one of");
         if (is_long)
                 column += (size_t)fprintf(w->out, " (type %s)", type->name);
-        for (size_t i = 0; i < type->n_members; i++) {
+        for (size_t i = 0; i < type->n_members && !is_full(w); i++) {
                 const struct qmp_member *value = &type->members[i];
                 size_t length = strlen(value->name) + 2;
 
@@ -184,7 +197,7 @@ static void put_enum(struct writer *w, const struct qmp_entity *type, size_t col
                 } else {
                         column += (size_t)fprintf(w->out, " %s", value->name);
                 }
-                for (qmp_features f = value->features; f && *f; f++)
+                for (qmp_features f = value->features; f && *f && !is_full(w); f++)
                         column += (size_t)fprintf(w->out, " (%s)", *f);
                 if (i + 1 < type->n_members)
                         column += (size_t)fprintf(w->out, ",");
@@ -217,7 +230,7 @@ static void put_alternate(struct writer *w, const struct qmp_entity *type, size_
                 fputs("nothing", w->out);
         if (simple) {
                 /* "string, null or object (type 49)", and the structure below */
-                for (size_t i = 0; i < type->n_members; i++) {
+                for (size_t i = 0; i < type->n_members && !is_full(w); i++) {
                         if (type->members[i].type && type->members[i].type->meta != QMP_META_BUILTIN) {
                                 structure = type->members[i].type;
                                 continue;
@@ -233,7 +246,7 @@ static void put_alternate(struct writer *w, const struct qmp_entity *type, size_
         }
         fprintf(w->out, "either of (type %s)", type->name);
         w->depth++;
-        for (size_t i = 0; i < type->n_members; i++) {
+        for (size_t i = 0; i < type->n_members && !is_full(w); i++) {
                 fputc('\n', w->out);
                 indent(w);
                 fputs("- ", w->out);
@@ -292,7 +305,7 @@ static void put_member(struct writer *w, const struct qmp_member *member)
         column = INDENT * w->depth + (size_t)fprintf(w->out, "%-*s ", NAME_WIDTH, member->name);
         if (member->optional)
                 column += (size_t)fprintf(w->out, "[optional] ");
-        for (qmp_features f = member->features; f && *f; f++)
+        for (qmp_features f = member->features; f && *f && !is_full(w); f++)
                 column += (size_t)fprintf(w->out, "[%s] ", *f);
         put_type(w, member->type, column);
 }
@@ -312,7 +325,7 @@ static void put_variant(struct writer *w, const struct qmp_entity *type, size_t 
         fputc('\n', w->out);
         indent(w);
         column = INDENT * w->depth + (size_t)fprintf(w->out, "when %s is", type->tag);
-        for (size_t i = first; i < (together ? type->n_variants : first + 1); i++) {
+        for (size_t i = first; i < (together ? type->n_variants : first + 1) && !is_full(w); i++) {
                 if (type->variants[i].type != variant)
                         continue;
                 if (i > first)
@@ -342,9 +355,9 @@ static void put_variant(struct writer *w, const struct qmp_entity *type, size_t 
 /* Each on a line of its own, begun by a line break; leaves the last line open. */
 static void put_members(struct writer *w, const struct qmp_entity *type)
 {
-        for (size_t i = 0; i < type->n_members; i++)
+        for (size_t i = 0; i < type->n_members && !is_full(w); i++)
                 put_member(w, &type->members[i]);
-        for (size_t i = 0; i < type->n_variants; i++)
+        for (size_t i = 0; i < type->n_variants && !is_full(w); i++)
                 put_variant(w, type, i);
 }
 
@@ -372,7 +385,7 @@ static void put_section(struct writer *w, const char *title, const struct qmp_en
 
 static void put_features(struct writer *w, const struct qmp_entity *entity)
 {
-        for (qmp_features f = entity->features; f && *f; f++)
+        for (qmp_features f = entity->features; f && *f && !is_full(w); f++)
                 fprintf(w->out, "%s%s", f == entity->features ? "features: " : ", ", *f);
         if (entity->features)
                 fputc('\n', w->out);
@@ -421,7 +434,7 @@ static void put_users(struct writer *w, const char *what, const struct qmp_entit
 {
         size_t column = 0;
 
-        for (size_t i = 0; i < users->n; i++) {
+        for (size_t i = 0; i < users->n && !is_full(w); i++) {
                 const char *name = users->all[i]->name;
 
                 if (!refers(users->all[i], type))
@@ -444,6 +457,8 @@ static void put_whole_type(struct writer *w, const struct qmp_entity *type)
         put_type(w, type, 8 + strlen(type->name));
         fputs("\n", w->out);
         put_features(w, type);
+        if (w->is_draft)
+                return;
         put_users(w, "\nused by the commands", &w->schema->commands, type);
         put_users(w, "\nused by the events", &w->schema->events, type);
         put_users(w, "\nused by the types", &w->schema->types, type);
@@ -464,6 +479,8 @@ static int describe(struct writer *w, const struct qmp_entity *entity, char **re
                 put_event(w, entity);
         else
                 put_whole_type(w, entity);
+        if (is_full(w))
+                fputs("…\n", w->out);
         failed = ferror(w->out);
         if (fclose(w->out) != 0 || failed) {
                 free(text);
@@ -485,6 +502,13 @@ int qmp_schema_describe(const struct qmp_schema *schema, const struct qmp_entity
         if (!seen || !referred)
                 return -ENOMEM;
         /* what is referred to is known after the first time only */
+        w.is_draft = true;
         r = describe(&w, entity, &first, ret_size);
-        return r < 0 ? r : describe(&w, entity, ret_text, ret_size);
+        if (r < 0)
+                return r;
+        w.is_draft = false;
+        r = describe(&w, entity, ret_text, ret_size);
+        if (r == 0)
+                ((struct qmp_entity *)entity)->text_size = *ret_size;
+        return r;
 }

@@ -848,7 +848,7 @@ void rig_unmake(void)
         if (rig.session && !rig.ended) {
                 SETTLE();
                 CHECK(rig.n_pending == 0);
-                CHECK(list_empty(&rig.session->requests));
+                CHECK(list_empty(&rig.vm->requests));
                 CHECK(live(&rig.session->inodes.files) == 0);
                 CHECK(live(&rig.session->inodes.nodes) == 1);
                 CHECK(rig.session->inodes.n == 0);

@@ -621,6 +621,29 @@ START_TEST(cat_block_status_is_two_commands)
 }
 END_TEST
 
+/* A link wants the object's record and the list of devices: the first must still be there when the second comes. */
+START_TEST(slow_qemu_is_not_asked_again_and_again)
+{
+        struct fuse_entry_out entry;
+        uint64_t unique;
+
+        ASSERT_OK(rig_walk("block/NVME1/device", &entry));
+        PUMP_FOR(rig.loop, SEC);
+        free(rig_sent());
+        fake_on_nothing(rig.fake, "query-block");
+        fake_on_nothing(rig.fake, "qom-list");
+        unique = k_send_readlink(entry.nodeid);
+        PUMP_FOR(rig.loop, 500 * MS);
+        fake_return(rig.fake, rig_last("query-block"), "[{\"device\": \"NVME1\", \"qdev\": \"nv0\"}]");
+        PUMP_FOR(rig.loop, 500 * MS);
+        fake_return(rig.fake, rig_last("qom-list"), "[{\"name\": \"nv0\", \"type\": \"child<nvme>\"}]");
+        PUMP_FOR(rig.loop, 500 * MS);
+        fake_return(rig.fake, rig_last("qom-list"), "[]");
+        ASSERT_REPLY(unique, "../../devices/nv0");
+        ASSERT_SENT("query-block qom-list qom-list");
+}
+END_TEST
+
 START_TEST(property_is_asked_for_alone)
 {
         ASSERT_LS("devices/nv0", "type drive serial addr driver status qom remove");
@@ -1059,6 +1082,7 @@ int main(void)
                 TEST(listing_in_small_pieces_is_one_listing),
                 TEST(cat_status_is_one_command),
                 TEST(cat_block_status_is_two_commands),
+                TEST(slow_qemu_is_not_asked_again_and_again),
                 TEST(property_is_asked_for_alone),
                 TEST(property_can_be_read_long_after_it_was_opened),
                 TEST(property_can_be_read_after_its_directory_could_not_be_listed),

@@ -69,10 +69,13 @@ START_TEST(children_are_directories_and_links_are_links)
         }
         ASSERT_ERROR(rig_walk("qom/nosuch", &entry), ENOENT);
         ASSERT_ERROR(rig_walk("qom/machine/nosuch/x", &entry), ENOENT);
-        /* the group may write with -o gid, as elsewhere */
+        /* -o gid opens no more to the group than the files that say what they do */
         rig.session->options.group_writes = true;
         ASSERT_OK(rig_walk("qom/machine/on", &entry));
-        ck_assert_uint_eq(entry.attr.mode, S_IFREG | 0664);
+        ck_assert_uint_eq(entry.attr.mode, S_IFREG | 0644);
+        /* secrets can be read by qom-get */
+        ASSERT_OK(rig_walk("qom/objects", &entry));
+        ck_assert_uint_eq(entry.attr.mode, S_IFDIR | 0700);
 }
 END_TEST
 
@@ -686,10 +689,11 @@ static const struct {
         const char *answer, *status;
         int error;
 } odd[] = {
-        { "[]", "{}\n", 0 },
-        { "[{}]", "{}\n", 0 },
-        { "[null]", "{}\n", 0 },
-        { "[{\"properties\": {}}]", "{}\n", 0 },
+        { "[]", NULL, EPROTO },
+        { "[{}]", NULL, EPROTO },
+        { "[null]", NULL, EPROTO },
+        { "[{\"properties\": {}}]", NULL, EPROTO },
+        { "[{\"properties\": []}]", "{}\n", 0 },
         { "[{\"properties\": [1, {}, {\"name\": \"a\"}, {\"name\": \"b\", \"type\": \"x\", \"value\": 1}]}]",
           "{\n  \"b\": 1\n}\n", 0 },
         { "{}", NULL, EPROTO },
