@@ -14,46 +14,24 @@
 #define MEMBER(name, type)    "{\"name\": \"" name "\", \"type\": \"" type "\"}"
 #define OPTIONAL(name, type)  "{\"name\": \"" name "\", \"type\": \"" type "\", \"default\": null}"
 
-static const char schema[] = "[" BUILTIN("str", "string") ", " BUILTIN("int", "int") ", " BUILTIN("bool", "boolean") ", " BUILTIN("any", "value") ", " OBJECT("0", "") ", " OBJECT(
-        "1",
-        OPTIONAL("device", "str") ", " MEMBER("node-name", "str") ", " MEMBER(
-                "size",
-                "int")) ", " OBJECT("2",
-                                    MEMBER("driver", "str") ", " OPTIONAL("bus", "str") ", " OPTIONAL(
-                                            "id",
-                                            "str")) ", " OBJECT("3",
-                                                                MEMBER("instances",
-                                                                       "[any]")) ", " OBJECT("4",
-                                                                                             OPTIONAL(
-                                                                                                     "v",
-                                                                                                     "any")) ", "
-                                                                                                             "{\"name"
-                                                                                                             "\": "
-                                                                                                             "\"[any]"
-                                                                                                             "\", "
-                                                                                                             "\"meta-"
-                                                                                                             "type\":"
-                                                                                                             " \"arra"
-                                                                                                             "y\", "
-                                                                                                             "\"eleme"
-                                                                                                             "nt-"
-                                                                                                             "type\":"
-                                                                                                             " \"any"
-                                                                                                             "\"},"
-                                                                                                             " " COMMAND("block_resize", "1", "0", "") ", " COMMAND(
-                                                                                                                     "device_add",
-                                                                                                                     "2",
-                                                                                                                     "0",
-                                                                                                                     "") ", " COMMAND("stop",
-                                                                                                                                      "0",
-                                                                                                                                      "0",
-                                                                                                                                      "") ", " COMMAND("get",
-                                                                                                                                                       "4",
-                                                                                                                                                       "any",
-                                                                                                                                                       "") ", " COMMAND("yank",
-                                                                                                                                                                        "3",
-                                                                                                                                                                        "0",
-                                                                                                                                                                        ", \"allow-oob\": true") "]";
+// clang-format off
+static const char schema[] =
+        "[" BUILTIN("str", "string") ", "
+        BUILTIN("int", "int") ", "
+        BUILTIN("bool", "boolean") ", "
+        BUILTIN("any", "value") ", "
+        OBJECT("0", "") ", "
+        OBJECT("1", OPTIONAL("device", "str") ", " MEMBER("node-name", "str") ", " MEMBER("size", "int")) ", "
+        OBJECT("2", MEMBER("driver", "str") ", " OPTIONAL("bus", "str") ", " OPTIONAL("id", "str")) ", "
+        OBJECT("3", MEMBER("instances", "[any]")) ", "
+        OBJECT("4", OPTIONAL("v", "any")) ", "
+        "{\"name\": \"[any]\", \"meta-type\": \"array\", \"element-type\": \"any\"}, "
+        COMMAND("block_resize", "1", "0", "") ", "
+        COMMAND("device_add", "2", "0", "") ", "
+        COMMAND("stop", "0", "0", "") ", "
+        COMMAND("get", "4", "any", "") ", "
+        COMMAND("yank", "3", "0", ", \"allow-oob\": true") "]";
+// clang-format on
 
 static void up(void)
 {

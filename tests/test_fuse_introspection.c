@@ -17,32 +17,24 @@
                                                                                             "{\"name\": \"b\", "     \
                                                                                             "\"type\": \"str\"}")
 
+// clang-format off
 static const char schema[] =
-        "[" TYPES
-        ", " COMMAND("query-status", "0", "") ", " COMMAND("query-opt", "1", "") ", " COMMAND("query-need", "2", "") ", " COMMAND("query-old", "0", ", \"features\": [\"deprecated\"]") ", " COMMAND(
-                "query-unstable", "0",
-                "") ", " COMMAND("query-feat", "0",
-                                 UNSTABLE) ", " COMMAND("x-query-feat", "0",
-                                                        "") ", " COMMAND("x-query-jit", "0",
-                                                                         "") ", " COMMAND("x-query-numa", "0",
-                                                                                          UNSTABLE) ", " COMMAND("x-"
-                                                                                                                 "que"
-                                                                                                                 "ry-"
-                                                                                                                 "sta"
-                                                                                                                 "tu"
-                                                                                                                 "s",
-                                                                                                                 "0",
-                                                                                                                 "") ", " COMMAND("query-",
-                                                                                                                                  "0",
-                                                                                                                                  "") ", " COMMAND("query-a/b",
-                                                                                                                                                   "0",
-                                                                                                                                                   "") ", " COMMAND("x-blockdev-change",
-                                                                                                                                                                    "0",
-                                                                                                                                                                    UNSTABLE) ", " COMMAND("query-yank",
-                                                                                                                                                                                           "0",
-                                                                                                                                                                                           ", \"allow-oob\": true") ", "
-                                                                                                                                                                                                                    "{\"name\": \"SHUTDOWN\", \"meta-type\": \"event\", \"arg-type\": \"2\"}"
-                                                                                                                                                                                                                    "]";
+        "[" TYPES ", "
+        COMMAND("query-status", "0", "") ", "
+        COMMAND("query-opt", "1", "") ", "
+        COMMAND("query-need", "2", "") ", "
+        COMMAND("query-old", "0", ", \"features\": [\"deprecated\"]") ", "
+        COMMAND("query-unstable", "0", "") ", "
+        COMMAND("query-feat", "0", UNSTABLE) ", "
+        COMMAND("x-query-feat", "0", "") ", "
+        COMMAND("x-query-jit", "0", "") ", "
+        COMMAND("x-query-numa", "0", UNSTABLE) ", "
+        COMMAND("x-query-status", "0", "") ", "
+        COMMAND("query-", "0", "") ", "
+        COMMAND("x-blockdev-change", "0", UNSTABLE) ", "
+        COMMAND("query-yank", "0", ", \"allow-oob\": true") ", "
+        "{\"name\": \"SHUTDOWN\", \"meta-type\": \"event\", \"arg-type\": \"2\"}]";
+// clang-format on
 
 static const char device_types[] =
         "[{\"name\": \"nvme\", \"parent\": \"pci-device\"}, {\"name\": \"e1000\"}, {\"name\": \"a/b\"}, "
