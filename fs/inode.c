@@ -198,7 +198,7 @@ static int inode_new(struct inode *dir, const char *name, const struct inode_arg
         inode->session = session;
         inode->vm = dir->vm;
         inode->refs = 1;
-        inode->size = -1;
+        inode->size = inode->told = -1;
         inode->parent = inode_ref(dir);
         inode->kind = args->kind;
         inode->row = args->row;
@@ -274,12 +274,22 @@ void inode_attr(struct inode *inode, struct stat *ret_attr)
                 .st_mtim = inode->born,
                 .st_ctim = inode->born,
         };
+        inode->told = ret_attr->st_size;
         ret_attr->st_blocks = (ret_attr->st_size + 511) / 512;
         /* for those who look at the time to see that a log has grown */
         if (inode->row && inode->row->channel == CHANNEL_EVENTS)
                 ret_attr->st_mtim = ret_attr->st_ctim = inode->vm->events_at;
         if (inode->row && inode->row->channel == CHANNEL_ERRORS)
                 ret_attr->st_mtim = ret_attr->st_ctim = inode->vm->errors_at;
+}
+
+void inode_set_size(struct inode *inode, int64_t size)
+{
+        inode->size = size;
+        if (inode->told < 0 || inode->told == size)
+                return;
+        inode->told = -1;
+        (void)fuse_lowlevel_notify_inval_inode(inode->session->fuse, inode->nodeid, -1, 0);
 }
 
 char *inode_path(const struct inode *inode)

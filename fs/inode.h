@@ -27,6 +27,7 @@ struct inode {
         struct object *object;     /* what it is or is in; a reference, NULL outside of objects */
         struct snapshot *snapshot; /* a query of its own; a reference, or NULL */
         int64_t size;              /* of the content when it was last read; -1: never */
+        int64_t told;              /* the size that the kernel was told last; -1: none */
         struct timespec born;
         struct inode *hash_next;
 };
@@ -83,6 +84,8 @@ struct inode *inode_unref(struct inode *inode);
 void inode_forget(struct inode *inode, uint64_t lookups);
 
 void inode_attr(struct inode *inode, struct stat *ret_attr);
+/* The content was read, and had that size; the kernel is told if it believes another. */
+void inode_set_size(struct inode *inode, int64_t size);
 
 /* "/block/NVME1/remove"; the caller's; NULL: out of memory. */
 char *inode_path(const struct inode *inode);

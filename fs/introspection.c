@@ -114,8 +114,6 @@ static int wait(struct constant *constant, struct request *r, const struct fetch
 {
         int e = 0;
 
-        if (r->cached)
-                return -EAGAIN;
         /* it is patient for the sake of a write that may join; who only reads is not to wait for it as long */
         if (!r->patient && qmp_client_is_overdue(r->vm->client))
                 request_hurry(r, qmp_client_patience(r->vm->client, r->vm->options.timeout_ns));

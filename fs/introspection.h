@@ -29,7 +29,7 @@ void introspection_forget(struct vm *vm);
 
 /*
  * Makes sure of the schema, or of the list of the names of all device types that are not abstract. 0; REQUEST_PARKED;
- * -EAGAIN: a request that takes only what is known, and nothing is; or the query's error, with its reason noted in @r.
+ * or the query's error, with its reason noted in @r.
  * Borrowed until the loop turns.
  */
 int introspection_schema(struct request *r, const struct qmp_schema **ret_schema);

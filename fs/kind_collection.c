@@ -21,7 +21,7 @@ static int object_lookup(struct request *r, struct inode *dir, const char *name,
         if (each->properties)
                 return property_lookup(r, dir, name, ret_inode);
         e = member_lookup(dir, record, name, ret_inode);
-        if (e != -ENOENT || r->cached || snapshot_is_news(dir->object->collection->snapshot, r))
+        if (e != -ENOENT || snapshot_is_news(dir->object->collection->snapshot, r))
                 return e;
         e = object_require(dir->object, r, FRESH_CONTENT, &record);
         return e ? e : member_lookup(dir, record, name, ret_inode);
@@ -61,7 +61,7 @@ static int collection_lookup(struct request *r, struct inode *dir, const char *n
         if (e)
                 return e;
         object = collection_find(c, name);
-        if (!object && !r->cached && !snapshot_is_news(c->snapshot, r)) {
+        if (!object && !snapshot_is_news(c->snapshot, r)) {
                 /* it may have come just now */
                 e = collection_require(c, r, FRESH_CONTENT);
                 if (e)

@@ -133,7 +133,7 @@ static int member_dir_lookup(struct request *r, struct inode *dir, const char *n
         if (e)
                 return e;
         e = member_lookup(dir, value, name, ret_inode);
-        if (e != -ENOENT || r->cached || snapshot_is_news(dir->object->collection->snapshot, r))
+        if (e != -ENOENT || snapshot_is_news(dir->object->collection->snapshot, r))
                 return e;
         e = require(r, dir, FRESH_CONTENT, &value);
         return e ? e : member_lookup(dir, value, name, ret_inode);

@@ -85,7 +85,7 @@ static int require_name(struct request *r, struct inode *dir, const char *file_n
         if (e)
                 return e;
         *ret_name = find(properties, file_name);
-        if (!*ret_name && properties && !r->cached && !snapshot_is_news(dir->snapshot, r)) {
+        if (!*ret_name && properties && !snapshot_is_news(dir->snapshot, r)) {
                 e = require_list(r, dir, FRESH_CONTENT, &properties);
                 if (e)
                         return e;

@@ -71,7 +71,7 @@ static int require_property(struct request *r, struct inode *dir, const char *fi
 
         if (e == 0 && find(properties, file_name, ret_name, ret_type))
                 return 0;
-        if (e || r->cached || snapshot_is_news(dir->snapshot, r))
+        if (e || snapshot_is_news(dir->snapshot, r))
                 return e ? e : -ENOENT;
         e = require_list(r, dir, FRESH_CONTENT, &properties);
         if (e)

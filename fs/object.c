@@ -283,8 +283,6 @@ int collection_require(struct collection *c, struct request *r, enum freshness f
                 return e;
         settle(c->vm);
         if (is_outdated(c)) {
-                if (r->cached)
-                        return -EAGAIN;
                 /* as if the request had come after the event */
                 if (r->stamp < c->ended)
                         r->stamp = c->ended;
@@ -292,8 +290,6 @@ int collection_require(struct collection *c, struct request *r, enum freshness f
                 if (e)
                         return e;
         }
-        if (r->cached && c->synced != c->snapshot->serial)
-                return -EAGAIN;
         e = collection_sync(c);
         if (e == -EPROTO)
                 return request_fail(r, e, NULL, "QEMU's answer is no list");

@@ -35,6 +35,8 @@ static void ops_init(void *userdata, struct fuse_conn_info *conn)
         (void)userdata;
         conn->max_write = KERNEL_WRITE_MAX;
         conn->want &= ~(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
+        /* names and attributes may not be kept, or not for long, so it would only make inodes that nobody asks for */
+        conn->want &= ~(FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO);
         /*
          * Else opening with O_TRUNC would set the kernel's idea of the size to 0, and a write beyond the end takes the
          * inode's lock alone: two who write to one open file would wait for each other.
@@ -49,9 +51,16 @@ static double entry_timeout(const struct inode *inode)
         return inode->row && !inode->row->present && !inode->row->dynamic && !inode->kind->own_inode ? FOREVER : 0;
 }
 
+/*
+ * Only the size may change. The kernel wants attributes twice for each open(2), so it may keep them as long as structure
+ * may be old, and is told when a read finds another size. What has no content of QEMU's (logs, streams, answers) grows
+ * while somebody looks: its size is asked for each time.
+ */
 static double attr_timeout(const struct inode *inode)
 {
-        return S_ISREG(inode->kind->type) ? 0 : FOREVER;
+        if (!S_ISREG(inode->kind->type))
+                return FOREVER;
+        return inode->kind->render ? (double)inode->vm->options.structure_ttl_ns / NSEC_PER_SEC : 0;
 }
 
 static void fill_entry(struct inode *inode, struct fuse_entry_param *ret_entry)
@@ -358,7 +367,7 @@ static int read_step(struct request *r)
                         return e;
                 free(file->content.data);
                 file->content = text;
-                file->inode->size = (int64_t)text.size;
+                inode_set_size(file->inode, (int64_t)text.size);
                 file->has_content = true;
                 file->seen = generation;
         }
@@ -504,42 +513,6 @@ static int list(struct request *r)
         return 0;
 }
 
-/* Adds the entry with what is known of it; what isn't known the kernel will look up. The inode goes to the caller. */
-static size_t add_plus(struct request *r, char *buffer, size_t size, const struct listing_entry *item, off_t next,
-                       struct inode **ret_inode)
-{
-        struct fuse_entry_param entry = { .attr = { .st_ino = item->ino, .st_mode = item->type } };
-        struct inode *inode = NULL;
-        int e;
-
-        if (!streq(item->name, ".") && !streq(item->name, "..")) {
-                r->cached = true;
-                e = r->inode->kind->lookup(r, r->inode, item->name, &inode);
-                r->cached = false;
-                if (e)
-                        inode = NULL;
-                else
-                        fill_entry(inode, &entry);
-        }
-        *ret_inode = inode;
-        return fuse_add_direntry_plus(r->req, buffer, size, item->name, &entry, next);
-}
-
-static size_t add_entry(struct request *r, char *buffer, size_t size, const struct listing_entry *item, off_t next)
-{
-        struct stat attr = { .st_ino = item->ino, .st_mode = item->type };
-        struct inode *inode;
-        size_t n;
-
-        if (!r->plus)
-                return fuse_add_direntry(r->req, buffer, size, item->name, &attr, next);
-        n = add_plus(r, buffer, size, item, next, &inode);
-        if (inode && n <= size)
-                inode->lookups++;
-        inode_unref(inode);
-        return n;
-}
-
 static int readdir_step(struct request *r)
 {
         _cleanup_(qmp_freep) char *buffer = NULL;
@@ -555,7 +528,10 @@ static int readdir_step(struct request *r)
         if (!buffer)
                 return -ENOMEM;
         for (uint64_t i = (uint64_t)r->offset; i < listing->n; i++) {
-                size_t n = add_entry(r, buffer + used, r->size - used, &listing->entries[i], (off_t)(i + 1));
+                const struct listing_entry *entry = &listing->entries[i];
+                struct stat attr = { .st_ino = entry->ino, .st_mode = entry->type };
+                size_t n =
+                        fuse_add_direntry(r->req, buffer + used, r->size - used, entry->name, &attr, (off_t)(i + 1));
 
                 if (n > r->size - used)
                         break;
@@ -565,7 +541,7 @@ static int readdir_step(struct request *r)
         return 0;
 }
 
-static void readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi, bool plus)
+static void ops_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
 {
         struct request *r = file_request(req, ino, fi, readdir_step);
 
@@ -573,21 +549,10 @@ static void readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, s
                 return;
         r->size = size;
         r->offset = offset;
-        r->plus = plus;
         if (r->inode->kind->list)
                 request_run(r);
         else
                 request_finish(r, -ENOTDIR);
-}
-
-static void ops_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
-{
-        readdir(req, ino, size, offset, fi, false);
-}
-
-static void ops_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
-{
-        readdir(req, ino, size, offset, fi, true);
 }
 
 const struct fuse_lowlevel_ops session_ops = {
@@ -614,6 +579,5 @@ const struct fuse_lowlevel_ops session_ops = {
         .poll = ops_poll,
         .opendir = ops_opendir,
         .readdir = ops_readdir,
-        .readdirplus = ops_readdirplus,
         .releasedir = ops_release,
 };

@@ -45,9 +45,7 @@ struct request {
         size_t written;      /* what to answer to a write: the size as it came */
         off_t offset;
         int flags;
-        bool plus;    /* readdirplus */
         bool patient; /* a write: what it asks first keeps its limit, too, while QEMU is stalled */
-        bool cached;  /* take what is known, whatever its age, and ask nobody */
 
         unsigned phase; /* the kind's */
         void *op;       /* the kind's; released by cancel() or before finishing */

@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <malloc.h>
 
+/* What is free within the heap, in bytes, before it is worth the effort to give it back. */
+#define TRIM_MIN (1 << 20)
+
 /* Only whole commands are asked by several files; what belongs to one object is its inode's. */
 static struct snapshot *find(struct vm *vm, const struct fetch_spec *spec)
 {
@@ -103,7 +106,7 @@ static bool is_good(const struct snapshot *s, const struct request *r, enum fres
 
         if (!s->has_value)
                 return false;
-        if (r->cached || s->value_stamp > r->stamp)
+        if (s->value_stamp > r->stamp)
                 return true;
         if (s->value_epoch != s->vm->epoch)
                 return false;
@@ -185,17 +188,15 @@ void snapshots_sweep(struct qmp_timer *timer)
 
         while (!list_empty(&vm->kept)) {
                 struct snapshot *s = list_entry(vm->kept.next, struct snapshot, kept);
-                uint64_t until = s->value_at + keep_ns(vm);
-
-                if (s->value_stamp > oldest)
-                        until = now + keep_ns(vm);
-                if (now < until) {
-                        (void)qmp_timer_arm(vm->loop, timer, until);
+                if (now < s->value_at + keep_ns(vm) || s->value_stamp > oldest) {
+                        /* not for each of thousands by itself */
+                        (void)qmp_timer_arm(vm->loop, timer, now + keep_ns(vm));
                         return;
                 }
                 drop_value(s);
         }
-        malloc_trim(0);
+        if (mallinfo2().fordblks > TRIM_MIN)
+                malloc_trim(0);
 }
 
 static void keep(struct snapshot *s)
@@ -268,8 +269,6 @@ int snapshot_require(struct snapshot *s, struct request *r, enum freshness fresh
 
         if (is_good(s, r, freshness))
                 return 0;
-        if (r->cached)
-                return -EAGAIN;
         if (s->error_stamp > r->stamp)
                 return request_fail(r, s->error, s->error_class, "%s", s->error_text ? s->error_text : "");
         /* a fetch may be patient for the sake of a write; who only reads is not to wait for it as long */

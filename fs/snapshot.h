@@ -57,8 +57,8 @@ static inline void snapshot_unrefp(struct snapshot **s)
 }
 
 /*
- * Makes sure that snapshot->value is good enough for @r. 0; REQUEST_PARKED: @r runs again when there is news; -EAGAIN: a
- * request that takes only what is known, and nothing is; or the query's error, with its reason noted in @r.
+ * Makes sure that snapshot->value is good enough for @r. 0; REQUEST_PARKED: @r runs again when there is news; or the
+ * query's error, with its reason noted in @r.
  */
 int snapshot_require(struct snapshot *snapshot, struct request *r, enum freshness freshness);
 

@@ -49,18 +49,6 @@ static void opened(uint64_t node, uint64_t fh, bool dir)
         rig.open[rig.n_open++] = (struct k_open){ node, fh, dir };
 }
 
-static const struct fuse_direntplus *next_plus(const struct k_reply *reply, size_t *at)
-{
-        const struct fuse_direntplus *entry = (const struct fuse_direntplus *)(const void *)(reply->data + *at);
-
-        if (*at >= reply->size)
-                return NULL;
-        CHECK(*at + FUSE_NAME_OFFSET_DIRENTPLUS <= reply->size);
-        *at += FUSE_DIRENTPLUS_SIZE(entry);
-        CHECK(*at <= reply->size);
-        return entry;
-}
-
 static const struct fuse_dirent *next_entry(const struct k_reply *reply, size_t *at)
 {
         const struct fuse_dirent *entry = (const struct fuse_dirent *)(const void *)(reply->data + *at);
@@ -77,7 +65,6 @@ static const struct fuse_dirent *next_entry(const struct k_reply *reply, size_t 
 static void book(const struct k_pending *pending, const struct k_reply *reply)
 {
         const void *data = reply->data;
-        const struct fuse_direntplus *entry;
 
         switch (pending->opcode) {
         case FUSE_LOOKUP:
@@ -88,10 +75,6 @@ static void book(const struct k_pending *pending, const struct k_reply *reply)
         case FUSE_OPENDIR:
                 CHECK(reply->size == sizeof(struct fuse_open_out));
                 opened(pending->node, ((const struct fuse_open_out *)data)->fh, pending->opcode == FUSE_OPENDIR);
-                break;
-        case FUSE_READDIRPLUS:
-                for (size_t at = 0; (entry = next_plus(reply, &at));)
-                        know(entry->entry_out.nodeid);
                 break;
         default:
                 break;
@@ -117,6 +100,15 @@ static void receive(struct qmp_source *source, uint32_t revents)
                 if (header.unique == 0) {
                         struct fuse_notify_poll_wakeup_out out;
 
+                        if (header.error == FUSE_NOTIFY_INVAL_INODE) {
+                                struct fuse_notify_inval_inode_out inval;
+
+                                CHECK(size == sizeof(inval));
+                                memcpy(&inval, packet + sizeof(header), sizeof(inval));
+                                CHECK(inval.off == -1);
+                                rig.n_invalidated++;
+                                continue;
+                        }
                         CHECK(header.error == FUSE_NOTIFY_POLL);
                         CHECK(size == sizeof(out));
                         memcpy(&out, packet + sizeof(header), sizeof(out));
@@ -321,11 +313,11 @@ uint64_t k_send_write(const struct k_file *file, const void *data, size_t size)
         return k_send(FUSE_WRITE, file->node, &in, sizeof(in), data, size);
 }
 
-uint64_t k_send_readdir(const struct k_file *file, uint64_t offset, uint32_t size, bool plus)
+uint64_t k_send_readdir(const struct k_file *file, uint64_t offset, uint32_t size)
 {
         struct fuse_read_in in = { .fh = file->fh, .offset = offset, .size = size };
 
-        return k_send(plus ? FUSE_READDIRPLUS : FUSE_READDIR, file->node, &in, sizeof(in), NULL, 0);
+        return k_send(FUSE_READDIR, file->node, &in, sizeof(in), NULL, 0);
 }
 
 void k_release(const struct k_file *file)
@@ -462,7 +454,7 @@ static void add_name(char **names, const char *name, size_t size)
         *names = more;
 }
 
-int rig_ls(const char *path, bool plus, char **ret_names)
+int rig_ls(const char *path, char **ret_names)
 {
         struct fuse_entry_out entry;
         struct k_file file;
@@ -477,15 +469,12 @@ int rig_ls(const char *path, bool plus, char **ret_names)
                 return r;
         }
         for (;;) {
-                struct k_reply *reply = k_wait(k_send_readdir(&file, offset, 4096, plus));
-                const struct fuse_direntplus *p;
+                struct k_reply *reply = k_wait(k_send_readdir(&file, offset, 4096));
                 const struct fuse_dirent *e;
                 bool end = reply->size == 0;
 
                 r = reply->error;
-                for (size_t at = 0; plus && (p = next_plus(reply, &at)); offset = p->dirent.off)
-                        add_name(&names, p->dirent.name, p->dirent.namelen);
-                for (size_t at = 0; !plus && (e = next_entry(reply, &at)); offset = e->off)
+                for (size_t at = 0; (e = next_entry(reply, &at)); offset = e->off)
                         add_name(&names, e->name, e->namelen);
                 free(reply);
                 if (r < 0 || end)
@@ -810,7 +799,8 @@ void rig_init(void)
         CHECK(out.major == FUSE_KERNEL_VERSION);
         CHECK(out.max_write > 65536);
         CHECK(!(out.flags & FUSE_ATOMIC_O_TRUNC));
-        CHECK(out.flags & FUSE_DO_READDIRPLUS);
+        /* what can't be cached is not worth to be looked up beforehand */
+        CHECK(!(out.flags & FUSE_DO_READDIRPLUS));
 }
 
 void rig_up(void)

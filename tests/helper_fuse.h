@@ -70,6 +70,7 @@ struct rig {
         size_t n_open, open_size;
         uint64_t *woken; /* the handles of FUSE_NOTIFY_POLL, in order */
         size_t n_woken;
+        size_t n_invalidated; /* how often the kernel was told that it has wrong attributes */
 
         struct rig_qom *qom;
         size_t n_qom;
@@ -115,7 +116,7 @@ int k_open(uint64_t node, int flags, struct k_file *ret_file);
 int k_opendir(uint64_t node, struct k_file *ret_file);
 uint64_t k_send_read(const struct k_file *file, uint64_t offset, uint32_t size);
 uint64_t k_send_write(const struct k_file *file, const void *data, size_t size);
-uint64_t k_send_readdir(const struct k_file *file, uint64_t offset, uint32_t size, bool plus);
+uint64_t k_send_readdir(const struct k_file *file, uint64_t offset, uint32_t size);
 void k_release(const struct k_file *file);
 void k_interrupt(uint64_t unique);
 /* Returns revents; @handle: 0, or what comes back with FUSE_NOTIFY_POLL. */
@@ -130,7 +131,7 @@ struct k_file rig_must_open(const char *path, int flags);
 int rig_read_all(const struct k_file *file, char **ret_text, size_t *ret_size);
 int rig_cat(const char *path, char **ret_text);
 /* Names in the order they come, with a blank between. */
-int rig_ls(const char *path, bool plus, char **ret_names);
+int rig_ls(const char *path, char **ret_names);
 int rig_readlink(const char *path, char **ret_target);
 int rig_echo(const char *path, const char *text);
 
@@ -177,7 +178,7 @@ const char *rig_list(const char *a, const char *b, const char *c);
 #define ASSERT_LS(path, expected)                                                                                    \
         do {                                                                                                         \
                 char *_ls = NULL;                                                                                    \
-                int _ls_r = rig_ls((path), false, &_ls);                                                             \
+                int _ls_r = rig_ls((path), &_ls);                                                             \
                                                                                                                      \
                 ck_assert_msg(_ls_r == 0, "%s: %s", (path), strerror(-_ls_r));                                       \
                 ck_assert_str_eq(_ls, (expected));                                                                   \

@@ -644,7 +644,7 @@ START_TEST(schema_that_fails_fails_the_write_and_is_asked_for_again)
         fake_on(rig.fake, "query-qmp-schema", "{\"not\": \"a list\"}");
         ASSERT_ERROR(write_text(&file, ""), EPROTO);
         ASSERT_CAT_CONTAINS("errors", " /cmd/get EPROTO - QEMU's answer is no list\n");
-        ASSERT_ERROR(rig_ls("cmd", false, NULL), EPROTO);
+        ASSERT_ERROR(rig_ls("cmd", NULL), EPROTO);
         ck_assert_uint_eq(rig_count("get"), 0);
         fake_on(rig.fake, "query-qmp-schema", "[]");
         ASSERT_ERROR(write_text(&file, ""), ENODEV);

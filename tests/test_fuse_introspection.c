@@ -54,7 +54,7 @@ static char *ls(const char *path)
         int r;
 
         free(take_ptr(names));
-        r = rig_ls(path, true, &names);
+        r = rig_ls(path, &names);
         ck_assert_msg(r == 0, "%s: %s", path, strerror(-r));
         return names;
 }
@@ -219,7 +219,7 @@ static void check_all(const char *dir, size_t least, bool has_size)
         char *save = NULL;
         size_t n = 0;
 
-        ASSERT_OK(rig_ls(dir, false, &names));
+        ASSERT_OK(rig_ls(dir, &names));
         for (char *name = strtok_r(names, " ", &save); name; name = strtok_r(NULL, " ", &save), n++) {
                 _cleanup_(qmp_freep) char *path = NULL, *text = NULL;
                 struct fuse_entry_out entry;
@@ -324,11 +324,11 @@ START_TEST(types_that_are_no_list_are_asked_for_again)
 
         for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
                 fake_on(rig.fake, "qom-list-types", wrong[i]);
-                ASSERT_ERROR(rig_ls("types", false, NULL), EPROTO);
+                ASSERT_ERROR(rig_ls("types", NULL), EPROTO);
         }
         ASSERT_CAT_CONTAINS("errors", " /types EPROTO - QEMU's answer is no list\n");
         fake_on_error(rig.fake, "qom-list-types", "GenericError", "no");
-        ASSERT_ERROR(rig_ls("types", false, NULL), EIO);
+        ASSERT_ERROR(rig_ls("types", NULL), EIO);
         ASSERT_CAT_CONTAINS("errors", " /types EIO GenericError no\n");
         fake_on(rig.fake, "qom-list-types", "[]");
         ASSERT_LS("types", "");
@@ -375,11 +375,11 @@ START_TEST(listing_goes_on_without_the_schema)
 
         ASSERT_OK(rig_walk("schema/commands", &entry));
         ASSERT_OK(k_opendir(entry.nodeid, &dir));
-        first = k_wait(k_send_readdir(&dir, 0, 1024, true));
+        first = k_wait(k_send_readdir(&dir, 0, 1024));
         ck_assert_int_eq(first->error, 0);
         introspection_forget(rig.vm);
         fake_on_nothing(rig.fake, "query-qmp-schema");
-        rest = k_wait(k_send_readdir(&dir, 5, 1024, true));
+        rest = k_wait(k_send_readdir(&dir, 5, 1024));
         ck_assert_int_eq(rest->error, 0);
         ck_assert_uint_gt(rest->size, 0);
         free(first);
@@ -417,9 +417,9 @@ START_TEST(another_qemu_is_asked_anew)
         /* what was known is not told any more */
         ck_assert_ptr_null(rig.vm->introspection.schema);
         ck_assert_ptr_null(rig.vm->introspection.types);
-        ASSERT_ERROR(rig_ls("query", false, NULL), EHOSTDOWN);
-        ASSERT_ERROR(rig_ls("cmd", true, NULL), EHOSTDOWN);
-        ASSERT_ERROR(rig_ls("types", false, NULL), EHOSTDOWN);
+        ASSERT_ERROR(rig_ls("query", NULL), EHOSTDOWN);
+        ASSERT_ERROR(rig_ls("cmd", NULL), EHOSTDOWN);
+        ASSERT_ERROR(rig_ls("types", NULL), EHOSTDOWN);
         ASSERT_ERROR(k_lookup(dir.nodeid, "query-opt", &entry), EHOSTDOWN);
         ASSERT_ERROR(k_wait_error(k_send_read(&query, 0, 10)), EHOSTDOWN);
         ASSERT_ERROR(k_wait_error(k_send_read(&usage, 0, 10)), EHOSTDOWN);
@@ -462,7 +462,7 @@ static size_t park(uint64_t unique[50])
         free(rig_sent());
         while (n < 50) {
                 unique[n++] = k_send_lookup(query.nodeid, "opt");
-                unique[n++] = k_send_readdir(&dir, 0, 4096, true);
+                unique[n++] = k_send_readdir(&dir, 0, 4096);
                 unique[n++] = k_send_lookup(commands.nodeid, "query-opt");
                 unique[n++] = k_send_read(&usage, 0, 100);
                 unique[n++] = k_send_write(&file, "", 0);
@@ -559,7 +559,7 @@ START_TEST(readers_hurry_while_qemu_is_silent_and_writers_do_not)
         ASSERT_ERROR(k_wait_error(read), ETIMEDOUT);
         ck_assert_uint_lt(qmp_now() - before, SEC);
         for (size_t i = 0; i < 5; i++)
-                ASSERT_ERROR(rig_ls("query", false, NULL), ETIMEDOUT);
+                ASSERT_ERROR(rig_ls("query", NULL), ETIMEDOUT);
         ck_assert_uint_lt(qmp_now() - before, 2 * SEC);
         PUMP_FOR(rig.loop, 5 * SEC);
         ck_assert(!k_is_answered(write));
@@ -639,8 +639,8 @@ START_TEST(schema_that_is_none_is_told)
 
         for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
                 fake_on(rig.fake, "query-qmp-schema", wrong[i]);
-                ASSERT_ERROR(rig_ls("query", false, NULL), EPROTO);
-                ASSERT_ERROR(rig_ls("query/unstable", true, NULL), EPROTO);
+                ASSERT_ERROR(rig_ls("query", NULL), EPROTO);
+                ASSERT_ERROR(rig_ls("query/unstable", NULL), EPROTO);
         }
         ASSERT_CAT_CONTAINS("errors", " /query EPROTO - QEMU's answer is no list\n");
         fake_on(rig.fake, "query-qmp-schema", schema);
@@ -648,12 +648,12 @@ START_TEST(schema_that_is_none_is_told)
 }
 END_TEST
 
-static size_t count(const char *dir, bool plus)
+static size_t count(const char *dir)
 {
         _cleanup_(qmp_freep) char *names = NULL;
         size_t n = 0;
 
-        ASSERT_OK(rig_ls(dir, plus, &names));
+        ASSERT_OK(rig_ls(dir, &names));
         for (const char *c = names; *c; c++)
                 n += *c == ' ';
         return n + (*names != '\0');
@@ -673,10 +673,10 @@ START_TEST(ten_thousand_commands_list)
         fputs("]", out);
         fclose(out);
         fake_on(rig.fake, "query-qmp-schema", text);
-        ck_assert_uint_eq(count("schema/commands", false), n);
-        ck_assert_uint_eq(count("cmd", false), n);
-        ck_assert_uint_eq(count("query", true), 1 + 6666);
-        ck_assert_uint_eq(count("query/unstable", true), 3334);
+        ck_assert_uint_eq(count("schema/commands"), n);
+        ck_assert_uint_eq(count("cmd"), n);
+        ck_assert_uint_eq(count("query"), 1 + 6666);
+        ck_assert_uint_eq(count("query/unstable"), 3334);
         ASSERT_OK(rig_walk("cmd/query-1", &entry));
         ASSERT_OK(rig_walk("cmd/query-50.x", &entry));
 }

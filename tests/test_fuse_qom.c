@@ -159,9 +159,9 @@ START_TEST(object_that_no_path_leads_to_says_so)
         rig_qom("/objects/..", NULL, "[" PROPERTY("p", "string") "]");
         ASSERT_LS("qom/objects", "a%2Fb %empty %2E%2E");
         ASSERT_OK(rig_walk("qom/objects/a%2Fb", &entry));
-        ASSERT_ERROR(rig_ls("qom/objects/a%2Fb", false, NULL), ENODEV);
+        ASSERT_ERROR(rig_ls("qom/objects/a%2Fb", NULL), ENODEV);
         ASSERT_ERROR(rig_walk("qom/objects/a%2Fb/x", &entry), ENODEV);
-        ASSERT_ERROR(rig_ls("qom/objects/%empty", false, NULL), ENODEV);
+        ASSERT_ERROR(rig_ls("qom/objects/%empty", NULL), ENODEV);
         ASSERT_CAT_CONTAINS("errors", " /qom/objects/a%2Fb ENODEV - QEMU has no path to an object of this name\n");
         ASSERT_LS("qom/objects/%2E%2E", "p");
 }
@@ -178,7 +178,7 @@ START_TEST(list_that_makes_no_sense_is_passed_over)
         ASSERT_CAT("qom/machine/a", "1\n");
         rig_qom("/machine", NULL, "{}");
         PUMP_FOR(rig.loop, SEC);
-        ASSERT_ERROR(rig_ls("qom/machine", false, NULL), EPROTO);
+        ASSERT_ERROR(rig_ls("qom/machine", NULL), EPROTO);
         ASSERT_CAT_CONTAINS("errors", " /qom/machine EPROTO - QEMU's answer is no list\n");
 }
 END_TEST
@@ -213,7 +213,7 @@ START_TEST(what_was_asked_is_not_asked_again_so_soon)
         ASSERT_SENT("qom-list qom-list");
         ASSERT_OK(rig_walk("qom/machine/size", &entry));
         ASSERT_OK(rig_walk("qom/machine/peripheral", &entry));
-        ASSERT_OK(rig_ls("qom/machine", true, &text));
+        ASSERT_OK(rig_ls("qom/machine", &text));
         free(text);
         ASSERT_SENT("");
         /* a name that isn't there is asked for again, and so is all after a tenth of a second */
@@ -270,7 +270,7 @@ START_TEST(a_listing_with_attributes_asks_for_no_more)
 {
         char *text;
 
-        ASSERT_OK(rig_ls("qom/machine", true, &text));
+        ASSERT_OK(rig_ls("qom/machine", &text));
         ck_assert_str_eq(text, "type peripheral vcpu none size on tree");
         free(text);
         ASSERT_SENT("qom-list qom-list");
@@ -436,7 +436,7 @@ START_TEST(no_connection_no_objects)
         ASSERT_ERROR(k_wait_error(k_send_read(&file, 0, 100)), EHOSTDOWN);
         ASSERT_ERROR(k_wait_error(k_send_write(&file, "1", 1)), EHOSTDOWN);
         ASSERT_ERROR(k_wait_error(k_send_readlink(link.nodeid)), EHOSTDOWN);
-        ASSERT_ERROR(rig_ls("qom", false, NULL), EHOSTDOWN);
+        ASSERT_ERROR(rig_ls("qom", NULL), EHOSTDOWN);
 }
 END_TEST
 
@@ -528,7 +528,7 @@ START_TEST(objects_nested_too_deep_end)
         ASSERT_CAT_CONTAINS("errors", " ELOOP - over 32 objects in one another\n");
         /* a listing with attributes shows it, without any */
         path[strlen(path) - 2] = '\0';
-        ASSERT_OK(rig_ls(path, true, &target));
+        ASSERT_OK(rig_ls(path, &target));
         ck_assert_str_eq(target, "a l");
         free(target);
 }
@@ -677,7 +677,7 @@ START_TEST(schema_tells_whether_qemu_has_it)
         char *text;
 
         fake_on(rig.fake, "query-qmp-schema", "[]");
-        ASSERT_OK(rig_ls("cmd", false, &text));
+        ASSERT_OK(rig_ls("cmd", &text));
         free(text);
         ASSERT_CAT_CONTAINS("devices/nv0/status", "\"serial\": \"abc\"");
         ASSERT_LS("devices/nv0", "type drive serial addr driver status qom remove");
@@ -705,7 +705,7 @@ START_TEST(odd_answers_do_no_harm)
         fake_on(rig.fake, "qom-list-get", odd[_i].answer);
         if (odd[_i].error) {
                 ASSERT_ERROR(rig_cat("devices/nv0/status", NULL), odd[_i].error);
-                ASSERT_ERROR(rig_ls("devices/nv0", false, NULL), odd[_i].error);
+                ASSERT_ERROR(rig_ls("devices/nv0", NULL), odd[_i].error);
         } else {
                 ASSERT_CAT("devices/nv0/status", odd[_i].status);
                 ASSERT_LS("devices/nv0", *odd[_i].status == '{' && odd[_i].status[1] == '}'
@@ -721,7 +721,7 @@ START_TEST(device_that_has_gone_meanwhile_is_told)
 
         fake_on_error(rig.fake, "qom-list-get", "DeviceNotFound", "Device '/machine/peripheral/nv0' not found");
         ASSERT_ERROR(k_wait_error(k_send_read(&file, 0, 100)), ENODEV);
-        ASSERT_ERROR(rig_ls("devices/nv0", false, NULL), ENODEV);
+        ASSERT_ERROR(rig_ls("devices/nv0", NULL), ENODEV);
 }
 END_TEST
 

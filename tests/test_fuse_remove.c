@@ -605,7 +605,7 @@ START_TEST(drive_names_are_no_monitor_commands)
 
                 fake_on(rig.fake, "query-block", rig_list(rig_drive(names[i], NULL), NULL, NULL));
                 PUMP_FOR(rig.loop, 200 * MS);
-                ASSERT_OK(rig_ls("block", false, &ls));
+                ASSERT_OK(rig_ls("block", &ls));
                 ck_assert_int_gt(asprintf(&path, "block/%s/remove", ls), 0);
                 ck_assert_int_lt(rig_echo(path, "1"), 0);
         }
@@ -820,6 +820,7 @@ static uint64_t start_behind_others(uint64_t *reads)
         static const char *const busy[] = { "name", "uuid", "version", "cpus/0/status" };
         struct k_file others[4];
         uint64_t write;
+        size_t n_lists;
 
         file = rig_must_open("devices/nv0/remove", O_RDWR);
         for (size_t i = 0; i < 4; i++)
@@ -828,11 +829,18 @@ static uint64_t start_behind_others(uint64_t *reads)
         fake_on_nothing(rig.fake, "query-uuid");
         fake_on_nothing(rig.fake, "query-version");
         fake_on_nothing(rig.fake, "query-cpus-fast");
+        n_lists = rig_count("qom-list");
+        /* what it asks first is on the wire when the others come, and the request behind them when that is answered */
+        fake_stick(rig.fake);
         write = k_send_write(&file, "timeout=3", 9);
+        SETTLE();
         for (size_t i = 0; i < 4; i++)
                 reads[i] = k_send_read(&others[i], 0, 4096);
         SETTLE();
+        fake_unstick(rig.fake);
+        SETTLE();
         ck_assert(!k_is_answered(write));
+        ck_assert_uint_eq(rig_count("qom-list"), n_lists + 2);
         ck_assert_uint_eq(rig_count("device_del"), 0);
         return write;
 }

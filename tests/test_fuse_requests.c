@@ -40,7 +40,7 @@ static uint64_t park_readdir(void)
         fake_on_nothing(rig.fake, "query-block");
         ASSERT_OK(rig_walk("block", &dir));
         ASSERT_OK(k_opendir(dir.nodeid, &file));
-        return k_send_readdir(&file, 0, 4096, true);
+        return k_send_readdir(&file, 0, 4096);
 }
 
 static uint64_t park_readlink(void)
@@ -103,7 +103,7 @@ static const struct {
         { "read of a member", park_member_read, "query-block", "[{\"device\": \"NVME1\", \"qdev\": \"nv0\"}]",
           EHOSTDOWN, false },
         { "lookup", park_lookup, "query-block", "[{\"device\": \"NVME1\"}]", EHOSTDOWN, false },
-        { "readdirplus", park_readdir, "query-block", "[{\"device\": \"NVME1\"}]", EHOSTDOWN, false },
+        { "readdir", park_readdir, "query-block", "[{\"device\": \"NVME1\"}]", EHOSTDOWN, false },
         { "readlink", park_readlink, "query-block", "[{\"device\": \"NVME1\", \"qdev\": \"nv0\"}]", EHOSTDOWN,
           false },
         { "ctl", park_ctl, "stop", "{}", EHOSTDOWN, true },
@@ -269,8 +269,8 @@ START_TEST(query_that_fails_is_asked_for_again)
         fake_on(rig.fake, "query-name", "{\"name\": \"x\"}");
         ASSERT_CAT("name", "x\n");
         fake_on_error(rig.fake, "query-block", "CommandNotFound", "The command query-block has not been found");
-        ASSERT_ERROR(rig_ls("block", false, NULL), EOPNOTSUPP);
-        ASSERT_ERROR(rig_ls("block/x", true, NULL), EOPNOTSUPP);
+        ASSERT_ERROR(rig_ls("block", NULL), EOPNOTSUPP);
+        ASSERT_ERROR(rig_ls("block/x", NULL), EOPNOTSUPP);
 }
 END_TEST
 
@@ -363,8 +363,8 @@ START_TEST(nothing_lists_as_empty_without_a_connection)
         fake_close(rig.fake);
         SETTLE();
         for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
-                ASSERT_ERROR(k_wait_error(k_send_readdir(&file[i], 0, 4096, false)), EHOSTDOWN);
-                ASSERT_ERROR(k_wait_error(k_send_readdir(&file[i], 0, 4096, true)), EHOSTDOWN);
+                ASSERT_ERROR(k_wait_error(k_send_readdir(&file[i], 0, 4096)), EHOSTDOWN);
+                ASSERT_ERROR(k_wait_error(k_send_readdir(&file[i], 0, 4096)), EHOSTDOWN);
                 ASSERT_ERROR(k_lookup(entry[i].nodeid, "nosuch", &entry[i]), EHOSTDOWN);
         }
         ASSERT_LS("/", "status state name uuid version connection ctl events errors block cpus memory devices query "
@@ -385,7 +385,7 @@ START_TEST(never_connected_is_down)
         rig_init();
         ASSERT_CAT("state", "down\n");
         ASSERT_CAT("connection", "down: not connected, connecting\n");
-        ASSERT_ERROR(rig_ls("block", false, NULL), EHOSTDOWN);
+        ASSERT_ERROR(rig_ls("block", NULL), EHOSTDOWN);
 }
 END_TEST
 
