@@ -19,6 +19,8 @@ static struct snapshot *find(struct vm *vm, const struct fetch_spec *spec)
         return NULL;
 }
 
+static void resume(struct qmp_timer *timer);
+
 int snapshot_new(struct vm *vm, const struct fetch_spec *spec, struct snapshot **ret_snapshot)
 {
         struct snapshot *s = find(vm, spec);
@@ -34,6 +36,7 @@ int snapshot_new(struct vm *vm, const struct fetch_spec *spec, struct snapshot *
         s->vm = vm;
         list_init(&s->link);
         list_init(&s->kept);
+        s->pause.fire = resume;
         list_init(&s->waiters);
         list_init(&s->later);
         s->a = spec->a ? strdup(spec->a) : NULL;
@@ -62,6 +65,7 @@ struct snapshot *snapshot_unref(struct snapshot *s)
         assert(!s->fetch);
         list_unlink(&s->link);
         list_unlink(&s->kept);
+        qmp_timer_disarm(s->vm->loop, &s->pause);
         json_object_put(s->value);
         free(s->error_class);
         free(s->error_text);
@@ -93,6 +97,40 @@ static uint64_t reuse_ns(const struct snapshot *s)
                 return 0;
         reuse = c * (100 - load) / load;
         return reuse < SNAPSHOT_REUSE_MAX_NS ? reuse : SNAPSHOT_REUSE_MAX_NS;
+}
+
+/*
+ * Each dear query by itself is asked so seldom that it takes no more than its share; but there are some twenty of them, and
+ * each may have its own readers. What they take together is counted, and paid off at the rate of the limit.
+ */
+static uint64_t debt(const struct vm *vm, uint64_t now)
+{
+        uint64_t paid = (now - vm->debt_at) * vm->options.max_load / 100;
+
+        return vm->debt_ns > paid ? vm->debt_ns - paid : 0;
+}
+
+static void add_debt(struct vm *vm, uint64_t busy_ns)
+{
+        uint64_t most = SNAPSHOT_BURST_NS + SNAPSHOT_PAUSE_MAX_NS * vm->options.max_load / 100, now = qmp_now();
+
+        vm->debt_ns = debt(vm, now) + busy_ns;
+        vm->debt_at = now;
+        if (vm->debt_ns > most)
+                vm->debt_ns = most;
+}
+
+/* How long the query has to wait: a whole command that has been dear more than once, since what was so once may have been
+ * hit by a busy host, and a walk over thousands of small things shall not wait for each. */
+static uint64_t pause_ns(const struct snapshot *s)
+{
+        unsigned load = s->vm->options.max_load;
+        uint64_t owed = debt(s->vm, qmp_now());
+
+        if (load >= 100 || s->spec.kind != FETCH_COMMAND || s->n_costs < 2 || cost(s) < SNAPSHOT_DEAR_NS ||
+            owed <= SNAPSHOT_BURST_NS)
+                return 0;
+        return (owed - SNAPSHOT_BURST_NS) * 100 / load;
 }
 
 bool snapshot_is_news(const struct snapshot *s, const struct request *r)
@@ -220,7 +258,20 @@ static void set_value(struct snapshot *s, const struct fetch_result *result)
         s->value_sent_at = s->fetch_at;
         s->value_at = qmp_now();
         s->costs[s->n_costs++ % SNAPSHOT_COSTS] = result->busy_ns;
+        if (result->busy_ns >= SNAPSHOT_DEAR_NS)
+                add_debt(s->vm, result->busy_ns);
         keep(s);
+}
+
+/* Starts the query, now or when it may be sent. */
+static int begin(struct snapshot *s, bool patient)
+{
+        uint64_t pause = patient ? 0 : pause_ns(s);
+
+        if (pause == 0 || qmp_timer_arm(s->vm->loop, &s->pause, qmp_now() + pause) < 0)
+                return start(s, patient);
+        s->paused = true;
+        return 0;
 }
 
 static void wake(struct list *waiters)
@@ -237,6 +288,34 @@ static void wake(struct list *waiters)
         }
 }
 
+/* Nothing could be sent: whom that is told. */
+static void fail_waiters(struct snapshot *s, int error, const char *text)
+{
+        struct list ready;
+
+        s->fetch_stamp = ++s->vm->stamp;
+        set_error(s, error, NULL, text);
+        list_init(&ready);
+        list_splice(&ready, &s->waiters);
+        wake(&ready);
+}
+
+static void resume(struct qmp_timer *timer)
+{
+        _cleanup_(snapshot_unrefp) struct snapshot *s = snapshot_ref(container_of(timer, struct snapshot, pause));
+        _cleanup_(qmp_freep) char *why = NULL;
+        int r;
+
+        s->paused = false;
+        if (list_empty(&s->waiters))
+                return;
+        r = start(s, any_patient(&s->waiters));
+        if (r == -EHOSTDOWN)
+                why = vm_describe_connection(s->vm);
+        if (r < 0)
+                fail_waiters(s, r, why);
+}
+
 static void fetched(void *userdata, const struct fetch_result *result)
 {
         _cleanup_(snapshot_unrefp) struct snapshot *s = userdata; /* start()'s reference */
@@ -250,7 +329,7 @@ static void fetched(void *userdata, const struct fetch_result *result)
         list_init(&ready);
         list_splice(&ready, &s->waiters);
         if (!list_empty(&s->later)) {
-                int r = start(s, any_patient(&s->later));
+                int r = begin(s, any_patient(&s->later));
 
                 if (r < 0) {
                         s->fetch_stamp = ++s->vm->stamp;
@@ -274,8 +353,18 @@ int snapshot_require(struct snapshot *s, struct request *r, enum freshness fresh
         /* a fetch may be patient for the sake of a write; who only reads is not to wait for it as long */
         if (!r->patient && qmp_client_is_overdue(s->vm->client))
                 request_hurry(r, qmp_client_patience(s->vm->client, s->vm->options.timeout_ns));
+        if (s->paused && r->patient) {
+                /* a write does not wait */
+                qmp_timer_disarm(s->vm->loop, &s->pause);
+                s->paused = false;
+        }
+        if (s->paused) {
+                list_append(&s->waiters, &r->waiter);
+                r->asking = true;
+                return REQUEST_PARKED;
+        }
         if (!s->fetch) {
-                e = start(s, r->patient);
+                e = begin(s, r->patient);
                 if (e == -EHOSTDOWN) {
                         _cleanup_(qmp_freep) char *why = vm_describe_connection(s->vm);
 

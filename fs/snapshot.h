@@ -15,6 +15,10 @@
 /* But never for longer than this. */
 #define SNAPSHOT_REUSE_MAX_NS (100 * NSEC_PER_MSEC)
 #define SNAPSHOT_COSTS        4
+/* Several dear queries share what max_load allows: of QEMU's time they may have so much in advance, … */
+#define SNAPSHOT_BURST_NS (100 * NSEC_PER_MSEC)
+/* … and wait for the rest until it is earned, but no longer than so. */
+#define SNAPSHOT_PAUSE_MAX_NS (1 * NSEC_PER_SEC)
 
 enum freshness {
         FRESH_CONTENT,   /* sent after the request arrived, or dear and within the load limit */
@@ -40,7 +44,9 @@ struct snapshot {
         struct fetch *fetch; /* under way, or NULL */
         bool patient;        /* it keeps its limit while QEMU is stalled */
         uint64_t fetch_stamp, fetch_epoch, fetch_at;
-        struct list waiters; /* for the query under way */
+        struct qmp_timer pause; /* till the query may be sent */
+        bool paused;
+        struct list waiters; /* for the query under way, or the one that is paused */
         struct list later;   /* for the next one */
         uint64_t costs[SNAPSHOT_COSTS];
         unsigned n_costs;

@@ -127,6 +127,7 @@ static void client_changed(void *userdata)
                         json_object_put(take_ptr(vm->unreadable));
                         vm->paused = false;
                         vm->no_list_get = false;
+                        vm->debt_ns = 0;
                         (void)qmp_client_send(vm->client, "query-status", NULL, vm->options.timeout_ns, NULL,
                                               status_known, vm, NULL);
                         log_info("connected to QEMU %s", info.version);

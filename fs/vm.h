@@ -55,6 +55,8 @@ struct vm {
 
         struct list requests; /* of the kernel's, as they came */
         struct list snapshots;
+        uint64_t debt_ns;       /* of QEMU's time, that dear queries have had and not yet earned … */
+        uint64_t debt_at;       /* … then */
         struct list kept;       /* snapshots with a value, the oldest first … */
         struct qmp_timer sweep; /* … which is let go of then */
         struct list collections;

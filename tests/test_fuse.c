@@ -640,6 +640,93 @@ START_TEST(slow_qemu_is_not_asked_again_and_again)
 }
 END_TEST
 
+static const struct {
+        const char *path, *command, *answer;
+} dear[] = {
+        { "name", "query-name", "{\"name\": \"x\"}" },
+        { "uuid", "query-uuid", "{\"UUID\": \"x\"}" },
+        { "status", "query-status", "{\"status\": \"running\", \"running\": true}" },
+        { "version", "query-version", "{\"qemu\": {\"major\": 7, \"minor\": 2, \"micro\": 0}, \"package\": \"\"}" },
+};
+
+/* Reads all of them again and again, each costing QEMU 20 ms. How long QEMU was at it. */
+static uint64_t read_dear(uint64_t duration)
+{
+        struct k_file files[ARRAY_SIZE(dear)];
+        uint64_t end, busy = 0;
+
+        for (size_t i = 0; i < ARRAY_SIZE(dear); i++)
+                files[i] = rig_must_open(dear[i].path, O_RDONLY);
+        for (size_t i = 0; i < ARRAY_SIZE(dear); i++)
+                fake_on_nothing(rig.fake, dear[i].command);
+        end = qmp_now() + duration;
+        for (size_t i = 0; qmp_now() < end; i = (i + 1) % ARRAY_SIZE(dear)) {
+                size_t before = rig_count(dear[i].command);
+                uint64_t unique = k_send_read(&files[i], 0, 4096);
+
+                PUMP(rig.loop, k_is_answered(unique) || rig_count(dear[i].command) > before);
+                if (!k_is_answered(unique)) {
+                        PUMP_FOR(rig.loop, 20 * MS);
+                        busy += 20 * MS;
+                        fake_return(rig.fake, rig_last(dear[i].command), dear[i].answer);
+                }
+                ck_assert_int_eq(k_wait_error(unique), 0);
+                /* the reader's own time */
+                PUMP_FOR(rig.loop, MS);
+        }
+        return busy;
+}
+
+START_TEST(several_dear_queries_share_the_limit)
+{
+        uint64_t busy = read_dear(20 * SEC);
+
+        /* a tenth, what they have in advance, and the first two of each, which may have been hit by a busy host */
+        ck_assert_uint_le(busy, 20 * SEC / 10 + 100 * MS + ARRAY_SIZE(dear) * 40 * MS);
+        ck_assert_uint_ge(busy, 20 * SEC / 20);
+}
+END_TEST
+
+START_TEST(without_a_limit_dear_queries_are_not_held_back)
+{
+        rig.vm->options.max_load = 100;
+        ck_assert_uint_gt(read_dear(5 * SEC), 3 * SEC);
+}
+END_TEST
+
+START_TEST(write_does_not_wait_for_what_dear_queries_owe)
+{
+        static const char block[] = "[{\"device\": \"NVME1\", \"qdev\": \"nv0\"}]";
+        struct k_file file = rig_must_open("block/NVME1/remove", O_WRONLY);
+        struct k_file status = rig_must_open("block/NVME1/status", O_RDONLY);
+        uint64_t before, reader, writer;
+        size_t n;
+
+        fake_on_nothing(rig.fake, "query-block");
+        for (unsigned i = 0; i < 4; i++) {
+                PUMP_FOR(rig.loop, 200 * MS);
+                reader = k_send_read(&status, 0, 4096);
+                SETTLE();
+                PUMP_FOR(rig.loop, 20 * MS);
+                fake_return(rig.fake, rig_last("query-block"), block);
+                ck_assert_int_eq(k_wait_error(reader), 0);
+        }
+        (void)read_dear(5 * SEC);
+        n = rig_count("query-block");
+        before = qmp_now();
+        reader = k_send_read(&status, 0, 4096);
+        SETTLE();
+        ck_assert_uint_eq(rig_count("query-block"), n);
+        writer = k_send_write(&file, "1", 1);
+        PUMP(rig.loop, rig_count("query-block") > n);
+        ck_assert_uint_lt(qmp_now() - before, 5 * MS);
+        fake_return(rig.fake, rig_last("query-block"), "[]");
+        /* and the reader has its answer with it */
+        ASSERT_ERROR(k_wait_error(reader), ENODEV);
+        ASSERT_ERROR(k_wait_error(writer), ENODEV);
+}
+END_TEST
+
 START_TEST(property_is_asked_for_alone)
 {
         ASSERT_LS("devices/nv0", "type drive serial addr driver status qom remove");
@@ -1080,6 +1167,9 @@ int main(void)
                 TEST(cat_status_is_one_command),
                 TEST(cat_block_status_is_two_commands),
                 TEST(slow_qemu_is_not_asked_again_and_again),
+                TEST(several_dear_queries_share_the_limit),
+                TEST(without_a_limit_dear_queries_are_not_held_back),
+                TEST(write_does_not_wait_for_what_dear_queries_owe),
                 TEST(property_is_asked_for_alone),
                 TEST(property_can_be_read_long_after_it_was_opened),
                 TEST(property_can_be_read_after_its_directory_could_not_be_listed),
