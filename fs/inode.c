@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <malloc.h>
 #include <time.h>
 
 #include "object.h"
@@ -74,8 +75,11 @@ static void hash_remove(struct inode_table *t, struct inode *inode)
                 if (*i == inode) {
                         *i = inode->hash_next;
                         t->n--;
-                        if (t->n < t->n_buckets / 8 && t->n_buckets > MIN_BUCKETS)
+                        if (t->n < t->n_buckets / 8 && t->n_buckets > MIN_BUCKETS) {
                                 resize(t, t->n_buckets / 2);
+                                /* the kernel has forgotten thousands of them */
+                                malloc_trim(0);
+                        }
                         return;
                 }
         }

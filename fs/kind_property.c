@@ -156,9 +156,19 @@ static int property_render(struct request *r, struct inode *inode, struct text *
         return render_value(snapshot->value, &ret_text->data, &ret_text->size);
 }
 
+void property_release(struct file *file)
+{
+        struct inode *inode = file->inode;
+
+        /* unless somebody waits for it, or it is dear and may be used again */
+        if (inode->snapshot && inode->snapshot->refs == 1 && !snapshot_is_dear(inode->snapshot))
+                inode->snapshot = snapshot_unref(inode->snapshot);
+}
+
 static const struct kind kind_property = {
         .type = S_IFREG,
         .render = property_render,
+        .release = property_release,
 };
 
 static int properties_render(struct request *r, struct inode *inode, struct text *ret_text)
@@ -180,4 +190,5 @@ static int properties_render(struct request *r, struct inode *inode, struct text
 const struct kind kind_properties = {
         .type = S_IFREG,
         .render = properties_render,
+        .release = property_release,
 };

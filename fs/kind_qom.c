@@ -229,6 +229,7 @@ static int property_write(struct request *r, struct file *file)
 const struct kind kind_qom_property = {
         .type = S_IFREG,
         .render = property_render,
+        .release = property_release,
         .write = property_write,
 };
 

@@ -132,4 +132,5 @@ static int type_render(struct request *r, struct inode *inode, struct text *ret_
 const struct kind kind_type = {
         .type = S_IFREG,
         .render = type_render,
+        .release = property_release,
 };

@@ -31,6 +31,8 @@ int property_list(struct request *r, struct inode *dir, const struct row *hidden
 /* Whether reading a property failed because it isn't there any more: its name was in the object's list, so what QEMU
  * calls a wrong name ("Property 'nvme.x' not found") has gone. */
 bool property_has_gone(const struct request *r, int error);
+/* For release: lets go of the inode's query, of which a walk over thousands of properties would leave as many. */
+void property_release(struct file *file);
 /* All properties of the object's device that can be read, as one JSON object. */
 extern const struct kind kind_properties;
 

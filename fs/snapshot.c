@@ -87,6 +87,11 @@ static uint64_t cost(const struct snapshot *s)
         return least;
 }
 
+bool snapshot_is_dear(const struct snapshot *s)
+{
+        return cost(s) >= SNAPSHOT_DEAR_NS;
+}
+
 /* How long a value may be used again. */
 static uint64_t reuse_ns(const struct snapshot *s)
 {
@@ -127,7 +132,7 @@ static uint64_t pause_ns(const struct snapshot *s)
         unsigned load = s->vm->options.max_load;
         uint64_t owed = debt(s->vm, qmp_now());
 
-        if (load >= 100 || s->spec.kind != FETCH_COMMAND || s->n_costs < 2 || cost(s) < SNAPSHOT_DEAR_NS ||
+        if (load >= 100 || s->spec.kind != FETCH_COMMAND || s->n_costs < 2 || !snapshot_is_dear(s) ||
             owed <= SNAPSHOT_BURST_NS)
                 return 0;
         return (owed - SNAPSHOT_BURST_NS) * 100 / load;

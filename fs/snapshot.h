@@ -68,6 +68,9 @@ static inline void snapshot_unrefp(struct snapshot **s)
  */
 int snapshot_require(struct snapshot *snapshot, struct request *r, enum freshness freshness);
 
+/* Whether its value may be used again for a while, to spare QEMU. */
+bool snapshot_is_dear(const struct snapshot *snapshot);
+
 /* The vm's timer: lets go of values that are too old to be used. */
 void snapshots_sweep(struct qmp_timer *timer);
 
