@@ -10,20 +10,31 @@
 #include "kinds.h"
 #include "ops.h"
 
+/* Requests taken per wakeup, so that QEMU's answers get their turn. */
+#define REQUESTS_PER_WAKEUP 32
+
+/*
+ * After a request that was answered at once there mostly is no other, and to find that out costs as much as to be woken
+ * again. While one waits for QEMU it costs nothing, and others who want the same can share its query.
+ */
 static void dispatch(struct qmp_source *source, uint32_t revents)
 {
         struct session *session = container_of(source, struct session, source);
 
-        int r = fuse_session_receive_buf(session->fuse, &session->buffer);
-
-        /* One request each wakeup: mostly there is no second one, and to find that out costs as much as to be woken again. */
         (void)revents;
-        if (r > 0)
-                fuse_session_process_buf(session->fuse, &session->buffer);
-        if (fuse_session_exited(session->fuse) || (r < 0 && r != -EINTR && r != -EAGAIN)) {
-                qmp_loop_remove(session->loop, source);
-                if (session->ended)
-                        session->ended(session);
+        for (unsigned i = 0; i < REQUESTS_PER_WAKEUP; i++) {
+                int r = fuse_session_receive_buf(session->fuse, &session->buffer);
+
+                if (r > 0)
+                        fuse_session_process_buf(session->fuse, &session->buffer);
+                if (fuse_session_exited(session->fuse) || (r < 0 && r != -EINTR && r != -EAGAIN)) {
+                        qmp_loop_remove(session->loop, source);
+                        if (session->ended)
+                                session->ended(session);
+                        return;
+                }
+                if (r == -EAGAIN || list_empty(&session->vm->requests))
+                        return;
         }
 }
 
