@@ -260,13 +260,17 @@ static bool take_devices(struct part *part, struct json_object *list)
 
 static bool add_property(struct fetch *f, const char *name, const char *type)
 {
-        struct json_object *item = json_object_new_object();
+        return add_string(f->value, name, type, strlen(type));
+}
 
-        if (!item || !add_string(item, "name", name, strlen(name)) || !add_string(item, "type", type, strlen(type)) ||
-            json_object_array_add(f->value, item) < 0) {
-                json_object_put(item);
-                return false;
-        }
+/* All of the list. */
+static bool take_list(struct part *part, struct json_object *list)
+{
+        const char *name, *type;
+
+        for (size_t i = 0; next_property(list, &i, &name, &type);)
+                if (!add_property(part->fetch, name, type))
+                        return false;
         return true;
 }
 
@@ -281,9 +285,6 @@ static bool take_properties(struct part *part, struct json_object *list)
         const char *name, *type;
         bool known = !f->refused && json_object_object_get_ex(f->vm->unreadable, f->b, &unreadable);
 
-        f->value = json_object_new_array();
-        if (!f->value)
-                return false;
         for (size_t i = 0; next_property(list, &i, &name, &type);) {
                 if (startswith(type, "child<") || (known && json_object_object_get_ex(unreadable, name, NULL)))
                         continue;
@@ -304,11 +305,9 @@ static bool learn(struct fetch *f)
                 vm->unreadable = json_object_new_object();
         if (!vm->unreadable || json_object_object_add(vm->unreadable, f->b, json_object_get(f->refused)) < 0)
                 return false;
-        for (size_t i = json_object_array_length(f->value); i-- > 0;) {
-                struct json_object *item = json_object_array_get_idx(f->value, i);
-
-                if (json_object_object_get_ex(f->refused, qmp_json_get_string(item, "name"), NULL))
-                        json_object_array_del_idx(f->value, i, 1);
+        json_object_object_foreach(f->refused, name, unused) {
+                (void)unused;
+                json_object_object_del(f->value, name);
         }
         return true;
 }
@@ -404,9 +403,6 @@ static bool take_valued_properties(struct part *part, struct json_object *object
         struct json_object *list = get_properties(f, objects);
         const char *name, *type;
 
-        f->value = json_object_new_array();
-        if (!f->value)
-                return false;
         for (size_t i = 0; next_property(list, &i, &name, &type);) {
                 if (startswith(type, "child<"))
                         continue;
@@ -481,6 +477,9 @@ static int begin(struct fetch *f)
                         fetch_fail(f, -ENOMEM, NULL, "out of memory");
                 return r;
         case FETCH_PROPERTIES:
+                f->value = json_object_new_object();
+                if (!f->value)
+                        return -ENOMEM;
                 if (!json_object_object_get_ex(f->vm->unreadable, f->b, NULL)) {
                         f->refused = json_object_new_object();
                         if (!f->refused)
@@ -500,7 +499,8 @@ static int begin(struct fetch *f)
                 f->value = json_object_new_object();
                 return f->value ? add_list(f, QDEV_PERIPHERAL_ANON, take_anonymous) : -ENOMEM;
         case FETCH_LIST:
-                return add_list(f, f->a, take_value);
+                f->value = json_object_new_object();
+                return f->value ? add_list(f, f->a, take_list) : -ENOMEM;
         case FETCH_TYPES:
                 return begin_types(f);
         case FETCH_TYPE:

@@ -10,11 +10,11 @@
 enum fetch_kind {
         FETCH_COMMAND,    /* what command @a returns */
         FETCH_DEVICES,    /* [{"id", "driver", "path"}]: all devices under peripheral and peripheral-anon */
-        FETCH_PROPERTIES, /* [{"name", "type"}] of the QOM object @a, of type @b, that can be read; not its children */
+        FETCH_PROPERTIES, /* {name: type} of the QOM object @a, of type @b, that can be read; not its children */
         FETCH_PROPERTY,   /* what qom-get gives for property @b of the QOM object @a */
         FETCH_OBJECT,     /* {name: value} of all properties of the QOM object @a that qom-get gives */
         FETCH_MEMDEVS,    /* {memdev: path} of the anonymous devices that have one */
-        FETCH_LIST,       /* [{"name", "type"}] of the QOM object @a: all it has, as qom-list gives it */
+        FETCH_LIST,       /* {name: type} of the QOM object @a: all it has */
         FETCH_TYPES,      /* [{"name"}] of all device types that are not abstract */
         FETCH_TYPE,       /* [{"name", "type", "description", "default-value"}] of the device type @a */
 };

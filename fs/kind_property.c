@@ -47,33 +47,28 @@ static int require_list(struct request *r, struct inode *dir, enum freshness fre
         return 0;
 }
 
-/* Of a list that may be NULL. */
-static size_t count(struct json_object *properties)
+const char *property_find(struct json_object *properties, const char *file_name, const char **ret_type)
 {
-        return properties ? json_object_array_length(properties) : 0;
-}
+        _cleanup_(qmp_freep) char *own = render_name(file_name, strlen(file_name));
+        struct lh_entry *entry = NULL;
 
-static const char *name_at(struct json_object *properties, size_t i)
-{
-        return qmp_json_get_string(json_object_array_get_idx(properties, i), "name");
-}
+        if (!properties || !own)
+                return NULL;
+        /* what is its own file name is its own name, if it is any; with "%" or what that is for it never is */
+        if (streq(own, file_name)) {
+                entry = lh_table_lookup_entry(json_object_get_object(properties), file_name);
+        } else {
+                for (entry = lh_table_head(json_object_get_object(properties)); entry; entry = lh_entry_next(entry)) {
+                        _cleanup_(qmp_freep) char *encoded =
+                                render_name(lh_entry_k(entry), strlen(lh_entry_k(entry)));
 
-/* The property's own name for a file's, borrowed; NULL if there is none. */
-static const char *find(struct json_object *properties, const char *file_name)
-{
-        bool plain = !strchr(file_name, '%');
-
-        for (size_t i = 0; i < count(properties); i++) {
-                const char *name = name_at(properties, i);
-                _cleanup_(qmp_freep) char *encoded = NULL;
-
-                if (plain && !streq(name, file_name))
-                        continue;
-                encoded = render_name(name, strlen(name));
-                if (encoded && streq(encoded, file_name))
-                        return name;
+                        if (encoded && streq(encoded, file_name))
+                                break;
+                }
         }
-        return NULL;
+        if (entry && ret_type)
+                *ret_type = json_object_get_string(lh_entry_v(entry));
+        return entry ? lh_entry_k(entry) : NULL;
 }
 
 /* The name, borrowed, of the property behind a file in @dir. */
@@ -84,12 +79,12 @@ static int require_name(struct request *r, struct inode *dir, const char *file_n
 
         if (e)
                 return e;
-        *ret_name = find(properties, file_name);
+        *ret_name = property_find(properties, file_name, NULL);
         if (!*ret_name && properties && !snapshot_is_news(dir->snapshot, r)) {
                 e = require_list(r, dir, FRESH_CONTENT, &properties);
                 if (e)
                         return e;
-                *ret_name = find(properties, file_name);
+                *ret_name = property_find(properties, file_name, NULL);
         }
         return *ret_name ? 0 : -ENOENT;
 }
@@ -107,11 +102,12 @@ int property_list(struct request *r, struct inode *dir, const struct row *hidden
         struct json_object *properties;
         int e = require_list(r, dir, FRESH_STRUCTURE, &properties);
 
-        if (e)
+        if (e || !properties)
                 return e;
-        for (size_t i = 0; i < count(properties); i++) {
-                const char *property = name_at(properties, i);
+        json_object_object_foreach(properties, property, type) {
                 _cleanup_(qmp_freep) char *name = render_name(property, strlen(property));
+
+                (void)type;
 
                 if (!name)
                         return -ENOMEM;
@@ -143,7 +139,7 @@ static int property_render(struct request *r, struct inode *inode, struct text *
         if (e == 0 && !inode->snapshot && !strchr(inode->name, '%'))
                 spec.b = inode->name;
         else if (e == 0 && !inode->snapshot && list && list->has_value)
-                spec.b = find(list->value, inode->name);
+                spec.b = property_find(list->value, inode->name, NULL);
         if (e == 0 && !inode->snapshot && !spec.b)
                 e = require_name(r, inode->parent, inode->name, &spec.b);
         spec.a = inode->object->device;

@@ -41,42 +41,24 @@ static int require_list(struct request *r, struct inode *dir, enum freshness fre
         return e;
 }
 
-/* The property behind a file name: name and type, borrowed; false: there is none. */
-static bool find(struct json_object *properties, const char *file_name, const char **ret_name, const char **ret_type)
-{
-        bool plain = !strchr(file_name, '%');
-
-        for (size_t i = 0; i < json_object_array_length(properties); i++) {
-                struct json_object *item = json_object_array_get_idx(properties, i);
-                const char *name = qmp_json_get_string(item, "name"), *type = qmp_json_get_string(item, "type");
-                _cleanup_(qmp_freep) char *encoded = NULL;
-
-                if (!name || !type || (plain && !streq(name, file_name)))
-                        continue;
-                encoded = render_name(name, strlen(name));
-                if (encoded && streq(encoded, file_name)) {
-                        *ret_name = name;
-                        *ret_type = type;
-                        return true;
-                }
-        }
-        return false;
-}
-
 static int require_property(struct request *r, struct inode *dir, const char *file_name, const char **ret_name,
                             const char **ret_type)
 {
         struct json_object *properties;
         int e = require_list(r, dir, FRESH_STRUCTURE, &properties);
 
-        if (e == 0 && find(properties, file_name, ret_name, ret_type))
+        if (e)
+                return e;
+        *ret_name = property_find(properties, file_name, ret_type);
+        if (*ret_name)
                 return 0;
-        if (e || snapshot_is_news(dir->snapshot, r))
-                return e ? e : -ENOENT;
+        if (snapshot_is_news(dir->snapshot, r))
+                return -ENOENT;
         e = require_list(r, dir, FRESH_CONTENT, &properties);
         if (e)
                 return e;
-        return find(properties, file_name, ret_name, ret_type) ? 0 : -ENOENT;
+        *ret_name = property_find(properties, file_name, ret_type);
+        return *ret_name ? 0 : -ENOENT;
 }
 
 static const struct kind *kind_of(const char *type)
@@ -137,17 +119,18 @@ static int qom_list(struct request *r, struct inode *dir, struct listing *listin
         struct json_object *properties;
         int e = require_list(r, dir, FRESH_STRUCTURE, &properties);
 
-        for (size_t i = 0; e == 0 && i < json_object_array_length(properties); i++) {
-                struct json_object *item = json_object_array_get_idx(properties, i);
-                const char *property = qmp_json_get_string(item, "name"), *type = qmp_json_get_string(item, "type");
-                _cleanup_(qmp_freep) char *name = NULL;
+        if (e)
+                return e;
+        json_object_object_foreach(properties, property, type) {
+                _cleanup_(qmp_freep) char *name = render_name(property, strlen(property));
 
-                if (!property || !type)
-                        continue;
-                name = render_name(property, strlen(property));
-                e = name ? listing_add(listing, name, kind_of(type)->type, inode_child_ino(dir, name)) : -ENOMEM;
+                e = name ? listing_add(listing, name, kind_of(json_object_get_string(type))->type,
+                                       inode_child_ino(dir, name))
+                         : -ENOMEM;
+                if (e < 0)
+                        return e;
         }
-        return e;
+        return 0;
 }
 
 const struct kind kind_qom = {
