@@ -13,6 +13,8 @@
 
 /* A device has up to 300 properties (a CPU). What claims more is not to make as many commands of ours. */
 #define PARTS_MAX 4096
+/* QEMU 7.2 has 200. */
+#define TYPE_NAMES_MAX 1000
 
 struct fetch {
         struct vm *vm;
@@ -258,9 +260,32 @@ static bool take_devices(struct part *part, struct json_object *list)
         return true;
 }
 
+/* Lists have thousands of properties and some dozens of types: those of one type share its string. */
+static struct json_object *share_type(struct vm *vm, const char *type)
+{
+        struct json_object *string;
+
+        if (!vm->type_names)
+                vm->type_names = json_object_new_object();
+        if (!vm->type_names)
+                return NULL;
+        if (json_object_object_get_ex(vm->type_names, type, &string))
+                return json_object_get(string);
+        string = json_object_new_string(type);
+        if (string && json_object_object_length(vm->type_names) < TYPE_NAMES_MAX &&
+            json_object_object_add(vm->type_names, type, json_object_get(string)) < 0)
+                json_object_put(string);
+        return string;
+}
+
 static bool add_property(struct fetch *f, const char *name, const char *type)
 {
-        return add_string(f->value, name, type, strlen(type));
+        struct json_object *string = share_type(f->vm, type);
+
+        if (string && json_object_object_add(f->value, name, string) == 0)
+                return true;
+        json_object_put(string);
+        return false;
 }
 
 /* All of the list. */

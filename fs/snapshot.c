@@ -125,17 +125,23 @@ static void add_debt(struct vm *vm, uint64_t busy_ns)
                 vm->debt_ns = most;
 }
 
-/* How long the query has to wait: a whole command that has been dear more than once, since what was so once may have been
- * hit by a busy host, and a walk over thousands of small things shall not wait for each. */
+/*
+ * What pays: a type's properties, for which QEMU makes such a device (1 ms), and whole commands that have been dear more
+ * than once, since what was so once may have been hit by a busy host. A walk over thousands of small things shall not wait
+ * for each.
+ */
+static bool pays(const struct snapshot *s)
+{
+        return s->spec.kind == FETCH_TYPE || (s->spec.kind == FETCH_COMMAND && s->n_costs > 1 && snapshot_is_dear(s));
+}
+
+/* How long the query has to wait. */
 static uint64_t pause_ns(const struct snapshot *s)
 {
         unsigned load = s->vm->options.max_load;
         uint64_t owed = debt(s->vm, qmp_now());
 
-        if (load >= 100 || s->spec.kind != FETCH_COMMAND || s->n_costs < 2 || !snapshot_is_dear(s) ||
-            owed <= SNAPSHOT_BURST_NS)
-                return 0;
-        return (owed - SNAPSHOT_BURST_NS) * 100 / load;
+        return load < 100 && pays(s) && owed > SNAPSHOT_BURST_NS ? (owed - SNAPSHOT_BURST_NS) * 100 / load : 0;
 }
 
 bool snapshot_is_news(const struct snapshot *s, const struct request *r)
@@ -233,7 +239,7 @@ void snapshots_sweep(struct qmp_timer *timer)
                 struct snapshot *s = list_entry(vm->kept.next, struct snapshot, kept);
                 if (now < s->value_at + keep_ns(vm) || s->value_stamp > oldest) {
                         /* not for each of thousands by itself */
-                        (void)qmp_timer_arm(vm->loop, timer, now + keep_ns(vm));
+                        (void)qmp_timer_arm(vm->loop, timer, now + keep_ns(vm) / 4);
                         return;
                 }
                 drop_value(s);

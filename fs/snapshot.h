@@ -16,7 +16,7 @@
 #define SNAPSHOT_REUSE_MAX_NS (100 * NSEC_PER_MSEC)
 #define SNAPSHOT_COSTS        4
 /* Several dear queries share what max_load allows: of QEMU's time they may have so much in advance, … */
-#define SNAPSHOT_BURST_NS (100 * NSEC_PER_MSEC)
+#define SNAPSHOT_BURST_NS (1 * NSEC_PER_SEC)
 /* … and wait for the rest until it is earned, but no longer than so. */
 #define SNAPSHOT_PAUSE_MAX_NS (1 * NSEC_PER_SEC)
 

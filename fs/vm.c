@@ -125,6 +125,7 @@ static void client_changed(void *userdata)
                         /* another QEMU, as far as anybody can tell */
                         objects_kill(vm, NULL);
                         json_object_put(take_ptr(vm->unreadable));
+                        json_object_put(take_ptr(vm->type_names));
                         vm->paused = false;
                         vm->no_list_get = false;
                         vm->debt_ns = 0;
@@ -280,6 +281,7 @@ struct vm *vm_free(struct vm *vm)
         qmp_client_free(vm->client);
         collections_free(vm);
         json_object_put(vm->unreadable);
+        json_object_put(vm->type_names);
         introspection_forget(vm);
         journal_deinit(&vm->events);
         journal_deinit(&vm->errors);

@@ -47,6 +47,8 @@ struct vm {
         /* {driver: {property: null}}: what the types of devices seen so far don't let anybody read; NULL: none yet */
         struct json_object *unreadable;
 
+        struct json_object *type_names; /* {type: type} of QOM properties, see fetch.c; NULL: none yet */
+
         struct introspection introspection;
         bool no_list_get; /* QEMU has no qom-list-get */
 

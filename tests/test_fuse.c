@@ -682,7 +682,7 @@ START_TEST(several_dear_queries_share_the_limit)
         uint64_t busy = read_dear(20 * SEC);
 
         /* a tenth, what they have in advance, and the first two of each, which may have been hit by a busy host */
-        ck_assert_uint_le(busy, 20 * SEC / 10 + 100 * MS + ARRAY_SIZE(dear) * 40 * MS);
+        ck_assert_uint_le(busy, 20 * SEC / 10 + SEC + ARRAY_SIZE(dear) * 40 * MS);
         ck_assert_uint_ge(busy, 20 * SEC / 20);
 }
 END_TEST
@@ -711,7 +711,7 @@ START_TEST(write_does_not_wait_for_what_dear_queries_owe)
                 fake_return(rig.fake, rig_last("query-block"), block);
                 ck_assert_int_eq(k_wait_error(reader), 0);
         }
-        (void)read_dear(5 * SEC);
+        (void)read_dear(10 * SEC);
         n = rig_count("query-block");
         before = qmp_now();
         reader = k_send_read(&status, 0, 4096);
