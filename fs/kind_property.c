@@ -157,7 +157,7 @@ void property_release(struct file *file)
         struct inode *inode = file->inode;
 
         /* unless somebody waits for it, or it is dear and may be used again */
-        if (inode->snapshot && inode->snapshot->refs == 1 && !snapshot_is_dear(inode->snapshot))
+        if (inode->snapshot && snapshot_is_idle(inode->snapshot) && !snapshot_is_dear(inode->snapshot))
                 inode->snapshot = snapshot_unref(inode->snapshot);
 }
 

@@ -62,7 +62,7 @@ struct snapshot *snapshot_unref(struct snapshot *s)
 {
         if (!s || --s->refs > 0)
                 return NULL;
-        assert(!s->fetch);
+        assert(snapshot_is_idle(s));
         list_unlink(&s->link);
         list_unlink(&s->kept);
         qmp_timer_disarm(s->vm->loop, &s->pause);
@@ -85,6 +85,11 @@ static uint64_t cost(const struct snapshot *s)
                 if (s->costs[i] < least)
                         least = s->costs[i];
         return least;
+}
+
+bool snapshot_is_idle(const struct snapshot *s)
+{
+        return !s->fetch && list_empty(&s->waiters) && list_empty(&s->later);
 }
 
 bool snapshot_is_dear(const struct snapshot *s)

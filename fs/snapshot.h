@@ -68,6 +68,8 @@ static inline void snapshot_unrefp(struct snapshot **s)
  */
 int snapshot_require(struct snapshot *snapshot, struct request *r, enum freshness freshness);
 
+/* Whether nothing is under way and nobody waits. */
+bool snapshot_is_idle(const struct snapshot *snapshot);
 /* Whether its value may be used again for a while, to spare QEMU. */
 bool snapshot_is_dear(const struct snapshot *snapshot);
 

@@ -659,6 +659,48 @@ static size_t count(const char *dir)
         return n + (*names != '\0');
 }
 
+/* Whoever closes the file must leave the query to who still waits for it. */
+START_TEST(query_that_is_held_back_outlives_another_reader)
+{
+        struct k_file file, other;
+        uint64_t unique;
+
+        file = rig_must_open("types/nvme", O_RDONLY);
+        other = rig_must_open("types/nvme", O_RDONLY);
+        rig.vm->debt_ns = 1050 * MS;
+        rig.vm->debt_at = qmp_now();
+        fake_on(rig.fake, "device-list-properties", "[{\"name\": \"a\", \"type\": \"str\"}]");
+        unique = k_send_read(&file, 0, 4096);
+        SETTLE();
+        ck_assert_uint_eq(rig_count("device-list-properties"), 0);
+        k_release(&other);
+        SETTLE();
+        PUMP_FOR(rig.loop, 100 * MS);
+        ck_assert(!k_is_answered(unique));
+        PUMP_FOR(rig.loop, 500 * MS);
+        ck_assert(k_is_answered(unique));
+        ck_assert_int_eq(k_wait_error(unique), 0);
+        ck_assert_uint_eq(rig_count("device-list-properties"), 1);
+}
+END_TEST
+
+START_TEST(who_waits_for_a_query_that_is_held_back_may_go)
+{
+        struct k_file file = rig_must_open("types/nvme", O_RDONLY);
+        uint64_t unique;
+
+        rig.vm->debt_ns = 1050 * MS;
+        rig.vm->debt_at = qmp_now();
+        unique = k_send_read(&file, 0, 4096);
+        SETTLE();
+        k_interrupt(unique);
+        ASSERT_ERROR(k_wait_error(unique), EINTR);
+        k_release(&file);
+        PUMP_FOR(rig.loop, SEC);
+        ck_assert_uint_eq(rig_count("device-list-properties"), 0);
+}
+END_TEST
+
 START_TEST(ten_thousand_commands_list)
 {
         size_t n = 10000, size;
@@ -817,6 +859,8 @@ int main(void)
                 TEST(readers_hurry_while_qemu_is_silent_and_writers_do_not),
                 TEST_EACH(any_schema_lists_and_ends, ARRAY_SIZE(hostile)),
                 TEST(schema_that_is_none_is_told),
+                TEST(query_that_is_held_back_outlives_another_reader),
+                TEST(who_waits_for_a_query_that_is_held_back_may_go),
                 TEST(ten_thousand_commands_list),
                 TEST(values_are_let_go_of),
                 TEST(values_in_use_are_kept_as_long_as_they_are_fresh),
