@@ -84,10 +84,8 @@ int call_start(struct request *r, const struct call *call)
                                     op, &op->command);
         }
         if (e < 0) {
-                _cleanup_(qmp_freep) char *why = vm_describe_connection(r->vm);
-
                 op_free(op);
-                return e == -EHOSTDOWN ? request_fail(r, e, NULL, "%s", why ? why : "") : e;
+                return e == -EHOSTDOWN ? request_fail_down(r) : e;
         }
         r->op = op;
         r->cancel = call_cancel;

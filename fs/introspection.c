@@ -83,18 +83,17 @@ static void end(struct constant *constant, const struct fetch_result *result,
                 failure.error = take(&constant->vm->introspection, result->value);
                 failure.text = failure.error == -EPROTO ? "QEMU's answer is no list" : "out of memory";
         }
+        if (!failure.error) {
+                requests_run(&constant->waiters);
+                return;
+        }
         list_init(&waiters);
         list_splice(&waiters, &constant->waiters);
         while (!list_empty(&waiters)) {
                 struct request *r = list_entry(waiters.next, struct request, waiter);
 
-                list_unlink(&r->waiter);
-                if (failure.error) {
-                        request_fail(r, failure.error, failure.error_class, "%s", failure.text);
-                        request_finish(r, failure.error);
-                } else {
-                        request_run(r);
-                }
+                request_fail(r, failure.error, failure.error_class, "%s", failure.text);
+                request_finish(r, failure.error);
         }
 }
 
@@ -119,11 +118,8 @@ static int wait(struct constant *constant, struct request *r, const struct fetch
                 request_hurry(r, qmp_client_patience(r->vm->client, r->vm->options.timeout_ns));
         if (!constant->fetch)
                 e = fetch_start(r->vm, spec, true, fetched, constant, &constant->fetch);
-        if (e == -EHOSTDOWN) {
-                _cleanup_(qmp_freep) char *why = vm_describe_connection(r->vm);
-
-                return request_fail(r, e, NULL, "%s", why ? why : "");
-        }
+        if (e == -EHOSTDOWN)
+                return request_fail_down(r);
         if (e < 0)
                 return e;
         list_append(&constant->waiters, &r->waiter);

@@ -29,8 +29,7 @@ void introspection_forget(struct vm *vm);
 
 /*
  * Makes sure of the schema, or of the list of the names of all device types that are not abstract. 0; REQUEST_PARKED;
- * or the query's error, with its reason noted in @r.
- * Borrowed until the loop turns.
+ * or the query's error, with its reason noted in @r. Borrowed until the loop turns.
  */
 int introspection_schema(struct request *r, const struct qmp_schema **ret_schema);
 int introspection_types(struct request *r, struct json_object **ret_types);

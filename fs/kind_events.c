@@ -75,20 +75,6 @@ static void tell_lost(struct stream *s)
         s->lost = 0;
 }
 
-static void wake(struct stream *s)
-{
-        struct list waking;
-
-        list_init(&waking);
-        list_splice(&waking, &s->readers);
-        while (!list_empty(&waking)) {
-                struct request *r = list_entry(waking.next, struct request, waiter);
-
-                list_unlink(&r->waiter);
-                request_run(r);
-        }
-}
-
 static void stream_event(struct vm_listener *listener, const struct qmp_event *event)
 {
         struct stream *s = container_of(listener, struct stream, listener);
@@ -114,12 +100,12 @@ static void stream_event(struct vm_listener *listener, const struct qmp_event *e
                 drop(s, list_entry(oldest, struct line, link));
                 s->lost++;
         }
-        wake(s);
+        requests_run(&s->readers);
 }
 
 static void stream_down(struct vm_listener *listener)
 {
-        wake(container_of(listener, struct stream, listener));
+        requests_run(&container_of(listener, struct stream, listener)->readers);
 }
 
 static int events_open(struct request *r, struct file *file)

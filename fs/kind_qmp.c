@@ -330,11 +330,8 @@ static int qmp_write(struct request *r, struct file *file)
         request_set_limit(r, r->vm->options.command_timeout_ns);
         for (size_t i = 0; i < op->n; i++) {
                 e = send(r, &op->items[i]);
-                if (e == -EHOSTDOWN) {
-                        _cleanup_(qmp_freep) char *why = vm_describe_connection(r->vm);
-
-                        return request_fail(r, e, NULL, "%s", why ? why : "");
-                }
+                if (e == -EHOSTDOWN)
+                        return request_fail_down(r);
                 if (e < 0)
                         return e;
                 op->pending++;

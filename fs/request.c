@@ -88,6 +88,13 @@ int request_fail(struct request *r, int error, const char *class, const char *fo
         return error;
 }
 
+int request_fail_down(struct request *r)
+{
+        _cleanup_(qmp_freep) char *why = vm_describe_connection(r->vm);
+
+        return request_fail(r, -EHOSTDOWN, NULL, "%s", why ? why : "");
+}
+
 int request_slice(struct request *r, const struct text *text, struct text *ret_text)
 {
         size_t from = (uint64_t)r->offset < text->size ? (size_t)r->offset : text->size;
@@ -182,6 +189,20 @@ void request_run(struct request *r)
                 park(r);
         else
                 request_finish(r, e);
+}
+
+void requests_run(struct list *waiters)
+{
+        struct list running;
+
+        list_init(&running);
+        list_splice(&running, waiters);
+        while (!list_empty(&running)) {
+                struct request *r = list_entry(running.next, struct request, waiter);
+
+                list_unlink(&r->waiter);
+                request_run(r);
+        }
 }
 
 void request_finish_all(struct session *session, int error)

@@ -72,6 +72,9 @@ fuse_req_t request_take(struct request *r);
 /* Notes why it will fail; the last reason counts. @class may be NULL. Returns @error, for "return request_fail(…)". */
 _printf_(4, 5) int request_fail(struct request *r, int error, const char *class, const char *format, ...);
 
+/* The same for -EHOSTDOWN: how the connection is. */
+int request_fail_down(struct request *r);
+
 /* Counts the limit from the arrival; effective while it is parked. 0: none. */
 void request_set_limit(struct request *r, uint64_t limit_ns);
 
@@ -80,6 +83,9 @@ void request_hurry(struct request *r, uint64_t within_ns);
 
 /* What of @text was asked for by r->offset and r->size, as a read's result. 0 or -ENOMEM. */
 int request_slice(struct request *r, const struct text *text, struct text *ret_text);
+
+/* Runs all that wait in the list, which is empty afterwards but for those that wait again. */
+void requests_run(struct list *waiters);
 
 /* Ends all requests of the session with @error. */
 void request_finish_all(struct session *session, int error);

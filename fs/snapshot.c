@@ -242,6 +242,7 @@ void snapshots_sweep(struct qmp_timer *timer)
 
         while (!list_empty(&vm->kept)) {
                 struct snapshot *s = list_entry(vm->kept.next, struct snapshot, kept);
+
                 if (now < s->value_at + keep_ns(vm) || s->value_stamp > oldest) {
                         /* not for each of thousands by itself */
                         (void)qmp_timer_arm(vm->loop, timer, now + keep_ns(vm) / 4);
@@ -290,20 +291,6 @@ static int begin(struct snapshot *s, bool patient)
         return 0;
 }
 
-static void wake(struct list *waiters)
-{
-        struct list waking;
-
-        list_init(&waking);
-        list_splice(&waking, waiters);
-        while (!list_empty(&waking)) {
-                struct request *r = list_entry(waking.next, struct request, waiter);
-
-                list_unlink(&r->waiter);
-                request_run(r);
-        }
-}
-
 /* Nothing could be sent: whom that is told. */
 static void fail_waiters(struct snapshot *s, int error, const char *text)
 {
@@ -313,7 +300,7 @@ static void fail_waiters(struct snapshot *s, int error, const char *text)
         set_error(s, error, NULL, text);
         list_init(&ready);
         list_splice(&ready, &s->waiters);
-        wake(&ready);
+        requests_run(&ready);
 }
 
 static void resume(struct qmp_timer *timer)
@@ -355,11 +342,12 @@ static void fetched(void *userdata, const struct fetch_result *result)
                         list_splice(&s->waiters, &s->later);
                 }
         }
-        wake(&ready);
+        requests_run(&ready);
 }
 
 int snapshot_require(struct snapshot *s, struct request *r, enum freshness freshness)
 {
+        struct list *waiters = &s->waiters;
         int e;
 
         if (is_good(s, r, freshness))
@@ -374,30 +362,20 @@ int snapshot_require(struct snapshot *s, struct request *r, enum freshness fresh
                 qmp_timer_disarm(s->vm->loop, &s->pause);
                 s->paused = false;
         }
-        if (s->paused) {
-                list_append(&s->waiters, &r->waiter);
-                r->asking = true;
-                return REQUEST_PARKED;
-        }
-        if (!s->fetch) {
+        if (!s->fetch && !s->paused) {
                 e = begin(s, r->patient);
-                if (e == -EHOSTDOWN) {
-                        _cleanup_(qmp_freep) char *why = vm_describe_connection(s->vm);
-
-                        return request_fail(r, e, NULL, "%s", why ? why : "");
-                }
+                if (e == -EHOSTDOWN)
+                        return request_fail_down(r);
                 if (e < 0)
                         return e;
-        } else if (fetch_is_sent(s->fetch) || (r->patient && !s->patient)) {
-                list_append(&s->later, &r->waiter);
-                r->asking = true;
-                return REQUEST_PARKED;
-        } else {
+        } else if (s->fetch && (fetch_is_sent(s->fetch) || (r->patient && !s->patient))) {
+                waiters = &s->later;
+        } else if (s->fetch) {
                 /* it will be sent after this request arrived, so it answers this one too */
                 s->fetch_stamp = ++s->vm->stamp;
                 s->fetch_epoch = s->vm->epoch;
         }
-        list_append(&s->waiters, &r->waiter);
+        list_append(waiters, &r->waiter);
         r->asking = true;
         return REQUEST_PARKED;
 }

@@ -178,7 +178,7 @@ const char *rig_list(const char *a, const char *b, const char *c);
 #define ASSERT_LS(path, expected)                                                                                    \
         do {                                                                                                         \
                 char *_ls = NULL;                                                                                    \
-                int _ls_r = rig_ls((path), &_ls);                                                             \
+                int _ls_r = rig_ls((path), &_ls);                                                                    \
                                                                                                                      \
                 ck_assert_msg(_ls_r == 0, "%s: %s", (path), strerror(-_ls_r));                                       \
                 ck_assert_str_eq(_ls, (expected));                                                                   \
