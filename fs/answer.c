@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "inode.h"
+#include "qmp/message.h"
 #include "render.h"
 
 int answer_begin(struct request *r, struct file *file)
@@ -27,16 +28,6 @@ void answer_set(struct file *file, struct text *text)
         *text = (struct text){ 0 };
 }
 
-static bool add(struct json_object *object, const char *key, const char *value)
-{
-        struct json_object *string = json_object_new_string(value);
-
-        if (string && json_object_object_add(object, key, string) == 0)
-                return true;
-        json_object_put(string);
-        return false;
-}
-
 void answer_set_error(struct file *file, const struct request *r, int error)
 {
         _cleanup_(qmp_json_putp) struct json_object *answer = json_object_new_object();
@@ -47,8 +38,8 @@ void answer_set_error(struct file *file, const struct request *r, int error)
                 json_object_put(what);
                 return;
         }
-        if ((!r->reason_class || add(what, "class", r->reason_class)) &&
-            add(what, "desc", r->reason ? r->reason : strerror(-error)) &&
+        if ((!r->reason_class || qmp_json_add_string(what, "class", r->reason_class)) &&
+            qmp_json_add_string(what, "desc", r->reason ? r->reason : strerror(-error)) &&
             render_json(answer, &text.data, &text.size) == 0)
                 answer_set(file, &text);
 }

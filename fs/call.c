@@ -64,7 +64,7 @@ static void call_replied(void *userdata, const struct qmp_result *result)
 
 int call_start(struct request *r, const struct call *call)
 {
-        struct qmp_send_options options = { .oob = call->oob, .effect = true };
+        struct qmp_send_options options = { .prefer_oob = call->oob, .effect = true };
         uint64_t limit_ns = r->vm->options.command_timeout_ns;
         struct call_op *op = calloc(1, sizeof(*op));
         int e = -ENOMEM;
@@ -78,11 +78,6 @@ int call_start(struct request *r, const struct call *call)
         if (op->name)
                 e = qmp_client_send(r->vm->client, call->command, call->arguments, limit_ns, &options, call_replied,
                                     op, &op->command);
-        if (e == -EOPNOTSUPP) {
-                options.oob = false;
-                e = qmp_client_send(r->vm->client, call->command, call->arguments, limit_ns, &options, call_replied,
-                                    op, &op->command);
-        }
         if (e < 0) {
                 op_free(op);
                 return e == -EHOSTDOWN ? request_fail_down(r) : e;

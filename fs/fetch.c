@@ -129,7 +129,7 @@ static int add_part(struct fetch *f, const char *command, struct json_object *ar
                     bool (*take)(struct part *, struct json_object *), const char *key, bool may_fail)
 {
         struct part *part = f->n_parts < PARTS_MAX ? calloc(1, sizeof(*part)) : NULL;
-        struct qmp_send_options options = { .patient = f->patient, .oob = f->oob };
+        struct qmp_send_options options = { .patient = f->patient, .prefer_oob = f->oob };
         struct qmp_command *sent;
         int r = -ENOMEM;
 
@@ -145,11 +145,6 @@ static int add_part(struct fetch *f, const char *command, struct json_object *ar
                 if (!key || part->key)
                         r = qmp_client_send(f->vm->client, command, arguments, f->vm->options.timeout_ns, &options,
                                             part_done, part, &sent);
-                if (r == -EOPNOTSUPP) {
-                        options.oob = false;
-                        r = qmp_client_send(f->vm->client, command, arguments, f->vm->options.timeout_ns, &options,
-                                            part_done, part, &sent);
-                }
                 if (r < 0) {
                         free(part->key);
                         free(part);
@@ -163,23 +158,12 @@ static int add_part(struct fetch *f, const char *command, struct json_object *ar
         return r;
 }
 
-static bool add_string(struct json_object *object, const char *key, const char *value, size_t size)
-{
-        struct json_object *string = json_object_new_string_len(value, (int)size);
-
-        if (!string || json_object_object_add(object, key, string) < 0) {
-                json_object_put(string);
-                return false;
-        }
-        return true;
-}
-
 static struct json_object *path_arguments(const char *path, const char *property)
 {
         struct json_object *arguments = json_object_new_object();
 
-        if (arguments && add_string(arguments, "path", path, strlen(path)) &&
-            (!property || add_string(arguments, "property", property, strlen(property))))
+        if (arguments && qmp_json_add_string(arguments, "path", path) &&
+            (!property || qmp_json_add_string(arguments, "property", property)))
                 return arguments;
         json_object_put(arguments);
         return NULL;
@@ -233,15 +217,18 @@ static bool add_device(struct json_object *devices, const char *container, const
                        size_t driver_size)
 {
         struct json_object *device = json_object_new_object();
+        struct json_object *type = json_object_new_string_len(driver, (int)driver_size);
         _cleanup_(qmp_freep) char *path = NULL;
 
-        if (!device)
-                return false;
         if (asprintf(&path, "%s/%s", container, name) < 0)
                 path = NULL;
-        if (!path || !add_string(device, "id", name, strlen(name)) ||
-            !add_string(device, "driver", driver, driver_size) || !add_string(device, "path", path, strlen(path)) ||
-            json_object_array_add(devices, device) < 0) {
+        if (!device || !type || !path) {
+                json_object_put(type);
+                json_object_put(device);
+                return false;
+        }
+        if (!qmp_json_add(device, "driver", type) || !qmp_json_add_string(device, "id", name) ||
+            !qmp_json_add_string(device, "path", path) || json_object_array_add(devices, device) < 0) {
                 json_object_put(device);
                 return false;
         }
@@ -272,9 +259,8 @@ static struct json_object *share_type(struct vm *vm, const char *type)
         if (json_object_object_get_ex(vm->type_names, type, &string))
                 return json_object_get(string);
         string = json_object_new_string(type);
-        if (string && json_object_object_length(vm->type_names) < TYPE_NAMES_MAX &&
-            json_object_object_add(vm->type_names, type, json_object_get(string)) < 0)
-                json_object_put(string);
+        if (string && json_object_object_length(vm->type_names) < TYPE_NAMES_MAX)
+                (void)qmp_json_add(vm->type_names, type, json_object_get(string));
         return string;
 }
 
@@ -282,10 +268,7 @@ static bool add_property(struct fetch *f, const char *name, const char *type)
 {
         struct json_object *string = share_type(f->vm, type);
 
-        if (string && json_object_object_add(f->value, name, string) == 0)
-                return true;
-        json_object_put(string);
-        return false;
+        return string && qmp_json_add(f->value, name, string);
 }
 
 /* All of the list. */
@@ -339,11 +322,7 @@ static bool learn(struct fetch *f)
 
 static bool take_member(struct part *part, struct json_object *value)
 {
-        if (json_object_object_add(part->fetch->value, part->key, json_object_get(value)) < 0) {
-                json_object_put(value);
-                return false;
-        }
-        return true;
+        return qmp_json_add(part->fetch->value, part->key, json_object_get(value));
 }
 
 static bool take_object(struct part *part, struct json_object *list)
@@ -361,7 +340,7 @@ static bool take_memdev(struct part *part, struct json_object *memdev)
 {
         if (!json_object_is_type(memdev, json_type_string))
                 return true;
-        return add_string(part->fetch->value, json_object_get_string(memdev), part->key, strlen(part->key));
+        return qmp_json_add_string(part->fetch->value, json_object_get_string(memdev), part->key);
 }
 
 static bool take_anonymous(struct part *part, struct json_object *list)
@@ -413,10 +392,8 @@ static bool take_values(struct part *part, struct json_object *objects)
                 if (startswith(type, "child<") ||
                     !json_object_object_get_ex(json_object_array_get_idx(list, i - 1), "value", &value))
                         continue;
-                if (json_object_object_add(f->value, name, json_object_get(value)) < 0) {
-                        json_object_put(value);
+                if (!qmp_json_add(f->value, name, json_object_get(value)))
                         return false;
-                }
         }
         return true;
 }
@@ -467,7 +444,7 @@ static int begin_types(struct fetch *f)
         struct json_object *arguments = json_object_new_object(), *abstract = json_object_new_boolean(false);
 
         if (arguments && abstract && json_object_object_add(arguments, "abstract", abstract) == 0) {
-                if (add_string(arguments, "implements", "device", strlen("device")))
+                if (qmp_json_add_string(arguments, "implements", "device"))
                         return add_part(f, "qom-list-types", arguments, take_value, NULL, false);
         } else {
                 json_object_put(abstract);
@@ -480,7 +457,7 @@ static int begin_type(struct fetch *f)
 {
         struct json_object *arguments = json_object_new_object();
 
-        if (arguments && add_string(arguments, "typename", f->a, strlen(f->a)))
+        if (arguments && qmp_json_add_string(arguments, "typename", f->a))
                 return add_part(f, "device-list-properties", arguments, take_value, NULL, false);
         json_object_put(arguments);
         return -ENOMEM;

@@ -85,11 +85,8 @@ static void ctl_down(struct vm_listener *listener)
         struct request *r = op->r;
         int error = op->verb->ends ? 0 : -EHOSTDOWN;
 
-        if (error) {
-                _cleanup_(qmp_freep) char *why = vm_describe_connection(r->vm);
-
-                request_fail(r, error, NULL, "%s", why ? why : "");
-        }
+        if (error)
+                request_fail_down(r);
         request_finish(r, error);
 }
 
@@ -139,10 +136,8 @@ static int ctl_write(struct request *r, struct file *file)
         e = qmp_client_send(r->vm->client, verb->command, NULL, r->vm->options.timeout_ns,
                             &(struct qmp_send_options){ .effect = true }, ctl_replied, op, &op->command);
         if (e < 0) {
-                _cleanup_(qmp_freep) char *why = vm_describe_connection(r->vm);
-
                 free(op);
-                return request_fail(r, e, NULL, "%s", why ? why : "");
+                return e == -EHOSTDOWN ? request_fail_down(r) : e;
         }
         /* heard from before the reply on: RESET and SHUTDOWN come first */
         vm_listen(r->vm, &op->listener);

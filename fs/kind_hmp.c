@@ -9,6 +9,7 @@
 #include "kinds.h"
 #include "qmp/errors.h"
 #include "qmp/json.h"
+#include "qmp/message.h"
 
 static const char usage[] =
         "{ echo 'info block' >&3 && cat <&3; } 3<>hmp\n"
@@ -78,15 +79,10 @@ static int hmp_start(struct request *r)
 {
         _cleanup_(qmp_json_putp) struct json_object *arguments = json_object_new_object();
         _cleanup_(qmp_freep) char *why = NULL;
-        struct json_object *line;
-
         if (qmp_utf8_check(r->data, &why) < 0)
                 return request_fail(r, -EINVAL, NULL, "%s", why ? why : "not UTF-8");
-        line = json_object_new_string_len(r->data, (int)r->size);
-        if (!arguments || !line || json_object_object_add(arguments, "command-line", line) < 0) {
-                json_object_put(line);
+        if (!arguments || !qmp_json_add_string(arguments, "command-line", r->data))
                 return -ENOMEM;
-        }
         return call_start(r, &(struct call){
                                      .command = "human-monitor-command",
                                      .arguments = arguments,

@@ -210,24 +210,6 @@ static void qmp_cancel(struct request *r, int error)
         op_free(op);
 }
 
-static bool add_string(struct json_object *object, const char *key, const char *value)
-{
-        struct json_object *string = json_object_new_string(value);
-
-        if (string && json_object_object_add(object, key, string) == 0)
-                return true;
-        json_object_put(string);
-        return false;
-}
-
-static bool add(struct json_object *object, const char *key, struct json_object *value)
-{
-        if (json_object_object_add(object, key, json_object_get(value)) == 0)
-                return true;
-        json_object_put(value);
-        return false;
-}
-
 /* The reply as QEMU would have given it to the user. */
 static int format_reply(const struct item *item, const struct qmp_result *result, struct text *ret_text)
 {
@@ -237,15 +219,16 @@ static int format_reply(const struct item *item, const struct qmp_result *result
 
         if (!reply)
                 return -ENOMEM;
-        if (json_object_object_get_ex(item->request, "id", &id) && !add(reply, "id", id))
+        if (json_object_object_get_ex(item->request, "id", &id) && !qmp_json_add(reply, "id", json_object_get(id)))
                 return -ENOMEM;
         if (result->outcome == QMP_OK) {
-                if (!add(reply, "return", result->value))
+                if (!qmp_json_add(reply, "return", json_object_get(result->value)))
                         return -ENOMEM;
         } else {
                 error = json_object_new_object();
-                if (!error || !add_string(error, "class", result->error_class) ||
-                    !add_string(error, "desc", result->text) || !add(reply, "error", error))
+                if (!error || !qmp_json_add_string(error, "class", result->error_class) ||
+                    !qmp_json_add_string(error, "desc", result->text) ||
+                    !qmp_json_add(reply, "error", json_object_get(error)))
                         return -ENOMEM;
         }
         return render_json_line(reply, &ret_text->data, &ret_text->size);

@@ -177,14 +177,6 @@ static int property_set(struct request *r, struct json_object *value)
         return 0;
 }
 
-static bool add(struct json_object *object, const char *key, struct json_object *value)
-{
-        if (value && json_object_object_add(object, key, value) == 0)
-                return true;
-        json_object_put(value);
-        return false;
-}
-
 static int property_write(struct request *r, struct file *file)
 {
         _cleanup_(qmp_json_putp) struct json_object *arguments = json_object_new_object();
@@ -199,12 +191,12 @@ static int property_write(struct request *r, struct file *file)
         e = qmp_args_property(type, r->data, &value, &why);
         if (e < 0)
                 return why ? request_fail(r, e, NULL, "%s", why) : e;
-        if (!arguments || !add(arguments, "path", json_object_new_string(dir->snapshot->spec.a)) ||
-            !add(arguments, "property", json_object_new_string(name))) {
+        if (!arguments || !qmp_json_add_string(arguments, "path", dir->snapshot->spec.a) ||
+            !qmp_json_add_string(arguments, "property", name)) {
                 json_object_put(value);
                 return -ENOMEM;
         }
-        if (!add(arguments, "value", value))
+        if (!qmp_json_add(arguments, "value", value))
                 return -ENOMEM;
         return call_start(r, &(struct call){ .command = "qom-set", .arguments = arguments, .done = property_set });
 }

@@ -94,7 +94,8 @@ int qmp_client_start_fd(struct qmp_client *client, int fd);
 void qmp_client_get_info(struct qmp_client *client, struct qmp_client_info *ret_info);
 
 struct qmp_send_options {
-        bool oob; /* out of band; -EOPNOTSUPP from send where that was not negotiated */
+        bool oob;        /* out of band; -EOPNOTSUPP from send where that was not negotiated */
+        bool prefer_oob; /* out of band where that was negotiated, else in band */
         /*
          * It changes something. While QEMU has left another command unanswered beyond its limit, such a one stays in the
          * queue, for its own limit in full, so that one that failed by its limit has really not been carried out.

@@ -213,7 +213,7 @@ int qmp_client_send(struct qmp_client *client, const char *name, struct json_obj
                     const struct qmp_send_options *options, qmp_reply_fn fn, void *userdata,
                     struct qmp_command **ret_command)
 {
-        bool oob = options && options->oob;
+        bool oob = options && (options->oob || (options->prefer_oob && client->oob));
         struct qmp_command *command;
         int r;
 

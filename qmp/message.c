@@ -3,6 +3,21 @@
 #include <errno.h>
 #include <stdio.h>
 
+bool qmp_json_add(struct json_object *object, const char *key, struct json_object *value)
+{
+        if (json_object_object_add(object, key, value) == 0)
+                return true;
+        json_object_put(value);
+        return false;
+}
+
+bool qmp_json_add_string(struct json_object *object, const char *key, const char *value)
+{
+        struct json_object *string = json_object_new_string(value);
+
+        return string && qmp_json_add(object, key, string);
+}
+
 struct json_object *qmp_json_get(struct json_object *object, const char *key)
 {
         struct json_object *member;

@@ -42,6 +42,10 @@ int qmp_version_format(struct json_object *version, char **ret_text);
 int qmp_command_format(const char *name, struct json_object *arguments, const char *oob_id, char **ret_text,
                        size_t *ret_size);
 
+/* Adds a member, whose value is taken over in any case. False: out of memory. */
+bool qmp_json_add(struct json_object *object, const char *key, struct json_object *value);
+bool qmp_json_add_string(struct json_object *object, const char *key, const char *value);
+
 /* The member of an object, NULL if @object is no object, lacks it, or it is null. Borrowed. */
 struct json_object *qmp_json_get(struct json_object *object, const char *key);
 /* The same for a string member; NULL if it is no string. */
