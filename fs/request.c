@@ -44,6 +44,7 @@ struct request *request_new(struct session *session, fuse_req_t req, fuse_ino_t 
         r->stamp = r->arrival = ++r->vm->stamp;
         r->inode = inode_ref(inode);
         list_init(&r->waiter);
+        list_init(&r->asking);
         list_append(&r->vm->requests, &r->link);
         return r;
 }
@@ -115,6 +116,7 @@ void request_finish(struct request *r, int error)
 
         list_unlink(&r->waiter);
         list_unlink(&r->link);
+        list_unlink(&r->asking);
         qmp_timer_disarm(r->session->loop, &r->deadline);
         if (cancel)
                 cancel(r, error);
@@ -182,7 +184,7 @@ void request_run(struct request *r)
 {
         int e;
 
-        r->asking = false;
+        list_unlink(&r->asking);
         e = r->step(r);
 
         if (e == REQUEST_PARKED)

@@ -33,6 +33,7 @@ struct request {
 
         struct list link;   /* in the vm */
         struct list waiter; /* in a snapshot */
+        struct list asking; /* in the vm, while it waits for a snapshot, and may need those again that it has asked for before */
         struct qmp_timer deadline;
         uint64_t limit_ns; /* from the arrival; 0: none */
         uint64_t arrived, stamp;
@@ -54,7 +55,6 @@ struct request {
 
         char *reason_class, *reason; /* why it failed, for `errors`; owned */
         bool parked, registering, interrupted;
-        bool asking; /* it waits for a snapshot, and may need those again that it has asked for before */
 };
 
 /* Takes over @req. NULL after having answered ENOMEM, or ENOENT for a node that doesn't exist. */

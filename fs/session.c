@@ -33,7 +33,7 @@ static void dispatch(struct qmp_source *source, uint32_t revents)
                                 session->ended(session);
                         return;
                 }
-                if (r == -EAGAIN || list_empty(&session->vm->requests))
+                if (r == -EAGAIN || list_empty(&session->vm->asking))
                         return;
         }
 }

@@ -15,10 +15,10 @@
 /* But never for longer than this. */
 #define SNAPSHOT_REUSE_MAX_NS (100 * NSEC_PER_MSEC)
 #define SNAPSHOT_COSTS        4
-/* Several dear queries share what max_load allows: of QEMU's time they may have so much in advance, … */
-#define SNAPSHOT_BURST_NS (1 * NSEC_PER_SEC)
-/* … and wait for the rest until it is earned, but no longer than so. */
-#define SNAPSHOT_PAUSE_MAX_NS (1 * NSEC_PER_SEC)
+/* Of QEMU's time dear queries together may have so much in advance of what max_load allows, … */
+#define SNAPSHOT_DEAR_ADVANCE_NS (1 * NSEC_PER_SEC)
+/* … and all queries so much, while the guest runs. */
+#define SNAPSHOT_ADVANCE_NS (10 * NSEC_PER_SEC)
 
 enum freshness {
         FRESH_CONTENT,   /* sent after the request arrived, or dear and within the load limit */

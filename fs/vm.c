@@ -128,7 +128,7 @@ static void client_changed(void *userdata)
                         json_object_put(take_ptr(vm->type_names));
                         vm->paused = false;
                         vm->no_list_get = false;
-                        vm->debt_ns = 0;
+                        vm->load = vm->dear_load = (struct load){ 0 };
                         (void)qmp_client_send(vm->client, "query-status", NULL, vm->options.timeout_ns, NULL,
                                               status_known, vm, NULL);
                         log_info("connected to QEMU %s", info.version);
@@ -245,6 +245,7 @@ int vm_new(struct qmp_loop *loop, const char *address, const struct vm_options *
         vm->serial = 1; /* the root's inode number; objects come after it */
         introspection_init(vm);
         list_init(&vm->requests);
+        list_init(&vm->asking);
         list_init(&vm->snapshots);
         list_init(&vm->kept);
         vm->sweep.fire = snapshots_sweep;

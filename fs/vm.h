@@ -6,6 +6,7 @@
 
 #include "introspection.h"
 #include "journal.h"
+#include "load.h"
 #include "node.h"
 #include "qmp/client.h"
 
@@ -56,11 +57,11 @@ struct vm {
         uint64_t deleted_stamp;      /* when the last one was noted */
 
         struct list requests; /* of the kernel's, as they came */
+        struct list asking;   /* those that wait for a snapshot */
         struct list snapshots;
-        uint64_t debt_ns;       /* of QEMU's time, that dear queries have had and not yet earned … */
-        uint64_t debt_at;       /* … then */
-        struct list kept;       /* snapshots with a value, the oldest first … */
-        struct qmp_timer sweep; /* … which is let go of then */
+        struct load load, dear_load; /* of QEMU's time: by all queries, by dear ones */
+        struct list kept;            /* snapshots with a value, the oldest first … */
+        struct qmp_timer sweep;      /* … which is let go of then */
         struct list collections;
         struct list removals;
         struct list listeners;

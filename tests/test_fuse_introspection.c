@@ -667,8 +667,7 @@ START_TEST(query_that_is_held_back_outlives_another_reader)
 
         file = rig_must_open("types/nvme", O_RDONLY);
         other = rig_must_open("types/nvme", O_RDONLY);
-        rig.vm->debt_ns = 1050 * MS;
-        rig.vm->debt_at = qmp_now();
+        rig.vm->dear_load = (struct load){ .debt_ns = 1050 * MS, .at = qmp_now() };
         fake_on(rig.fake, "device-list-properties", "[{\"name\": \"a\", \"type\": \"str\"}]");
         unique = k_send_read(&file, 0, 4096);
         SETTLE();
@@ -689,8 +688,7 @@ START_TEST(who_waits_for_a_query_that_is_held_back_may_go)
         struct k_file file = rig_must_open("types/nvme", O_RDONLY);
         uint64_t unique;
 
-        rig.vm->debt_ns = 1050 * MS;
-        rig.vm->debt_at = qmp_now();
+        rig.vm->dear_load = (struct load){ .debt_ns = 1050 * MS, .at = qmp_now() };
         unique = k_send_read(&file, 0, 4096);
         SETTLE();
         k_interrupt(unique);

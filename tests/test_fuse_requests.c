@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include "fs/snapshot.h"
 #include "helper_fuse.h"
 
 /* Requests that wait for QEMU, by kind; the command that QEMU leaves open. */
@@ -555,6 +556,38 @@ START_TEST(a_hundred_parked_readers_are_answered)
 }
 END_TEST
 
+/* A guest that needs QEMU for its own work feels thousands of cheap queries, too. */
+START_TEST(cheap_queries_wait_when_their_advance_is_used_up)
+{
+        struct k_file file = rig_must_open("status", O_RDONLY), ctl = rig_must_open("ctl", O_WRONLY);
+        struct load used_up = { .debt_ns = SNAPSHOT_ADVANCE_NS + 30 * NSEC_PER_MSEC, .at = qmp_now() };
+        unsigned before = rig_count("query-status");
+        uint64_t unique;
+
+        rig.vm->load = used_up;
+        unique = k_send_read(&file, 0, 4096);
+        PUMP_FOR(rig.loop, 290 * NSEC_PER_MSEC);
+        ck_assert(!k_is_answered(unique));
+        ck_assert_uint_eq(rig_count("query-status"), before);
+        PUMP_FOR(rig.loop, 20 * NSEC_PER_MSEC);
+        ck_assert_int_eq(k_wait_error(unique), 0);
+
+        /* a write does not wait */
+        rig.vm->load = used_up;
+        rig.vm->load.at = qmp_now();
+        fake_on(rig.fake, "cont", "{}");
+        unique = k_send_write(&ctl, "cont\n", 5);
+        SETTLE();
+        ck_assert_uint_eq(rig_count("cont"), 1);
+
+        /* nor does anybody where no guest runs */
+        rig.vm->paused = true;
+        unique = k_send_read(&file, 0, 4096);
+        SETTLE();
+        ck_assert(k_is_answered(unique));
+}
+END_TEST
+
 START_TEST(requests_that_libfuse_does_not_know_are_refused)
 {
         struct k_file file = rig_must_open("name", O_RDONLY);
@@ -601,6 +634,7 @@ int main(void)
                 TEST(session_ends_when_the_kernel_is_gone),
                 TEST(destroy_ends_the_session),
                 TEST(a_hundred_parked_readers_are_answered),
+                TEST(cheap_queries_wait_when_their_advance_is_used_up),
                 TEST(requests_that_libfuse_does_not_know_are_refused),
         };
 

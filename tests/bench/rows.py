@@ -37,10 +37,13 @@ class Effort(NamedTuple):
     parked: int
     segments: int  # pairs of undisturbed and disturbed
     segment: float  # seconds of each
+    advance: float  # seconds of the greps before that
 
 
-FULL = Effort(rounds=30, calls=100, slow=20, walks=3, interrupts=3000, bursts=30, parked=10000, segments=6, segment=1.5)
-QUICK = Effort(rounds=5, calls=40, slow=3, walks=1, interrupts=300, bursts=10, parked=2000, segments=2, segment=0.4)
+FULL = Effort(rounds=30, calls=100, slow=20, walks=3, interrupts=3000, bursts=30, parked=10000, segments=6, segment=1.5,
+              advance=15)
+QUICK = Effort(rounds=5, calls=40, slow=3, walks=1, interrupts=300, bursts=10, parked=2000, segments=2, segment=0.4,
+               advance=3)
 
 
 # --- from times to figures --------------------------------------------------------------------------------------------
@@ -408,7 +411,8 @@ def guest_speeds(scene, effort, work, count):
     """As many pairs as wanted, in turns; those that don't count are tried again, for a while."""
     amount, pairs, tried = how_much(scene, work, effort.segment), [], 0
     with greps(scene, count) as running:
-        time.sleep(0.5)
+        # What queries may have in advance is used up by then: it is about loops.
+        time.sleep(effort.advance)
         while len(pairs) < effort.segments and tried < 3 * effort.segments:
             tried += 1
             pair = guest_pair(scene, work, amount, running)
