@@ -4,25 +4,36 @@
 #include "inode.h"
 #include "kinds.h"
 
+static char *describe(struct vm *vm)
+{
+        _cleanup_(qmp_freep) char *connection = vm_describe_connection(vm);
+        char *text;
+        int n;
+
+        if (!connection)
+                return NULL;
+        n = vm->sandbox ? asprintf(&text, "%s\nsandbox: %s\n", connection, vm->sandbox)
+                        : asprintf(&text, "%s\n", connection);
+        return n < 0 ? NULL : text;
+}
+
 /* Never fails and asks nobody: it is what one reads when nothing else works. */
 static int connection_render(struct request *r, struct inode *inode, struct text *ret_text)
 {
-        _cleanup_(qmp_freep) char *text = vm_describe_connection(inode->vm);
-        int n;
+        char *text = describe(inode->vm);
 
         (void)r;
-        n = text ? asprintf(&ret_text->data, "%s\n", text) : -1;
-        if (n < 0)
+        if (!text)
                 return -ENOMEM;
-        ret_text->size = (size_t)n;
+        *ret_text = (struct text){ text, strlen(text) };
         return 0;
 }
 
 static int64_t connection_size(struct inode *inode)
 {
-        _cleanup_(qmp_freep) char *text = vm_describe_connection(inode->vm);
+        _cleanup_(qmp_freep) char *text = describe(inode->vm);
 
-        return text ? (int64_t)strlen(text) + 1 : -1;
+        return text ? (int64_t)strlen(text) : -1;
 }
 
 const struct kind kind_connection = {

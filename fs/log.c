@@ -7,6 +7,8 @@
 
 static struct {
         bool running, to_syslog, debug;
+        void (*forward)(void *userdata, int priority, const char *text);
+        void *userdata;
         char *fuse;
 } state;
 
@@ -17,6 +19,15 @@ static void emit(int priority, const char *format, va_list args)
         /* whoever starts it wants to hear of failures only */
         if (priority > LOG_ERR && !state.running)
                 return;
+        if (state.to_syslog && state.forward) {
+                char *text;
+
+                if (vasprintf(&text, format, args) < 0)
+                        return;
+                state.forward(state.userdata, priority, text);
+                free(text);
+                return;
+        }
         if (state.to_syslog) {
                 vsyslog(priority, format, args);
                 return;
@@ -50,6 +61,12 @@ void log_init(bool foreground, bool debug)
         state.to_syslog = !foreground;
         if (state.to_syslog)
                 openlog("qmpfs", LOG_PID, LOG_DAEMON);
+}
+
+void log_init_by(void (*fn)(void *userdata, int priority, const char *text), void *userdata)
+{
+        state.forward = fn;
+        state.userdata = userdata;
 }
 
 static void fuse_said(enum fuse_log_level level, const char *format, va_list args)

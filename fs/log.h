@@ -11,6 +11,9 @@
 /* Until then, and with @foreground, it goes to standard error. */
 void log_init(bool foreground, bool debug);
 
+/* From now on syslog is reached through @fn, for a process that can't do so itself; NULL: no longer. */
+void log_init_by(void (*fn)(void *userdata, int priority, const char *text), void *userdata);
+
 _printf_(1, 2) void log_error(const char *format, ...);
 _printf_(1, 2) void log_warning(const char *format, ...);
 _printf_(1, 2) void log_info(const char *format, ...);

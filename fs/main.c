@@ -12,12 +12,16 @@
 
 #include "log.h"
 #include "options.h"
+#include "outside.h"
+#include "sandbox.h"
 
 struct daemon {
         struct options options;
         struct qmp_loop *loop;
         struct vm *vm;
         struct session *session;
+        struct outside *outside; /* NULL without the sandbox */
+        char *mountpoint;        /* absolute */
         struct qmp_source signals;
         int signal_fd;
         int ready_fd; /* to the parent, who waits for the tree; -1 in the foreground */
@@ -94,7 +98,7 @@ static int connect_vm(struct daemon *d)
         return r == USABLE ? 0 : -EIO;
 }
 
-static int check_mountpoint(const char *path)
+static int check_mountpoint(const char *path, char **ret_absolute)
 {
         struct stat st;
 
@@ -106,6 +110,11 @@ static int check_mountpoint(const char *path)
         if (!S_ISDIR(st.st_mode)) {
                 log_error("cannot mount on '%s': %s", path, strerror(ENOTDIR));
                 return -ENOTDIR;
+        }
+        *ret_absolute = realpath(path, NULL);
+        if (!*ret_absolute) {
+                log_error("cannot mount on '%s': %s", path, strerror(errno));
+                return -errno;
         }
         return 0;
 }
@@ -138,7 +147,7 @@ static void fuse_failed(const char *what, const char *on)
 static int set_up(struct daemon *d)
 {
         struct options *o = &d->options;
-        int r = check_mountpoint(o->mountpoint);
+        int r = check_mountpoint(o->mountpoint, &d->mountpoint);
 
         if (r < 0)
                 return r;
@@ -179,13 +188,34 @@ static int set_up(struct daemon *d)
         return 0;
 }
 
-/* Tells the parent that the tree can be used, and leaves its terminal and its directory. */
-static void go_to_background(struct daemon *d)
+static int enter_sandbox(struct daemon *d)
 {
-        int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+        const char *failed = "start a process outside it";
+        int r;
 
-        (void)setsid();
-        (void)!chdir("/");
+        if (d->options.no_sandbox) {
+                d->vm->sandbox = "off";
+                return 0;
+        }
+        d->vm->sandbox = sandbox_describe();
+        r = outside_start(qmp_client_get_address(d->vm->client), d->mountpoint, d->options.foreground, &d->outside);
+        if (r < 0) {
+                log_error("cannot enter the sandbox: cannot %s: %s; -o sandbox=off does without", failed,
+                          strerror(-r));
+                return r;
+        }
+        qmp_client_connect_by(d->vm->client, outside_connect, d->outside);
+        log_init_by(outside_log, d->outside);
+        r = sandbox_enter(&failed);
+        if (r < 0)
+                log_error("cannot enter the sandbox: cannot %s: %s; -o sandbox=off does without", failed,
+                          strerror(-r));
+        return r;
+}
+
+/* Tells the parent that the tree can be used, and leaves its terminal. */
+static void go_to_background(struct daemon *d, int null)
+{
         for (int fd = 0; fd < 3 && null >= 0; fd++)
                 dup2(null, fd);
         if (null > 2)
@@ -196,11 +226,19 @@ static void go_to_background(struct daemon *d)
 
 static int serve(struct daemon *d)
 {
-        int r;
+        bool background = d->ready_fd >= 0;
+        int null = background ? open("/dev/null", O_RDWR | O_CLOEXEC) : -1, r;
 
+        if (background) {
+                (void)setsid();
+                (void)!chdir("/");
+        }
+        r = enter_sandbox(d);
+        if (r < 0)
+                return 1;
         log_init(d->options.foreground, d->options.debug);
-        if (d->ready_fd >= 0)
-                go_to_background(d);
+        if (background)
+                go_to_background(d, null);
         r = qmp_loop_run(d->loop);
         if (r < 0)
                 log_error("the event loop failed: %s", strerror(-r));
@@ -209,6 +247,12 @@ static int serve(struct daemon *d)
 
 static void tear_down(struct daemon *d)
 {
+        if (d->outside) {
+                /* what session_free() did otherwise, it may not */
+                log_init_by(NULL, NULL);
+                d->outside = outside_end(d->outside, !fuse_session_exited(d->session->fuse));
+                session_forget_mount(d->session);
+        }
         session_free(d->session);
         vm_free(d->vm);
         if (d->loop)
@@ -217,6 +261,7 @@ static void tear_down(struct daemon *d)
                 close(d->signal_fd);
         qmp_loop_free(d->loop);
         options_deinit(&d->options);
+        free(d->mountpoint);
 }
 
 static int run(struct daemon *d)
@@ -265,7 +310,8 @@ static int run_in_background(struct daemon *d)
 
 static void print_version(void)
 {
-        printf("qmpfs %s\nlibfuse %s\njson-c %s\n", QMPFS_VERSION, fuse_pkgversion(), json_c_version());
+        printf("qmpfs %s\nlibfuse %s\njson-c %s\nsandbox %s\n", QMPFS_VERSION, fuse_pkgversion(), json_c_version(),
+               sandbox_describe());
 }
 
 int main(int argc, char **argv)

@@ -13,6 +13,7 @@ enum {
         KEY_UID,
         KEY_GID,
         KEY_NORAW,
+        KEY_SANDBOX,
         KEY_FOREGROUND,
         KEY_DEBUG,
         KEY_HELP,
@@ -30,6 +31,7 @@ static const struct fuse_opt templates[] = {
         FUSE_OPT_KEY("uid=", KEY_UID),
         FUSE_OPT_KEY("gid=", KEY_GID),
         FUSE_OPT_KEY("noraw", KEY_NORAW),
+        FUSE_OPT_KEY("sandbox=", KEY_SANDBOX),
         FUSE_OPT_KEY("-f", KEY_FOREGROUND),
         FUSE_OPT_KEY("-d", KEY_DEBUG),
         FUSE_OPT_KEY("debug", KEY_DEBUG),
@@ -119,6 +121,17 @@ static int parse_id(struct parsing *p, const char *arg, bool group, unsigned *re
         return 0;
 }
 
+/* "on" or "off". */
+static int parse_switch(struct parsing *p, const char *arg, bool *ret_off)
+{
+        const char *text = strchr(arg, '=') + 1;
+
+        if (!streq(text, "on") && !streq(text, "off"))
+                return fail(p, "invalid option '%s': expected on or off", arg);
+        *ret_off = streq(text, "off");
+        return 0;
+}
+
 static int parse_word(struct parsing *p, const char *arg)
 {
         struct options *o = p->options;
@@ -161,6 +174,8 @@ static int handle(void *data, const char *arg, int key, struct fuse_args *out)
         case KEY_NORAW:
                 o->session.noraw = true;
                 return 0;
+        case KEY_SANDBOX:
+                return parse_switch(p, arg, &o->no_sandbox);
         case KEY_DEBUG:
                 o->debug = true;
                 o->vm.trace = true;
@@ -239,11 +254,12 @@ void options_help(FILE *out)
               "                         somebody wrote: cmd/, qmp, hmp, qom/ (60)\n"
               "  -o structure_ttl=MSEC  names and kinds of files may be so many milliseconds old,\n"
               "                         if no event came (100)\n"
-              "  -o max_load=PERCENT    how much of QEMU's time queries of 1 ms and more may take;\n"
+              "  -o max_load=PERCENT    how much of QEMU's time reading may take, in the long run;\n"
               "                         100: any (10)\n"
               "  -o uid=USER            owner of the files (who mounts)\n"
               "  -o gid=GROUP           group of the files, which may write then (who mounts; no)\n"
               "  -o noraw               without cmd/, qmp and hmp, which can do anything\n"
+              "  -o sandbox=off         keep the rights of who mounts, for debugging (on)\n"
               "  -o ro                  nothing can be written\n"
               "  -o allow_other         other users may look; modes are enforced\n"
               "\n"

@@ -12,7 +12,7 @@
 
 struct options {
         char *source, *mountpoint;
-        bool foreground, debug, help, version;
+        bool foreground, debug, help, version, no_sandbox;
         struct vm_options vm;
         struct session_options session;
         struct fuse_args fuse; /* what is left for libfuse */

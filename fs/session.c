@@ -96,6 +96,20 @@ int session_mount(struct session *session, const char *mountpoint)
         return watch(session);
 }
 
+void session_forget_mount(struct session *session)
+{
+        int fd = fuse_session_fd(session->fuse), fds[2];
+
+        request_finish_all(session, -ENODEV);
+        qmp_loop_remove(session->loop, &session->source);
+        /* libfuse takes a mount for gone if poll(2) says POLLERR, as it does of a pipe that nobody reads */
+        if (pipe2(fds, O_CLOEXEC) < 0)
+                return;
+        close(fds[0]);
+        (void)dup2(fds[1], fd);
+        close(fds[1]);
+}
+
 static ssize_t socket_writev(int fd, struct iovec *iov, int count, void *userdata)
 {
         struct msghdr msg = { .msg_iov = iov, .msg_iovlen = (size_t)count };

@@ -35,6 +35,12 @@ struct session *session_free(struct session *session);
 /* Mounts. 0 or -EIO: libfuse logged why. */
 int session_mount(struct session *session, const char *mountpoint);
 
+/*
+ * Ends all requests and lets go of the mount, without taking it away: somebody else does, or has done. For a process that may not;
+ * session_free() won't try then.
+ */
+void session_forget_mount(struct session *session);
+
 /* Serves a SOCK_SEQPACKET socket instead of /dev/fuse; it becomes the session's. */
 int session_attach(struct session *session, int fd);
 

@@ -67,6 +67,8 @@ struct vm {
         struct list listeners;
         struct text event_line; /* while listeners are told: the event as in `events`, without newline */
 
+        const char *sandbox; /* what `connection` says of it; static, NULL: nothing */
+
         struct journal events, errors;
         struct timespec events_at, errors_at; /* of the last line */
         struct list watchers[N_CHANNELS];     /* files with a poll handle */

@@ -380,7 +380,10 @@ static void begin(struct qmp_client *client)
 {
         int fd, r;
 
-        r = qmp_address_connect(&client->address, client->address_index++, &fd, &client->connecting);
+        if (client->connect)
+                r = client->connect(client->connect_userdata, client->address_index++, &fd, &client->connecting);
+        else
+                r = qmp_address_connect(&client->address, client->address_index++, &fd, &client->connecting);
         if (r == 0) {
                 r = attach(client, fd, client->connecting ? EPOLLOUT : EPOLLIN);
                 if (r < 0)
@@ -425,6 +428,17 @@ int qmp_client_new(struct qmp_loop *loop, const struct qmp_client_config *config
         list_init(&client->subscriptions);
         *ret_client = client;
         return 0;
+}
+
+void qmp_client_connect_by(struct qmp_client *client, qmp_connect_fn fn, void *userdata)
+{
+        client->connect = fn;
+        client->connect_userdata = userdata;
+}
+
+const struct qmp_address *qmp_client_get_address(const struct qmp_client *client)
+{
+        return &client->address;
 }
 
 struct qmp_client *qmp_client_free(struct qmp_client *client)

@@ -13,6 +13,7 @@
 #ifndef QMP_CLIENT_H
 #define QMP_CLIENT_H
 
+#include "address.h"
 #include "loop.h"
 
 struct qmp_client;
@@ -87,6 +88,14 @@ struct qmp_client *qmp_client_free(struct qmp_client *client);
 
 /* Connects now, and again whenever the connection ends, 0.1 s to 5 s apart. */
 void qmp_client_start(struct qmp_client *client);
+
+/* As qmp_address_connect(). */
+typedef int (*qmp_connect_fn)(void *userdata, size_t index, int *ret_fd, bool *ret_connecting);
+/* From now on connections are made by @fn, for a process that may not do so itself. */
+void qmp_client_connect_by(struct qmp_client *client, qmp_connect_fn fn, void *userdata);
+/* What the configuration's address was found to be; the client's. */
+const struct qmp_address *qmp_client_get_address(const struct qmp_client *client);
+
 /* Uses a connected stream socket, which becomes the client's, instead of connecting; no reconnect. 0 or negative errno. */
 int qmp_client_start_fd(struct qmp_client *client, int fd);
 

@@ -4,7 +4,6 @@
 #ifndef QMP_CLIENT_INTERNAL_H
 #define QMP_CLIENT_INTERNAL_H
 
-#include "address.h"
 #include "client.h"
 #include "framer.h"
 #include "message.h"
@@ -29,6 +28,8 @@ struct qmp_command {
 struct qmp_client {
         struct qmp_loop *loop;
         struct qmp_address address;
+        qmp_connect_fn connect; /* NULL: qmp_address_connect() */
+        void *connect_userdata;
         uint64_t handshake_ns;
         void (*changed)(void *userdata);
         void (*trace)(void *userdata, bool sent, const char *text);

@@ -3,7 +3,7 @@
 # The caller has set $top, the project's directory.
 # shellcheck disable=SC2034,SC2154 # used there, set there
 
-BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkgconf libfuse3-dev libjson-c-dev"
+BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkgconf libfuse3-dev libjson-c-dev libseccomp-dev"
 RUN_PACKAGES="fuse3 qemu-system-x86 qemu-utils python3 cpio mount"
 
 die() {

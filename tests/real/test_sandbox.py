@@ -1,0 +1,166 @@
+"""The sandbox around a daemon that serves: what the kernel says of it, that all goes on in there, and who unmounts."""
+
+import os
+import signal
+
+import real
+from mount import sanitized
+
+PENDING = 4  # seconds in which a dead daemon's mount must be gone
+
+
+def status(pid):
+    """/proc/PID/status."""
+    with open(f"/proc/{pid}/status") as file:
+        return {key: value.strip() for key, _, value in (line.partition(":") for line in file)}
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        return [int(child) for child in file.read().split()]
+
+
+def descriptors(pid):
+    where = f"/proc/{pid}/fd"
+    return sorted(os.readlink(f"{where}/{fd}").split(":")[0] for fd in os.listdir(where))
+
+
+class Sandbox(real.RealTest):
+    def setUp(self):
+        self.machine = self.vm("-S")
+
+    def sandboxed(self, options="", **how):
+        return self.mount(self.machine, ",".join(filter(None, ("sandbox=on", options))), **how)
+
+    def is_gone(self, mount):
+        return not mount.mounted()
+
+    # -- what it may do
+
+    def test_kernel_says_what_it_may_not(self):
+        mount = self.sandboxed()
+        says = status(mount.pid)
+        for key in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+            self.assertEqual(int(says[key], 16), 0, key)
+        if os.geteuid() == 0:
+            self.assertEqual(int(says["CapBnd"], 16), 0)
+        self.assertEqual((says["NoNewPrivs"], says["Seccomp"]), ("1", "2"))
+        self.assertEqual(says["Threads"], "1")
+        with open(f"/proc/{mount.pid}/limits") as file:
+            self.assertRegex(file.read(), r"Max core file size +0 +0 ")
+        self.assertRegex(mount.read("connection"), r"^up since .*, QEMU .*\nsandbox: seccomp")
+
+    def test_without_it(self):
+        mount = self.mount(self.machine, "sandbox=off")
+        self.assertEqual(status(mount.pid)["Seccomp"], "0")
+        self.assertEqual(children(mount.pid), [])
+        self.assertRegex(mount.read("connection"), r"^up since .*\nsandbox: off$")
+
+    def test_wrong_value(self):
+        result = self.new_mount(self.machine, "sandbox=maybe").try_start()
+        self.assertNotEqual(result.code, 0)
+        self.assertIn("'sandbox=maybe': expected on or off", result.err)
+
+    def test_process_outside_holds_nothing_of_the_daemons(self):
+        for foreground in (False, True):
+            with self.subTest(foreground=foreground):
+                mount = self.sandboxed(foreground=foreground)
+                outside, = children(mount.pid)
+                self.assertEqual(status(outside)["Name"], "qmpfs-outside")
+                # A socket to the daemon; in the foreground standard error, too.
+                others = [name for name in descriptors(outside) if name != "/dev/null"]
+                self.assertEqual(others.count("socket"), 1, others)
+                self.assertEqual(len(others), 1 + foreground, others)
+                self.assertEqual(os.readlink(f"/proc/{outside}/cwd"), "/")
+                mount.unmount()
+                self.eventually(lambda: not os.path.exists(f"/proc/{outside}") or status(outside)["State"][0] == "Z",
+                                "the end of the process outside")
+
+    # -- all goes on in there
+
+    def test_walk_meets_no_error_of_the_sandbox(self):
+        mount = self.sandboxed("max_load=100")
+        # What QEMU doesn't let anybody read is "Permission denied"; the filter says "Operation not permitted".
+        result = mount.sh("cp -r . /dev/null; grep -r . . > /dev/null", 120)
+        self.assertNotIn("not permitted", result.err)
+        self.assertEqual(self.ok(mount, "cat state"), "prelaunch\n")
+        self.assertEqual(self.ok(mount, "echo cont > ctl && cat state && echo 'command-line=info version' > hmp"), "running\n")
+
+    def test_reconnects(self):
+        mount = self.sandboxed()
+        for _ in range(2):
+            self.machine.kill()
+            self.eventually(lambda: mount.sh("cat state").out == "down\n", "down")
+            self.machine.start()
+            self.eventually(lambda: mount.sh("cat state").out == "prelaunch\n", "up again")
+        self.assertRegex(mount.read("connection"), r"^up since ")
+
+    def test_logs_in_the_foreground(self):
+        mount = self.sandboxed(foreground=True)
+        self.machine.kill()
+        self.eventually(lambda: self.machine.socket in mount.running.errors(), "a line about the lost connection")
+
+    # -- who unmounts
+
+    def test_ends_by_signals(self):
+        for sig, foreground in ((signal.SIGTERM, False), (signal.SIGINT, True), (signal.SIGHUP, True)):
+            with self.subTest(sig=sig):
+                mount = self.sandboxed(foreground=foreground)
+                self.assertEqual(self.ok(mount, "cat state"), "prelaunch\n")
+                os.kill(mount.pid, sig)
+                # when the process has ended the mount is gone, not a moment later
+                mount.check_end(mount.wait_end(5))
+                self.assertEqual(os.listdir(mount.dir), [])
+
+    def test_ends_while_somebody_is_in_there(self):
+        mount = self.sandboxed()
+        reader = mount.spawn("exec 3<>events; read -r line <&3; cd block; read -r line < ../events; echo left")
+        self.eventually(lambda: mount.sh("true").code == 0, "the mount")
+        os.kill(mount.pid, signal.SIGTERM)
+        mount.check_end(mount.wait_end(5))
+        self.eventually(reader.ended, "the reader's end")
+
+    def test_killed_daemon_leaves_no_dead_mount(self):
+        mount = self.sandboxed()
+        os.kill(mount.pid, signal.SIGKILL)
+        self.eventually(lambda: self.is_gone(mount), "the end of the mount", PENDING)
+        self.assertEqual(mount.wait_end(5), -signal.SIGKILL)
+        mount.pid = None
+        self.assertEqual(os.listdir(mount.dir), [])
+        # the monitor is free at once
+        again = self.sandboxed()
+        self.assertEqual(self.ok(again, "cat state"), "prelaunch\n")
+
+    def test_another_mount_at_the_same_place_is_left_alone(self):
+        second = self.vm("-S")
+        mount = self.sandboxed()
+        outside, = children(mount.pid)
+        os.kill(outside, signal.SIGSTOP)
+        try:
+            mount.unmount()
+            other = self.new_mount(second, "sandbox=on", argv=None)
+            other.argv[-1] = other.dir = mount.dir
+            other.start()
+        finally:
+            os.kill(outside, signal.SIGCONT)
+        self.eventually(lambda: not os.path.exists(f"/proc/{outside}") or status(outside)["State"][0] == "Z",
+                        "the end of the first one's process outside")
+        self.assertEqual(self.ok(other, "cat state"), "prelaunch\n")
+
+    def test_death_of_the_process_outside(self):
+        mount = self.sandboxed()
+        outside, = children(mount.pid)
+        os.kill(outside, signal.SIGKILL)
+        # the daemon serves on, and an unmount from outside ends it as ever
+        self.assertEqual(self.ok(mount, "cat state"), "prelaunch\n")
+        self.machine.kill()
+        self.eventually(lambda: mount.sh("cat state").out == "down\n", "down")
+        self.machine.start()
+        self.assertRegex(mount.read("connection"), "^down: ")
+        mount.unmount()
+
+
+if __name__ == "__main__":
+    if sanitized():
+        print("Under the sanitizers: their own threads and files are what the sandbox forbids, so leaks are not looked for here")
+    real.main()
