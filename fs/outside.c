@@ -84,7 +84,7 @@ static int find_mount(const char *path)
 /* As fusermount3(1) does it for users who may not. */
 static int spawn_fusermount(const char *mountpoint)
 {
-        char *argv[] = { "fusermount3", "-u", "-q", "-z", "--", (char *)mountpoint, NULL };
+        const char *const argv[] = { "fusermount3", "-u", "-q", "-z", "--", mountpoint, NULL };
         posix_spawnattr_t attributes;
         sigset_t none;
         int r, status;
@@ -94,7 +94,7 @@ static int spawn_fusermount(const char *mountpoint)
         posix_spawnattr_init(&attributes);
         posix_spawnattr_setsigmask(&attributes, &none);
         posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-        r = posix_spawnp(&pid, argv[0], NULL, &attributes, argv, environ);
+        r = posix_spawnp(&pid, argv[0], NULL, &attributes, (char *const *)argv, environ);
         posix_spawnattr_destroy(&attributes);
         if (r != 0)
                 return -r;
