@@ -48,6 +48,7 @@ static void fetch_end(struct fetch *f)
                 .error_class = f->error_class,
                 .text = f->text,
                 .busy_ns = f->busy_ns,
+                .n_commands = f->n_parts,
         };
 
         if (f->fn)

@@ -29,7 +29,8 @@ struct fetch_result {
         int error;                      /* 0 or a negative errno */
         struct json_object *value;      /* borrowed */
         const char *error_class, *text; /* on error; class may be NULL */
-        uint64_t busy_ns;               /* how long QEMU was at it */
+        uint64_t busy_ns;               /* how long QEMU was at it … */
+        unsigned n_commands;            /* … and in how many commands */
 };
 
 struct fetch;

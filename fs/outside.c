@@ -9,6 +9,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <syslog.h>
 
@@ -53,32 +54,29 @@ union control {
 struct helper {
         const struct qmp_address *address;
         const char *mountpoint;
-        int mount_id;
+        uint64_t mount_id;
         int fd;
 };
 
+/* Of statx(2), Linux 6.8: numbers that are not used again. */
+#define MOUNT_ID_UNIQUE 0x4000
+
 /*
- * Which mount is at this path, by the kernel's number for it; negative errno if that can't be told. Asks the mount itself
- * nothing, so it works on one whose daemon is dead, or is asking.
+ * Which mount is at this path, by the kernel's number for it; a negative errno if that can't be told. Asks the mount itself
+ * nothing, so it works on one whose daemon is dead, or is asking. Before Linux 6.8 the number of a mount that is gone may be
+ * another's: then one that comes to its place between the daemon's death and our look is taken for it.
  */
-static int find_mount(const char *path)
+static int find_mount(const char *path, uint64_t *ret_id)
 {
         _cleanup_(qmp_closep) int fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        char name[64], line[128];
-        int id = -ENOENT;
-        FILE *info;
+        struct statx st;
 
-        if (fd < 0)
+        if (fd < 0 || statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, MOUNT_ID_UNIQUE | STATX_MNT_ID, &st) < 0)
                 return -errno;
-        snprintf(name, sizeof(name), "/proc/self/fdinfo/%d", fd);
-        info = fopen(name, "re");
-        if (!info)
-                return -errno;
-        while (fgets(line, sizeof(line), info))
-                if (sscanf(line, "mnt_id: %d", &id) == 1)
-                        break;
-        fclose(info);
-        return id;
+        if (!(st.stx_mask & (MOUNT_ID_UNIQUE | STATX_MNT_ID)))
+                return -EOPNOTSUPP;
+        *ret_id = st.stx_mnt_id;
+        return 0;
 }
 
 /* As fusermount3(1) does it for users who may not. */
@@ -106,10 +104,11 @@ static int spawn_fusermount(const char *mountpoint)
 
 static int unmount(const struct helper *h)
 {
+        uint64_t id;
         int r;
 
         /* whoever took ours away may have mounted another there */
-        if (find_mount(h->mountpoint) != h->mount_id)
+        if (find_mount(h->mountpoint, &id) < 0 || id != h->mount_id)
                 return 0;
         /* lazily, as libfuse does: somebody's working directory may be in there */
         r = umount2(h->mountpoint, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 ? -errno : 0;
@@ -215,13 +214,14 @@ _Noreturn static void run(const struct helper *h, bool foreground)
 int outside_start(const struct qmp_address *address, const char *mountpoint, bool foreground,
                   struct outside **ret_outside)
 {
-        struct helper h = { address, mountpoint, find_mount(mountpoint), -1 };
+        struct helper h = { .address = address, .mountpoint = mountpoint };
         struct outside *outside;
-        int fds[2];
+        int fds[2], r;
         pid_t pid;
 
-        if (h.mount_id < 0)
-                return h.mount_id;
+        r = find_mount(mountpoint, &h.mount_id);
+        if (r < 0)
+                return r;
         outside = calloc(1, sizeof(*outside));
         if (!outside)
                 return -ENOMEM;
@@ -231,8 +231,7 @@ int outside_start(const struct qmp_address *address, const char *mountpoint, boo
         }
         pid = fork();
         if (pid < 0) {
-                int r = -errno;
-
+                r = -errno;
                 close(fds[0]);
                 close(fds[1]);
                 free(outside);

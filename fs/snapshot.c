@@ -126,13 +126,16 @@ static bool pays(const struct snapshot *s)
  * I/O): such a one loses half as much again as the queries take (measured), since it gets QEMU's lock later than we the
  * reply. But with more in advance, so that a walk over thousands of small things need not wait; and not where no guest runs.
  */
-static void add_load(struct vm *vm, uint64_t busy_ns)
+static void add_load(const struct snapshot *s, const struct fetch_result *result)
 {
+        struct vm *vm = s->vm;
         unsigned percent = vm->options.max_load;
-        uint64_t now = qmp_now();
+        uint64_t now = qmp_now(), busy_ns = result->busy_ns, most = result->n_commands * SNAPSHOT_COMMAND_NS;
 
         if (busy_ns >= SNAPSHOT_DEAR_NS)
                 load_add(&vm->dear_load, percent, SNAPSHOT_DEAR_ADVANCE_NS, busy_ns, now);
+        if (busy_ns > most && !pays(s))
+                busy_ns = most;
         load_add(&vm->load, percent, SNAPSHOT_ADVANCE_NS, busy_ns + busy_ns / 2, now);
 }
 
@@ -324,11 +327,11 @@ static void fetched(void *userdata, const struct fetch_result *result)
         struct list ready;
 
         s->fetch = NULL;
-        add_load(s->vm, result->busy_ns);
         if (result->error)
                 set_error(s, result->error, result->error_class, result->text);
         else
                 set_value(s, result);
+        add_load(s, result);
         list_init(&ready);
         list_splice(&ready, &s->waiters);
         if (!list_empty(&s->later)) {

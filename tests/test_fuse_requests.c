@@ -561,8 +561,9 @@ START_TEST(cheap_queries_wait_when_their_advance_is_used_up)
 {
         struct k_file file = rig_must_open("status", O_RDONLY), ctl = rig_must_open("ctl", O_WRONLY);
         struct load used_up = { .debt_ns = SNAPSHOT_ADVANCE_NS + 30 * NSEC_PER_MSEC, .at = qmp_now() };
+        struct k_file remove = rig_must_open("block/NVME1/remove", O_WRONLY);
         unsigned before = rig_count("query-status");
-        uint64_t unique;
+        uint64_t unique, start;
 
         rig.vm->load = used_up;
         unique = k_send_read(&file, 0, 4096);
@@ -580,11 +581,33 @@ START_TEST(cheap_queries_wait_when_their_advance_is_used_up)
         SETTLE();
         ck_assert_uint_eq(rig_count("cont"), 1);
 
+        /* also if it asks something first */
+        start = k_send_write(&remove, "nowait\n", 7);
+        SETTLE();
+        ck_assert_uint_eq(rig_count("device_del"), 1);
+        ck_assert(k_is_answered(start));
+
         /* nor does anybody where no guest runs */
         rig.vm->paused = true;
         unique = k_send_read(&file, 0, 4096);
         SETTLE();
         ck_assert(k_is_answered(unique));
+}
+END_TEST
+
+/* By a command's usual cost, not by that of a busy host, and half as much again. */
+START_TEST(cheap_queries_are_counted)
+{
+        struct k_file file = rig_must_open("status", O_RDONLY);
+        uint64_t unique;
+
+        fake_on_nothing(rig.fake, "query-status");
+        rig.vm->load = (struct load){ 0 };
+        unique = k_send_read(&file, 0, 4096);
+        PUMP_FOR(rig.loop, 50 * NSEC_PER_MSEC);
+        fake_return(rig.fake, rig_last("query-status"), "{\"status\": \"running\"}");
+        ck_assert_int_eq(k_wait_error(unique), 0);
+        ck_assert_uint_eq(rig.vm->load.debt_ns, SNAPSHOT_COMMAND_NS * 3 / 2);
 }
 END_TEST
 
@@ -634,6 +657,7 @@ int main(void)
                 TEST(session_ends_when_the_kernel_is_gone),
                 TEST(destroy_ends_the_session),
                 TEST(a_hundred_parked_readers_are_answered),
+                TEST(cheap_queries_are_counted),
                 TEST(cheap_queries_wait_when_their_advance_is_used_up),
                 TEST(requests_that_libfuse_does_not_know_are_refused),
         };

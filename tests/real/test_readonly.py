@@ -64,7 +64,7 @@ class ReadOnly(real.RealTest):
                          "444 state\n644 ctl\n444 block/d/status\n")
 
     def test_walks_over_the_mount_end_and_change_nothing(self):
-        mount = self.mount(self.machine)
+        mount = self.mount(self.machine, "max_load=100")  # so many of them in a row would be held back
         before = self.state()
         out = f"{self.machine.dir}/out"
         os.mkdir(out)

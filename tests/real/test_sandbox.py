@@ -4,7 +4,7 @@ import os
 import signal
 
 import real
-from mount import sanitized
+from mount import Running, sanitized
 
 PENDING = 4  # seconds in which a dead daemon's mount must be gone
 
@@ -114,6 +114,8 @@ class Sandbox(real.RealTest):
                 # when the process has ended the mount is gone, not a moment later
                 mount.check_end(mount.wait_end(5))
                 self.assertEqual(os.listdir(mount.dir), [])
+                if foreground:
+                    self.assertNotIn("mount", mount.running.errors().replace(mount.dir, ""))
 
     def test_ends_while_somebody_is_in_there(self):
         mount = self.sandboxed()
@@ -142,7 +144,11 @@ class Sandbox(real.RealTest):
         outside, = children(mount.pid)
         os.kill(outside, signal.SIGSTOP)
         try:
-            mount.unmount()
+            # The daemon can't tell any more that there is nothing left to do.
+            os.kill(mount.pid, signal.SIGKILL)
+            self.assertEqual(mount.wait_end(5), -signal.SIGKILL)
+            mount.pid = None
+            self.assertEqual(Running(["fusermount3", "-u", mount.dir]).wait().code, 0)
             other = self.new_mount(second, "sandbox=on", argv=None)
             other.argv[-1] = other.dir = mount.dir
             other.start()
