@@ -79,7 +79,7 @@ static void put_property(FILE *out, struct json_object *property)
         }
         for (size_t n = strlen(line); n > 0 && line[n - 1] == ' '; n--)
                 line[n - 1] = '\0';
-        plain = render_line(line);
+        plain = qmp_words(line);
         fprintf(out, "%s\n", plain ? plain : line);
         free(plain);
 }

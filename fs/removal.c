@@ -51,6 +51,7 @@ struct removal {
         uint64_t started, timed_out_ns, retry_ns;
         struct qmp_timer retry, grace;
         struct list waiters;
+        /* in QEMU's words, see qmp_words() */
         char *outcome; /* OVER: why it was refused */
         char *delayed; /* PENDING: why the last request was not taken */
 };
@@ -143,7 +144,7 @@ static void refuse(struct removal *m, int error, const char *class, const char *
         m->refs++;
         settle(m, OVER);
         free(m->outcome);
-        m->outcome = strdup(text);
+        m->outcome = qmp_words(text);
         vm_invalidate(m->vm);
         answer(m, ALL, error, class, text);
         removal_unref(m);
@@ -367,7 +368,7 @@ static void taken(struct removal *m)
 static void delayed(struct removal *m, const struct qmp_result *result)
 {
         free(m->delayed);
-        m->delayed = strdup(result->text);
+        m->delayed = qmp_words(result->text);
         answer(m, ACCEPTED, result->error, result->error_class, result->text);
         if (!m->accepted && list_empty(&m->waiters))
                 refuse(m, result->error, result->error_class, result->text);
@@ -596,7 +597,8 @@ static void guest_refused(struct removal *m, const char *text)
                 return;
         }
         m->refused = true;
-        (void)copy(text, &m->delayed);
+        free(m->delayed);
+        m->delayed = qmp_words(text);
         m->refs++;
         answer(m, ALL, -EBUSY, NULL, text);
         removal_unref(m);

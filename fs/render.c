@@ -181,21 +181,3 @@ int render_json_line(struct json_object *value, char **ret_text, size_t *ret_siz
 {
         return render(value, JSON_C_TO_STRING_PLAIN, "", ret_text, ret_size);
 }
-
-char *render_line(const char *text)
-{
-        char *line = malloc(4 * strlen(text) + 1), *to = line;
-
-        if (!line)
-                return NULL;
-        for (; *text; text++) {
-                unsigned char c = (unsigned char)*text;
-
-                if (c < 0x20 || c == 0x7f)
-                        to += sprintf(to, "\\x%02x", c);
-                else
-                        *to++ = *text;
-        }
-        *to = '\0';
-        return line;
-}

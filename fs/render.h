@@ -32,7 +32,4 @@ int render_json(struct json_object *value, char **ret_text, size_t *ret_size);
 /* Compact JSON on one line, without newline. The caller's; 0 or -ENOMEM. */
 int render_json_line(struct json_object *value, char **ret_text, size_t *ret_size);
 
-/* A copy with control characters as \xXX, so that the text stays on one line. The caller's; NULL: out of memory. */
-char *render_line(const char *text);
-
 #endif

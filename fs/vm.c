@@ -81,19 +81,21 @@ static void format_time(const struct timespec *ts, char *buffer, size_t size)
 void vm_log_error(struct vm *vm, const char *path, int error, const char *class, const char *text)
 {
         const char *name = strerrorname_np(error);
-        _cleanup_(qmp_freep) char *line = NULL, *plain = NULL;
+        _cleanup_(qmp_freep) char *line = NULL, *which = qmp_words(class ? class : "-"),
+                                  *why = qmp_words(text ? text : "");
         char at[40];
         int n;
 
         clock_gettime(CLOCK_REALTIME, &vm->errors_at);
         format_time(&vm->errors_at, at, sizeof(at));
-        n = asprintf(&line, "%s %s %s %s %s", at, path, name ? name : "?", class ? class : "-", text ? text : "");
+        if (!which || !why)
+                return;
+        n = asprintf(&line, "%s %s %s %s %s", at, path, name ? name : "?", which, why);
         if (n < 0) {
                 line = NULL;
                 return;
         }
-        plain = render_line(line);
-        if (!plain || journal_append(&vm->errors, plain, strlen(plain)) < 0)
+        if (journal_append(&vm->errors, line, (size_t)n) < 0)
                 return;
         news(vm, CHANNEL_ERRORS);
 }
@@ -153,8 +155,11 @@ static void client_changed(void *userdata)
 
 static void trace(void *userdata, bool sent, const char *text)
 {
+        _cleanup_(qmp_freep) char *words = qmp_words(text);
+
         (void)userdata;
-        log_debug("%s %.*s%s", sent ? "->" : "<-", TRACE_MAX, text, strlen(text) > TRACE_MAX ? " …" : "");
+        if (words)
+                log_debug("%s %.*s%s", sent ? "->" : "<-", TRACE_MAX, words, strlen(words) > TRACE_MAX ? " …" : "");
 }
 
 static void handle_event(struct qmp_subscription *subscription, const struct qmp_event *event)

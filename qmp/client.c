@@ -26,9 +26,13 @@ void qmp_client_changed(struct qmp_client *client)
 
 static void set_failure(struct qmp_client *client, int error, const char *format, va_list args)
 {
+        _cleanup_(qmp_freep) char *text = NULL;
+
+        if (vasprintf(&text, format, args) < 0)
+                text = NULL;
         free(client->failure);
-        if (vasprintf(&client->failure, format, args) < 0)
-                client->failure = NULL;
+        /* what QEMU gave as its reason is in there */
+        client->failure = text ? qmp_words(text) : NULL;
         client->error = error;
 }
 
@@ -82,7 +86,7 @@ static void handle_event(struct qmp_client *client, const struct qmp_message *m)
                 const char *reason = qmp_json_get_string(m->data, "reason");
 
                 free(client->shutdown_reason);
-                client->shutdown_reason = strdup(reason ? reason : "shutdown");
+                client->shutdown_reason = qmp_words(reason ? reason : "shutdown");
         }
         list_for_each_safe(i, &client->subscriptions) {
                 struct qmp_subscription *s = list_entry(i, struct qmp_subscription, link);

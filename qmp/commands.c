@@ -326,10 +326,22 @@ static struct qmp_command *find_oob(struct qmp_client *client, struct json_objec
         return NULL;
 }
 
+/* The text, or what is to be kept of it, which the caller frees. */
+static const char *bounded(const char *text, char **ret_cut)
+{
+        size_t size = qmp_words_size(text);
+
+        if (text[size] == '\0')
+                return text;
+        *ret_cut = strndup(text, size);
+        return *ret_cut ? *ret_cut : "";
+}
+
 bool qmp_client_take_reply(struct qmp_client *client, const struct qmp_message *m)
 {
         struct qmp_result result = { .outcome = QMP_OK, .sent = true, .value = m->value };
         struct qmp_command *command = NULL;
+        _cleanup_(qmp_freep) char *class = NULL, *text = NULL;
         uint64_t now = qmp_now(), from;
 
         if (m->has_id)
@@ -340,9 +352,10 @@ bool qmp_client_take_reply(struct qmp_client *client, const struct qmp_message *
                 return false;
         if (m->kind == QMP_MESSAGE_ERROR) {
                 result.outcome = QMP_ERROR;
-                result.error = -qmp_error_to_errno(m->error_class, m->error_desc);
-                result.error_class = m->error_class;
-                result.text = m->error_desc;
+                /* it goes where it is kept and looked through, at a size that is QEMU's to choose */
+                result.error_class = bounded(m->error_class, &class);
+                result.text = bounded(m->error_desc, &text);
+                result.error = -qmp_error_to_errno(result.error_class, result.text);
         }
         from = command->sent_at;
         if (!m->has_id) {

@@ -86,19 +86,64 @@ bool qmp_greeting_offers(struct json_object *greeting, const char *capability)
         return false;
 }
 
+size_t qmp_words_size(const char *text)
+{
+        size_t n = strnlen(text, QMP_WORDS_MAX + 1);
+
+        if (n <= QMP_WORDS_MAX)
+                return n;
+        for (n = QMP_WORDS_MAX; n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80;)
+                n--;
+        return n;
+}
+
+/* The length of the control character there; 0: there is none. Terminals take U+0080 to U+009F for ones, too. */
+static size_t control_length(const char *text)
+{
+        const unsigned char *s = (const unsigned char *)text;
+
+        if (s[0] < 0x20 || s[0] == 0x7f)
+                return 1;
+        return s[0] == 0xc2 && s[1] >= 0x80 && s[1] < 0xa0 ? 2 : 0;
+}
+
+char *qmp_words(const char *text)
+{
+        static const char cut[] = " …";
+        size_t size = qmp_words_size(text);
+        char *words = malloc(4 * size + sizeof(cut)), *to = words;
+
+        if (!words)
+                return NULL;
+        for (const char *end = text + size; text < end;) {
+                size_t n = control_length(text);
+
+                if (n == 0)
+                        *to++ = *text++;
+                for (; n > 0; n--)
+                        to += sprintf(to, "\\x%02x", (unsigned char)*text++);
+        }
+        strcpy(to, *text ? cut : "");
+        return words;
+}
+
 int qmp_version_format(struct json_object *version, char **ret_text)
 {
         struct json_object *qemu = qmp_json_get(version, "qemu");
         const char *package = qmp_json_get_string(version, "package");
-        int r;
+        _cleanup_(qmp_freep) char *text = NULL;
 
         if (!json_object_is_type(qemu, json_type_object))
                 return -EBADMSG;
-        r = asprintf(ret_text, "%d.%d.%d%s%s%s", json_object_get_int(qmp_json_get(qemu, "major")),
+        if (asprintf(&text, "%d.%d.%d%s%s%s", json_object_get_int(qmp_json_get(qemu, "major")),
                      json_object_get_int(qmp_json_get(qemu, "minor")),
                      json_object_get_int(qmp_json_get(qemu, "micro")), package && *package ? " (" : "",
-                     package ? package : "", package && *package ? ")" : "");
-        return r < 0 ? -ENOMEM : 0;
+                     package ? package : "", package && *package ? ")" : "") < 0) {
+                text = NULL;
+                return -ENOMEM;
+        }
+        *ret_text = qmp_words(text);
+        return *ret_text ? 0 : -ENOMEM;
 }
 
 int qmp_command_format(const char *name, struct json_object *arguments, const char *oob_id, char **ret_text,

@@ -31,7 +31,19 @@ int qmp_message_classify(struct json_object *value, struct qmp_message *ret_mess
 /* Whether a greeting offers the capability, such as "oob". */
 bool qmp_greeting_offers(struct json_object *greeting, const char *capability);
 
-/* "7.2.22 (Debian 1:7.2+dfsg-7)" of what query-version returns or of the greeting's "version"; the caller frees.
+/* What of a text from QEMU goes into a line for people: no description is longer. */
+#define QMP_WORDS_MAX 4096
+
+/* How many of the text's bytes to keep: all, or up to QMP_WORDS_MAX, whole characters. */
+size_t qmp_words_size(const char *text);
+
+/*
+ * A text that QEMU gave, or that has one in it, for a line on somebody's terminal: control characters (the C1 ones too) as
+ * \xXX, and cut at QMP_WORDS_MAX. The caller's; NULL: out of memory.
+ */
+char *qmp_words(const char *text);
+
+/* "7.2.22 (Debian 1:7.2+dfsg-7)" of what query-version returns or of the greeting's "version", as words; the caller frees.
  * 0, -ENOMEM, or -EBADMSG. */
 int qmp_version_format(struct json_object *version, char **ret_text);
 

@@ -377,6 +377,95 @@ START_TEST(objects_of_one_name_stay_who_they_are)
 }
 END_TEST
 
+/* What a terminal would do something for, in a word that is longer than any. */
+static char *nasty(const char *format)
+{
+        size_t size = 100000;
+        char *word = malloc(size + 40), *json;
+
+        strcpy(word, "\\u001b]0;x\\u0007\\n\\u009b2J");
+        memset(word + strlen(word), 'x', size - strlen(word));
+        word[size] = '\0';
+        CHECK(asprintf(&json, format, word) > 0);
+        free(word);
+        return json;
+}
+
+/* The file is one line, of what is safe to show. */
+static void assert_plain(const char *path, const char *part)
+{
+        _cleanup_(qmp_freep) char *text = NULL;
+
+        ASSERT_OK(rig_cat(path, &text));
+        ck_assert_contains(text, part);
+        ck_assert_uint_lt(strlen(text), 10000);
+        for (const unsigned char *c = (unsigned char *)text; *c; c++)
+                ck_assert_msg(*c >= 0x20 && *c != 0x7f && (*c != 0xc2 || c[1] >= 0xa0) ? true : *c == '\n' && !c[1],
+                              "%s: byte %d is %02x", path, (int)((char *)c - text), *c);
+}
+
+START_TEST(what_qemu_says_of_itself_is_no_escape_sequence)
+{
+        static const char escaped[] = "\\x1b]0;x\\x07\\x0a\\xc2\\x9b2Jxxx";
+        _cleanup_(qmp_freep) char *version = nasty("{\"qemu\": {\"major\": 7}, \"package\": \"%s\"}");
+        _cleanup_(qmp_freep) char *greeting = nasty("{\"QMP\": {\"version\": {\"qemu\": {}, \"package\": \"%s\"}}}");
+        _cleanup_(qmp_freep) char *reason = nasty("{\"guest\": false, \"reason\": \"%s\"}");
+
+        rig_unmake();
+        rig_make("/run/fake.sock");
+        rig_init();
+        rig.fake->greeting = greeting;
+        fake_on(rig.fake, "query-version", version);
+        rig_connect();
+        assert_plain("connection", escaped);
+        assert_plain("version", escaped);
+        rig_event("SHUTDOWN", "%s", reason);
+        SETTLE();
+        fake_close(rig.fake);
+        PUMP(rig.loop, !rig.vm->up);
+        assert_plain("connection", escaped);
+}
+END_TEST
+
+START_TEST(what_qemu_says_of_a_failure_is_no_escape_sequence)
+{
+        static const char escaped[] = "\\x1b]0;x\\x07\\x0a\\xc2\\x9b2J";
+        _cleanup_(qmp_freep) char *msg = nasty("{\"device\": \"dimm1\", \"msg\": \"%s\"}");
+        _cleanup_(qmp_freep) char *desc = nasty("\033]0;x\a\n\302\2332J%s");
+        struct k_file remove = rig_must_open("memory/dimm1/remove", O_WRONLY);
+        uint64_t write;
+
+        fake_on_error(rig.fake, "query-name", desc, desc);
+        ASSERT_ERROR(rig_cat("name", NULL), EIO);
+        assert_plain("errors", escaped);
+        fake_on_error(rig.fake, "device_del", "GenericError", desc);
+        ASSERT_ERROR(rig_echo("devices/nv0/remove", "1"), EIO);
+        assert_plain("devices/nv0/remove", escaped);
+        fake_on(rig.fake, "device_del", "{}");
+        write = k_send_write(&remove, "1", 1);
+        SETTLE();
+        rig_event("MEM_UNPLUG_ERROR", "%s", msg);
+        ASSERT_ERROR(k_wait_error(write), EBUSY);
+        assert_plain("memory/dimm1/remove", escaped);
+}
+END_TEST
+
+START_TEST(a_refused_negotiation_is_told_in_plain_words)
+{
+        _cleanup_(qmp_freep) char *desc = nasty("\033]0;x\a\n\302\2332J%s");
+        int fd;
+
+        rig_unmake();
+        rig_make("/run/fake.sock");
+        rig_init();
+        rig.fake->negotiation_error = desc;
+        fd = fake_connect(rig.fake, 0);
+        CHECK(qmp_client_start_fd(rig.vm->client, fd) == 0);
+        SETTLE();
+        assert_plain("connection", "refused the negotiation: \\x1b]0;x\\x07\\x0a\\xc2\\x9b2J");
+}
+END_TEST
+
 START_TEST(a_flood_of_large_events_is_kept_within_bounds)
 {
         char *data = malloc((4 << 20) + 100);
@@ -482,6 +571,9 @@ int main(void)
                 TEST(long_names_are_cut_and_told_apart),
                 TEST(five_thousand_objects_of_one_name),
                 TEST(objects_of_one_name_stay_who_they_are),
+                TEST(what_qemu_says_of_itself_is_no_escape_sequence),
+                TEST(what_qemu_says_of_a_failure_is_no_escape_sequence),
+                TEST(a_refused_negotiation_is_told_in_plain_words),
                 TEST(a_flood_of_large_events_is_kept_within_bounds),
                 TEST(a_device_of_too_many_properties_is_refused),
                 TEST(endless_nesting_and_size_end_the_connection_only),

@@ -182,6 +182,7 @@ static const struct {
         { "{\"qemu\": {\"micro\": 0, \"minor\": 0, \"major\": 10}}", "10.0.0" },
         { "{\"qemu\": {\"micro\": 1, \"minor\": 2, \"major\": 3}, \"package\": 7}", "3.2.1" },
         { "{\"qemu\": {}, \"package\": \"%s%n\"}", "0.0.0 (%s%n)" },
+        { "{\"qemu\": {}, \"package\": \"a\\u001b[2J\\n\"}", "0.0.0 (a\\x1b[2J\\x0a)" },
 };
 
 START_TEST(version_for_people)
@@ -265,6 +266,39 @@ START_TEST(members)
 }
 END_TEST
 
+START_TEST(words_have_no_control_characters)
+{
+        _cleanup_(qmp_freep) char *a = qmp_words("a\nb\tc\x7f\x1b[2J d\303\251\\"), *b = qmp_words("");
+        _cleanup_(qmp_freep) char *c1 = qmp_words("\302\200\302\2332J\302\237 \302\240\302\251");
+
+        ck_assert_str_eq(a, "a\\x0ab\\x09c\\x7f\\x1b[2J d\303\251\\");
+        ck_assert_str_eq(b, "");
+        /* CSI and its like, which a terminal may take for the ESC sequence, but not the characters that follow them */
+        ck_assert_str_eq(c1, "\\xc2\\x80\\xc2\\x9b2J\\xc2\\x9f \302\240\302\251");
+}
+END_TEST
+
+START_TEST(words_are_cut_between_characters)
+{
+        /* of one and of three bytes each: the limit is within the last one but for one of three offsets */
+        for (size_t i = 0; i < 3; i++) {
+                _cleanup_(qmp_freep) char *text = calloc(1, 3 * QMP_WORDS_MAX + 1), *words = NULL;
+
+                memset(text, 'x', i);
+                for (size_t at = i; at + 3 <= 3 * QMP_WORDS_MAX; at += 3)
+                        memcpy(text + at, "\342\202\254", 3);
+                words = qmp_words(text);
+                ck_assert_uint_eq(strlen(words), QMP_WORDS_MAX - (QMP_WORDS_MAX - i) % 3 + strlen(" …"));
+                ck_assert_int_eq(strncmp(words, text, strlen(words) - strlen(" …")), 0);
+                ck_assert_str_eq(words + strlen(words) - strlen(" …"), " …");
+                text[QMP_WORDS_MAX] = '\0';
+                free(words);
+                words = qmp_words(text);
+                ck_assert_str_eq(words, text);
+        }
+}
+END_TEST
+
 int main(void)
 {
         const struct test tests[] = {
@@ -284,6 +318,8 @@ int main(void)
                 TEST_EACH(command_is_compact_and_has_no_newline, ARRAY_SIZE(commands)),
                 TEST(arguments_stay_the_callers),
                 TEST(members),
+                TEST(words_have_no_control_characters),
+                TEST(words_are_cut_between_characters),
         };
 
         return test_main("message", tests, ARRAY_SIZE(tests), NULL, teardown);

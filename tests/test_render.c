@@ -378,17 +378,6 @@ START_TEST(indentation_is_bounded)
 }
 END_TEST
 
-START_TEST(text_becomes_one_line)
-{
-        _cleanup_(qmp_freep) char *a = render_line("a\nb\tc\x7f\x1b d\303\251\\"), *b = render_line("");
-        _cleanup_(qmp_freep) char *c = render_line("\n\n\n");
-
-        ck_assert_str_eq(a, "a\\x0ab\\x09c\\x7f\\x1b d\303\251\\");
-        ck_assert_str_eq(b, "");
-        ck_assert_str_eq(c, "\\x0a\\x0a\\x0a");
-}
-END_TEST
-
 int main(void)
 {
         const struct test tests[] = {
@@ -402,7 +391,6 @@ int main(void)
                 TEST(string_with_nul_is_whole),
                 TEST(json_is_pretty_or_on_one_line),
                 TEST(indentation_is_bounded),
-                TEST(text_becomes_one_line),
         };
 
         return test_main("render", tests, ARRAY_SIZE(tests), NULL, NULL);
