@@ -5,8 +5,9 @@
 
 #include "render.h"
 
-/* Devices that were deleted while nobody looked. */
-#define DELETED_MAX 1000
+/* Devices that were deleted while nobody looked, and the bytes of their paths. */
+#define DELETED_MAX       1000
+#define DELETED_MAX_BYTES (256 * 1024)
 
 int collection_get(struct vm *vm, const struct each *each, struct collection **ret_collection)
 {
@@ -103,6 +104,7 @@ static void settle(struct vm *vm)
 
         if (!paths)
                 return;
+        vm->deleted_bytes = 0;
         list_for_each(i, &vm->collections)
                 collection_kill(list_entry(i, struct collection, link), paths, vm->deleted_stamp);
         json_object_put(paths);
@@ -114,12 +116,14 @@ void objects_kill(struct vm *vm, const char *path)
                 vm->deleted = json_object_new_object();
         if (path && vm->deleted && json_object_object_add(vm->deleted, path, NULL) == 0) {
                 vm->deleted_stamp = vm->stamp;
-                if (json_object_object_length(vm->deleted) >= DELETED_MAX)
+                vm->deleted_bytes += strlen(path);
+                if (json_object_object_length(vm->deleted) >= DELETED_MAX || vm->deleted_bytes >= DELETED_MAX_BYTES)
                         settle(vm);
                 return;
         }
         /* all of them; also when it can't be noted which */
         json_object_put(take_ptr(vm->deleted));
+        vm->deleted_bytes = 0;
         list_for_each(i, &vm->collections)
                 collection_kill(list_entry(i, struct collection, link), NULL, vm->stamp);
 }

@@ -54,6 +54,7 @@ struct vm {
         bool no_list_get; /* QEMU has no qom-list-get */
 
         struct json_object *deleted; /* {path: null}: see objects_kill(); NULL: none */
+        size_t deleted_bytes;        /* of its paths */
         uint64_t deleted_stamp;      /* when the last one was noted */
 
         struct list requests; /* of the kernel's, as they came */

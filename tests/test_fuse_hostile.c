@@ -404,6 +404,31 @@ static void assert_plain(const char *path, const char *part)
                               "%s: byte %d is %02x", path, (int)((char *)c - text), *c);
 }
 
+START_TEST(long_paths_of_deleted_devices_are_not_kept)
+{
+        _cleanup_(qmp_freep) char *path = calloc(1, 64 * 1024);
+        struct k_file status = rig_must_open("block/NVME1/status", O_RDONLY);
+        size_t bytes = 0;
+
+        rig_deleted("/machine/peripheral/nv0");
+        memset(path, 'x', 64 * 1024 - 10);
+        for (unsigned i = 0; i < 100; i++) {
+                sprintf(path, "%03u", i);
+                path[3] = 'x';
+                rig_event("DEVICE_DELETED", "{\"path\": \"/machine/peripheral/%s\"}", path);
+                PUMP(rig.loop, list_empty(&rig.fake->out));
+                SETTLE();
+                for (struct lh_entry *e = rig.vm->deleted ? json_object_get_object(rig.vm->deleted)->head : NULL; e;
+                     e = lh_entry_next(e))
+                        bytes += strlen(lh_entry_k(e));
+                ck_assert_uint_lt(bytes, 1 << 20);
+                bytes = 0;
+        }
+        /* and what was noted before them has been heard */
+        ASSERT_ERROR(k_wait_error(k_send_read(&status, 0, 4096)), ENODEV);
+}
+END_TEST
+
 START_TEST(what_qemu_says_of_itself_is_no_escape_sequence)
 {
         static const char escaped[] = "\\x1b]0;x\\x07\\x0a\\xc2\\x9b2Jxxx";
@@ -571,6 +596,7 @@ int main(void)
                 TEST(long_names_are_cut_and_told_apart),
                 TEST(five_thousand_objects_of_one_name),
                 TEST(objects_of_one_name_stay_who_they_are),
+                TEST(long_paths_of_deleted_devices_are_not_kept),
                 TEST(what_qemu_says_of_itself_is_no_escape_sequence),
                 TEST(what_qemu_says_of_a_failure_is_no_escape_sequence),
                 TEST(a_refused_negotiation_is_told_in_plain_words),
