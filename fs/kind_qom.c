@@ -10,6 +10,7 @@
 #include "call.h"
 #include "inode.h"
 #include "kinds.h"
+#include "qdev.h"
 #include "qmp/args.h"
 #include "qmp/message.h"
 #include "render.h"
@@ -87,7 +88,7 @@ static int child_snapshot(struct request *r, struct inode *dir, const char *name
         if (depth_of(parent) >= DEPTH_MAX)
                 return request_fail(r, -ELOOP, NULL, "over %d objects in one another", DEPTH_MAX);
         /* QEMU takes a path apart at the slashes, whatever names there are */
-        if (*name && !strchr(name, '/')) {
+        if (qdev_id_is_usable(name)) {
                 if (asprintf(&path, "%s/%s", streq(parent, "/") ? "" : parent, name) < 0) {
                         path = NULL;
                         return -ENOMEM;

@@ -12,7 +12,7 @@ static const char *below(const char *path, const char *container)
 
 bool qdev_id_is_usable(const char *id)
 {
-        return *id && !strchr(id, '/');
+        return *id && !strchr(id, '/') && strlen(id) <= QDEV_ID_MAX;
 }
 
 char *qdev_path(const char *qdev)

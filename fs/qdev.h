@@ -9,9 +9,13 @@
 #define QDEV_PERIPHERAL      "/machine/peripheral"
 #define QDEV_PERIPHERAL_ANON "/machine/peripheral-anon"
 
+/* Far longer than any id; each of a device's thousands of properties is asked for with its path. */
+#define QDEV_ID_MAX 4096
+
 /*
  * Whether a device of that id can be told to QEMU. An id may come from -device '{json}', which takes any string; where it
- * is empty or holds a slash, no QOM path leads to the device (that of "a/b" would lead to a part of "a").
+ * is empty or holds a slash, no QOM path leads to the device (that of "a/b" would lead to a part of "a"). What is longer
+ * than QDEV_ID_MAX is no id.
  */
 bool qdev_id_is_usable(const char *id);
 

@@ -404,6 +404,31 @@ static void assert_plain(const char *path, const char *part)
                               "%s: byte %d is %02x", path, (int)((char *)c - text), *c);
 }
 
+/* Each of them would be asked for with the whole path. */
+START_TEST(the_properties_of_a_device_of_a_long_id_are_not_asked_for)
+{
+        size_t size = 1 << 20;
+        _cleanup_(qmp_freep) char *id = calloc(1, size + 1), *list = NULL, *ls = NULL, *path = NULL;
+
+        memset(id, 'x', size);
+        ck_assert_int_gt(asprintf(&list, "[{\"name\": \"%s\", \"type\": \"child<nvme>\"}]", id), 0);
+        rig_qom("/machine/peripheral", NULL, list);
+        rig_qom("/machine/peripheral-anon", NULL, "[]");
+        rig_qom("/", NULL, list);
+        ASSERT_OK(rig_ls("devices", &ls));
+        ck_assert_int_gt(asprintf(&path, "devices/%s/status", ls), 0);
+        ASSERT_ERROR(rig_cat(path, NULL), ENODEV);
+        free(take_ptr(path));
+        ck_assert_int_gt(asprintf(&path, "devices/%s", ls), 0);
+        ASSERT_LS(path, "driver status qom remove");
+        free(take_ptr(path));
+        ck_assert_int_gt(asprintf(&path, "qom/%s", ls), 0);
+        ASSERT_ERROR(rig_ls(path, NULL), ENODEV);
+        for (size_t i = 0; i < rig.fake->n_commands; i++)
+                ck_assert_uint_lt(strlen(rig.fake->commands[i]->text), 1000);
+}
+END_TEST
+
 START_TEST(long_paths_of_deleted_devices_are_not_kept)
 {
         _cleanup_(qmp_freep) char *path = calloc(1, 64 * 1024);
@@ -596,6 +621,7 @@ int main(void)
                 TEST(long_names_are_cut_and_told_apart),
                 TEST(five_thousand_objects_of_one_name),
                 TEST(objects_of_one_name_stay_who_they_are),
+                TEST(the_properties_of_a_device_of_a_long_id_are_not_asked_for),
                 TEST(long_paths_of_deleted_devices_are_not_kept),
                 TEST(what_qemu_says_of_itself_is_no_escape_sequence),
                 TEST(what_qemu_says_of_a_failure_is_no_escape_sequence),

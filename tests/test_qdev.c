@@ -58,6 +58,18 @@ START_TEST(ids_with_slashes_are_told_apart_from_paths)
 }
 END_TEST
 
+START_TEST(ids_have_a_length)
+{
+        char id[QDEV_ID_MAX + 2];
+
+        memset(id, 'x', sizeof(id));
+        id[QDEV_ID_MAX + 1] = '\0';
+        ck_assert(!qdev_id_is_usable(id));
+        id[QDEV_ID_MAX] = '\0';
+        ck_assert(qdev_id_is_usable(id));
+}
+END_TEST
+
 START_TEST(last_component)
 {
         ck_assert_str_eq(qdev_last("/machine/peripheral/nv0"), "nv0");
@@ -73,6 +85,7 @@ int main(void)
         const struct test tests[] = {
                 TEST_EACH(qdev_names_a_device, ARRAY_SIZE(cases)),
                 TEST(ids_with_slashes_are_told_apart_from_paths),
+                TEST(ids_have_a_length),
                 TEST(last_component),
         };
 
