@@ -13,8 +13,13 @@
 
 /* A device has up to 300 properties (a CPU). What claims more is not to make as many commands of ours. */
 #define PARTS_MAX 4096
-/* QEMU 7.2 has 200. */
+/* QEMU 7.2 has 200, of up to 50 bytes; what is longer is not worth to be kept. */
 #define TYPE_NAMES_MAX 1000
+#define TYPE_NAME_MAX  255
+/* What is remembered of all types together, as json-c takes memory for it, roughly; a type has a few such properties. */
+#define UNREADABLE_MAX_BYTES (1024 * 1024)
+#define UNREADABLE_TYPE      1000
+#define UNREADABLE_PROPERTY  100
 
 struct fetch {
         struct vm *vm;
@@ -260,7 +265,7 @@ static struct json_object *share_type(struct vm *vm, const char *type)
         if (json_object_object_get_ex(vm->type_names, type, &string))
                 return json_object_get(string);
         string = json_object_new_string(type);
-        if (string && json_object_object_length(vm->type_names) < TYPE_NAMES_MAX)
+        if (string && strlen(type) <= TYPE_NAME_MAX && json_object_object_length(vm->type_names) < TYPE_NAMES_MAX)
                 (void)qmp_json_add(vm->type_names, type, json_object_get(string));
         return string;
 }
@@ -309,15 +314,25 @@ static bool take_properties(struct part *part, struct json_object *list)
 static bool learn(struct fetch *f)
 {
         struct vm *vm = f->vm;
+        size_t size = UNREADABLE_TYPE + strlen(f->b);
 
-        if (!vm->unreadable)
-                vm->unreadable = json_object_new_object();
-        if (!vm->unreadable || json_object_object_add(vm->unreadable, f->b, json_object_get(f->refused)) < 0)
-                return false;
         json_object_object_foreach(f->refused, name, unused) {
                 (void)unused;
                 json_object_object_del(f->value, name);
+                size += UNREADABLE_PROPERTY + strlen(name);
         }
+        /* a QEMU that has new types without end is asked anew for each */
+        if (vm->unreadable && vm->unreadable_bytes + size > UNREADABLE_MAX_BYTES)
+                json_object_put(take_ptr(vm->unreadable));
+        if (size > UNREADABLE_MAX_BYTES)
+                return true;
+        if (!vm->unreadable) {
+                vm->unreadable = json_object_new_object();
+                vm->unreadable_bytes = 0;
+        }
+        if (!vm->unreadable || json_object_object_add(vm->unreadable, f->b, json_object_get(f->refused)) < 0)
+                return false;
+        vm->unreadable_bytes += size;
         return true;
 }
 

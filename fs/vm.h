@@ -47,6 +47,7 @@ struct vm {
 
         /* {driver: {property: null}}: what the types of devices seen so far don't let anybody read; NULL: none yet */
         struct json_object *unreadable;
+        size_t unreadable_bytes; /* see fetch.c */
 
         struct json_object *type_names; /* {type: type} of QOM properties, see fetch.c; NULL: none yet */
 

@@ -429,6 +429,47 @@ START_TEST(the_properties_of_a_device_of_a_long_id_are_not_asked_for)
 }
 END_TEST
 
+static size_t longest_key(struct json_object *object)
+{
+        size_t longest = 0;
+
+        for (struct lh_entry *e = object ? json_object_get_object(object)->head : NULL; e; e = lh_entry_next(e))
+                if (strlen(lh_entry_k(e)) > longest)
+                        longest = strlen(lh_entry_k(e));
+        return longest;
+}
+
+START_TEST(types_without_end_are_not_all_remembered)
+{
+        size_t size = 100 * 1024;
+        _cleanup_(qmp_freep) char *type = calloc(1, size + 1);
+
+        memset(type, 'x', size);
+        rig_qom("/machine/peripheral/nv0", NULL, "[{\"name\": \"p\", \"type\": \"x\"}]");
+        rig_qom_error("/machine/peripheral/nv0", "p", "GenericError", "Property 'x.p' is not readable");
+        for (unsigned i = 0; i < 50; i++) {
+                _cleanup_(qmp_freep) char *list = NULL;
+
+                sprintf(type, "%03u", i);
+                type[3] = 'x';
+                ck_assert_int_gt(asprintf(&list,
+                                          "[{\"name\": \"nv0\", \"type\": \"child<%s>\"}, {\"name\": \"t\", "
+                                          "\"type\": \"%s\"}]",
+                                          type, type),
+                                 0);
+                rig_qom("/machine/peripheral", NULL, list);
+                rig_qom("/", NULL, list);
+                PUMP_FOR(rig.loop, 200 * MS);
+                /* each time it is found out which can't be read */
+                ASSERT_LS("devices/nv0", "driver status qom remove");
+                ASSERT_OK(rig_ls("qom", NULL));
+        }
+        ck_assert_int_lt(json_object_object_length(rig.vm->unreadable), 20);
+        ck_assert_uint_lt(longest_key(rig.vm->type_names), 1000);
+        ck_assert_int_lt(json_object_object_length(rig.vm->type_names), 20);
+}
+END_TEST
+
 START_TEST(long_paths_of_deleted_devices_are_not_kept)
 {
         _cleanup_(qmp_freep) char *path = calloc(1, 64 * 1024);
@@ -622,6 +663,7 @@ int main(void)
                 TEST(five_thousand_objects_of_one_name),
                 TEST(objects_of_one_name_stay_who_they_are),
                 TEST(the_properties_of_a_device_of_a_long_id_are_not_asked_for),
+                TEST(types_without_end_are_not_all_remembered),
                 TEST(long_paths_of_deleted_devices_are_not_kept),
                 TEST(what_qemu_says_of_itself_is_no_escape_sequence),
                 TEST(what_qemu_says_of_a_failure_is_no_escape_sequence),
