@@ -171,10 +171,7 @@ bool qmp_features_have(qmp_features features, const char *feature)
 
 bool qmp_command_needs_nothing(const struct qmp_entity *command)
 {
-        for (size_t i = 0; command->arg && i < command->arg->n_members; i++)
-                if (!command->arg->members[i].optional)
-                        return false;
-        return true;
+        return !command->arg || !command->arg->has_mandatory;
 }
 
 static bool read_features(struct qmp_schema *schema, struct json_object *item, qmp_features *ret_features)
@@ -258,6 +255,7 @@ static bool read_members(struct qmp_schema *schema, struct qmp_entity *entity, s
                 };
                 if ((name && !member->name) || !read_features(schema, from, &member->features))
                         return false;
+                entity->has_mandatory |= !member->optional;
                 entity->n_members++;
         }
         return entity->members != NULL;

@@ -58,6 +58,7 @@ struct qmp_entity {
         const struct qmp_entity *element; /* array; NULL: unknown */
         struct qmp_member *members;       /* enum: values; object: members; alternate: branches */
         size_t n_members;
+        bool has_mandatory; /* object: a member that is not optional; there may be a million members to look through */
         const char *tag; /* object that is a union: the member that tells the variant; else NULL */
         struct qmp_variant *variants;
         size_t n_variants;
