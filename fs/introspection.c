@@ -30,10 +30,32 @@ static int compare(const void *a, const void *b)
         return strcmp(json_object_get_string(*x), json_object_get_string(*y));
 }
 
+/* A sorted list without what it has twice; NULL: out of memory. */
+static struct json_object *without_duplicates(struct json_object *sorted)
+{
+        size_t n = json_object_array_length(sorted);
+        struct json_object *list = json_object_new_array_ext((int)n), *last = NULL;
+
+        for (size_t i = 0; list && i < n; i++) {
+                struct json_object *item = json_object_array_get_idx(sorted, i);
+
+                if (last && json_object_equal(item, last))
+                        continue;
+                if (json_object_array_add(list, json_object_get(item)) < 0) {
+                        json_object_put(item);
+                        json_object_put(list);
+                        return NULL;
+                }
+                last = item;
+        }
+        return list;
+}
+
 /* [{"name": …}] to [name]. */
 static int take_types(struct introspection *i, struct json_object *reply)
 {
         _cleanup_(qmp_json_putp) struct json_object *types = NULL;
+        struct json_object *unique;
 
         if (!json_object_is_type(reply, json_type_array))
                 return -EPROTO;
@@ -52,11 +74,11 @@ static int take_types(struct introspection *i, struct json_object *reply)
         if (!types)
                 return -ENOMEM;
         json_object_array_sort(types, compare);
-        for (size_t n = json_object_array_length(types); n-- > 1;)
-                if (json_object_equal(json_object_array_get_idx(types, n), json_object_array_get_idx(types, n - 1)))
-                        json_object_array_del_idx(types, n, 1);
+        unique = without_duplicates(types);
+        if (!unique)
+                return -ENOMEM;
         json_object_put(i->types);
-        i->types = take_ptr(types);
+        i->types = unique;
         return 0;
 }
 

@@ -557,6 +557,26 @@ START_TEST(a_refused_negotiation_is_told_in_plain_words)
 }
 END_TEST
 
+START_TEST(a_hundred_thousand_types_of_one_name)
+{
+        struct fuse_entry_out entry;
+        unsigned n = 150000;
+        char *json = malloc(n * 40), *to = json;
+        uint64_t began;
+
+        for (unsigned i = 0; i < n; i++)
+                to += sprintf(to, "%s{\"name\":\"a\"},{\"name\":\"b%u\"}", i ? "," : "[", i);
+        strcpy(to, "]");
+        fake_on(rig.fake, "qom-list-types", json);
+        began = test_real_now();
+        ASSERT_OK(rig_walk("types/a", &entry));
+        CHECK(test_real_now() - began < 10 * SEC);
+        ASSERT_OK(rig_walk("types/b149999", &entry));
+        ck_assert_uint_eq(json_object_array_length(rig.vm->introspection.types), n + 1);
+        free(json);
+}
+END_TEST
+
 START_TEST(a_flood_of_large_events_is_kept_within_bounds)
 {
         char *data = malloc((4 << 20) + 100);
@@ -668,6 +688,7 @@ int main(void)
                 TEST(what_qemu_says_of_itself_is_no_escape_sequence),
                 TEST(what_qemu_says_of_a_failure_is_no_escape_sequence),
                 TEST(a_refused_negotiation_is_told_in_plain_words),
+                TEST(a_hundred_thousand_types_of_one_name),
                 TEST(a_flood_of_large_events_is_kept_within_bounds),
                 TEST(a_device_of_too_many_properties_is_refused),
                 TEST(endless_nesting_and_size_end_the_connection_only),
