@@ -60,6 +60,7 @@ struct object *object_unref(struct object *object)
 static void object_end(struct object *object)
 {
         lh_table_delete(object->collection->objects, object->name);
+        object->collection->n_left++;
         object->alive = false;
         object_unref(object);
 }
@@ -246,6 +247,22 @@ static int sync_record(struct collection *c, struct json_object *record, size_t 
         return 0;
 }
 
+/*
+ * What leaves a table of json-c (0.16) leaves a place that is neither taken nor empty, and a search for what isn't there goes
+ * on to an empty one. Where new names come and go without end it would go through the whole table, for each name.
+ */
+static void renew_table(struct collection *c)
+{
+        int size = 16;
+
+        if (c->n_left <= (size_t)c->objects->size / 8)
+                return;
+        while (size < 2 * lh_table_length(c->objects))
+                size *= 2;
+        if (lh_table_resize(c->objects, size) == 0)
+                c->n_left = 0;
+}
+
 static int collection_sync(struct collection *c)
 {
         struct json_object *records = c->snapshot->value;
@@ -255,6 +272,7 @@ static int collection_sync(struct collection *c)
                 return 0;
         if (!json_object_is_type(records, json_type_array))
                 return -EPROTO;
+        renew_table(c);
         c->pass++;
         for (size_t i = 0; i < json_object_array_length(records); i++) {
                 int r = sync_record(c, json_object_array_get_idx(records, i), i);

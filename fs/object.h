@@ -34,7 +34,8 @@ struct collection {
         uint64_t synced; /* the snapshot's serial */
         uint64_t ended;  /* the vm's stamp when an object was ended by an event: older results still show it */
         unsigned pass;
-        struct lh_table *objects; /* name to struct object */
+        struct lh_table *objects; /* name to struct object; … */
+        size_t n_left;            /* … so many have left it since it was made anew */
 };
 
 struct object {

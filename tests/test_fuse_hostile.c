@@ -4,6 +4,7 @@
  */
 #include <dirent.h>
 
+#include "fs/object.h"
 #include "helper_fuse.h"
 
 static const char *const values[] = {
@@ -359,6 +360,35 @@ START_TEST(five_thousand_objects_of_one_name)
 }
 END_TEST
 
+START_TEST(new_names_without_end_are_found_as_fast_as_ever)
+{
+        struct collection *c;
+        char *json = malloc(1000 * 40);
+        struct fuse_entry_out entry;
+        int n_empty = 0;
+
+        for (unsigned round = 0; round < 60; round++) {
+                char *to = json;
+
+                for (unsigned i = 0; i < 1000; i++)
+                        to += sprintf(to, "%s{\"device\": \"d%u.%u\"}", i ? ", " : "[", round, i);
+                strcpy(to, "]");
+                fake_on(rig.fake, "query-block", json);
+                PUMP_FOR(rig.loop, 200 * MS);
+                ASSERT_ERROR(rig_walk("block/x", &entry), ENOENT);
+        }
+        ASSERT_OK(rig_walk("block/d59.999", &entry));
+        c = list_entry(rig.vm->collections.next, struct collection, link);
+        ck_assert_str_eq(c->each->fetch.a, "query-block");
+        ck_assert_int_eq(lh_table_length(c->objects), 1000);
+        /* where a search ends for what isn't there */
+        for (int i = 0; i < c->objects->size; i++)
+                n_empty += c->objects->table[i].k == LH_EMPTY;
+        ck_assert_int_gt(n_empty, c->objects->size / 8);
+        free(json);
+}
+END_TEST
+
 START_TEST(objects_of_one_name_stay_who_they_are)
 {
         struct fuse_entry_out a, b, again;
@@ -681,6 +711,7 @@ int main(void)
                 TEST(a_name_has_one_spelling),
                 TEST(long_names_are_cut_and_told_apart),
                 TEST(five_thousand_objects_of_one_name),
+                TEST(new_names_without_end_are_found_as_fast_as_ever),
                 TEST(objects_of_one_name_stay_who_they_are),
                 TEST(the_properties_of_a_device_of_a_long_id_are_not_asked_for),
                 TEST(types_without_end_are_not_all_remembered),
