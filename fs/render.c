@@ -37,9 +37,12 @@ static uint64_t hash(const char *s, size_t size)
         return h;
 }
 
-static bool is_plain(unsigned char c)
+/* Whether the character there, of so many bytes, can stay as it is. Control characters are also U+0080 to U+009F. */
+static bool is_plain(const unsigned char *s, size_t length)
 {
-        return c >= 0x20 && c != 0x7f && c != '/' && c != '%';
+        if (length == 1)
+                return *s >= 0x20 && *s != 0x7f && *s != '/' && *s != '%';
+        return length > 2 || (length == 2 && (s[0] != 0xc2 || s[1] >= 0xa0));
 }
 
 #define MARK_SIZE (2 + 16)
@@ -63,7 +66,7 @@ char *render_name(const char *string, size_t size)
         for (size_t i = 0; i < size;) {
                 const unsigned char *s = (const unsigned char *)string + i;
                 size_t length = utf8_length(s, size - i);
-                bool plain = length > 1 || (length == 1 && is_plain(*s) && !all_dots);
+                bool plain = is_plain(s, length) && !all_dots;
                 size_t wants = plain ? length : 3;
 
                 /* where it can be cut, should it turn out too long */
