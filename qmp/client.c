@@ -61,7 +61,7 @@ _printf_(3, 4) static void disconnect(struct qmp_client *client, int error, cons
                 client->backoff_ns = BACKOFF_MIN;
         client->state = QMP_CLIENT_DOWN;
         client->oob = client->stalled = client->connecting = false;
-        client->n_wire = 0;
+        client->n_wire = client->n_oob = 0;
         client->out_start = client->out_end = 0;
         qmp_framer_reset(&client->framer);
         qmp_task_cancel(&client->more);

@@ -103,8 +103,9 @@ int qmp_client_start_fd(struct qmp_client *client, int fd);
 void qmp_client_get_info(struct qmp_client *client, struct qmp_client_info *ret_info);
 
 struct qmp_send_options {
-        bool oob;        /* out of band; -EOPNOTSUPP from send where that was not negotiated */
-        bool prefer_oob; /* out of band where that was negotiated, else in band */
+        /* out of band; from send -EOPNOTSUPP where that was not negotiated, -EBUSY where many are unanswered already */
+        bool oob;
+        bool prefer_oob; /* out of band where that works, else in band */
         /*
          * It changes something. While QEMU has left another command unanswered beyond its limit, such a one stays in the
          * queue, for its own limit in full, so that one that failed by its limit has really not been carried out.
@@ -117,7 +118,7 @@ struct qmp_send_options {
  * Queues a command. @arguments stays the caller's and may be NULL; @timeout_ns is the time until QMP_TIMEOUT, queueing
  * included (while QEMU has left a command unanswered beyond its own limit, qmp_client_patience()). @options may be
  * NULL. *ret_command (which may be NULL) is valid until the callback.
- * 0, or without any callback: -EHOSTDOWN (not connected), -EOPNOTSUPP, -ENOMEM.
+ * 0, or without any callback: -EHOSTDOWN (not connected), -EOPNOTSUPP, -EBUSY, -ENOMEM.
  */
 int qmp_client_send(struct qmp_client *client, const char *name, struct json_object *arguments, uint64_t timeout_ns,
                     const struct qmp_send_options *options, qmp_reply_fn fn, void *userdata,

@@ -53,7 +53,7 @@ struct qmp_client {
         bool alive, probed, stalled;
         unsigned in_vain; /* queries since the last reply, while QEMU was overdue */
         struct list queue, wire, oob_wire;
-        unsigned n_wire;
+        unsigned n_wire, n_oob;
         uint64_t last_reply_at;
 
         struct list subscriptions;

@@ -12,6 +12,8 @@
 
 /* In-band commands on the wire at a time. QEMU reads no further when 8 are queued, and then hears no probe either. */
 #define WINDOW 4
+/* Out of band: what was sent keeps its place until it is answered, and nobody can be waiting for so many. */
+#define OOB_WINDOW 64
 /* While QEMU is overdue: after so many queries in vain the next ones wait half as long, so many times. */
 #define IN_VAIN          32
 #define IN_VAIN_HALVINGS 7
@@ -213,7 +215,8 @@ int qmp_client_send(struct qmp_client *client, const char *name, struct json_obj
                     const struct qmp_send_options *options, qmp_reply_fn fn, void *userdata,
                     struct qmp_command **ret_command)
 {
-        bool oob = options && (options->oob || (options->prefer_oob && client->oob));
+        bool has_room = client->n_oob < OOB_WINDOW;
+        bool oob = options && (options->oob || (options->prefer_oob && client->oob && has_room));
         struct qmp_command *command;
         int r;
 
@@ -221,6 +224,8 @@ int qmp_client_send(struct qmp_client *client, const char *name, struct json_obj
                 return -EHOSTDOWN;
         if (oob && !client->oob)
                 return -EOPNOTSUPP;
+        if (oob && !has_room)
+                return -EBUSY;
         command = calloc(1, sizeof(*command));
         if (!command)
                 return -ENOMEM;
@@ -249,7 +254,9 @@ int qmp_client_send(struct qmp_client *client, const char *name, struct json_obj
         }
         if (oob) {
                 command->sent_at = qmp_now();
+                free(take_ptr(command->text));
                 list_append(&client->oob_wire, &command->link);
+                client->n_oob++;
                 qmp_client_flush(client);
         } else {
                 list_append(&client->queue, &command->link);
@@ -364,6 +371,8 @@ bool qmp_client_take_reply(struct qmp_client *client, const struct qmp_message *
                 client->last_reply_at = now;
                 client->in_vain = 0;
                 client->n_wire--;
+        } else {
+                client->n_oob--;
         }
         result.busy_ns = now - from;
         list_unlink(&command->link);

@@ -662,6 +662,36 @@ START_TEST(out_of_band_does_not_wait_for_the_window)
 }
 END_TEST
 
+START_TEST(unanswered_commands_out_of_band_are_bounded)
+{
+        struct call calls[1000] = { 0 }, last = { 0 };
+        struct qmp_send_options prefer = { .prefer_oob = true };
+        size_t n = 0;
+
+        fake_on_nothing(fake, "query-yank");
+        fake_on(fake, "query-block", "[]");
+        up_oob();
+        /* each of them is given up at once */
+        while (n < ARRAY_SIZE(calls) && try_send(&calls[n], "query-yank", SEC, true) == 0)
+                qmp_command_cancel(calls[n++].command);
+        ck_assert_uint_gt(n, 10);
+        ck_assert_uint_lt(n, 100);
+        ck_assert_int_eq(try_send(&last, "query-yank", SEC, true), -EBUSY);
+        ck_assert_int_eq(qmp_client_send(client, "query-block", NULL, SEC, &prefer, called_back, &last, NULL), 0);
+        PUMP(loop, last.n);
+        assert_value(&last, "[]");
+        ck_assert(!fake_command(fake, fake_n_commands(fake) - 1)->oob);
+        call_done(&last);
+        fake_return(fake, fake_command(fake, 0), "[]");
+        PUMP_FOR(loop, MS);
+        ck_assert_int_eq(qmp_client_send(client, "query-block", NULL, SEC, &prefer, called_back, &last, NULL), 0);
+        PUMP(loop, last.n);
+        ck_assert(fake_command(fake, fake_n_commands(fake) - 1)->oob);
+        call_done(&last);
+        calls_done(calls, n);
+}
+END_TEST
+
 START_TEST(large_command_goes_out_bit_by_bit)
 {
         struct call call = { 0 };
@@ -2374,6 +2404,7 @@ int main(void)
                 TEST_EACH(replies_are_matched_in_order, 8),
                 TEST(at_most_4_commands_are_on_the_wire),
                 TEST(out_of_band_does_not_wait_for_the_window),
+                TEST(unanswered_commands_out_of_band_are_bounded),
                 TEST(large_command_goes_out_bit_by_bit),
                 TEST(many_large_commands_and_one_byte_reads_stay_in_order),
                 TEST(blocking_descriptor_does_not_block_the_client),
