@@ -13,8 +13,8 @@
 #define QMP_FRAMER_MAX_TEXT (UINT64_C(64) * 1024 * 1024 + 64 * 1024)
 /* Levels of nesting: the limit of QEMU's own parser. */
 #define QMP_FRAMER_MAX_DEPTH 1024
-/* Estimated bytes of the tree that json-c would build of one message. */
-#define QMP_FRAMER_MAX_TREE (UINT64_C(1536) * 1024 * 1024)
+/* Estimated bytes of the tree that json-c would build of one message. The list of 5,000 disks has 70 MB, the schema 5. */
+#define QMP_FRAMER_MAX_TREE (UINT64_C(256) * 1024 * 1024)
 
 struct qmp_framer {
         char *buffer;
