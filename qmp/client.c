@@ -62,6 +62,7 @@ _printf_(3, 4) static void disconnect(struct qmp_client *client, int error, cons
         client->state = QMP_CLIENT_DOWN;
         client->oob = client->stalled = client->connecting = false;
         client->n_wire = client->n_oob = 0;
+        client->n_received = 0;
         client->out_start = client->out_end = 0;
         qmp_framer_reset(&client->framer);
         qmp_task_cancel(&client->more);
@@ -285,6 +286,7 @@ static void receive(struct qmp_client *client)
                         return;
                 }
                 qmp_framer_fed(&client->framer, (size_t)n);
+                client->n_received += (size_t)n;
                 if (!handle_input(client, &budget) || (size_t)n < size)
                         return;
         }

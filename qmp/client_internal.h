@@ -19,7 +19,8 @@ struct qmp_command {
         void *userdata;
         struct qmp_timer timer;
         uint64_t limit_ns;
-        uint64_t sent_at; /* 0: not yet */
+        uint64_t sent_at;    /* 0: not yet */
+        uint64_t sent_after; /* so many bytes had been received then: its reply is not among them */
         bool overdue;
         bool effect; /* see struct qmp_send_options */
         bool is_probe;
@@ -42,6 +43,7 @@ struct qmp_client {
         bool connecting; /* connect(2) is under way */
         bool wants_room; /* EPOLLOUT is being watched */
         struct qmp_framer framer;
+        uint64_t n_received;  /* bytes, on this connection */
         struct qmp_task more; /* messages that have arrived and wait for the next turn */
         char *out;
         size_t out_size, out_start, out_end;

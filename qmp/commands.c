@@ -165,6 +165,7 @@ void qmp_client_pump(struct qmp_client *client)
                         break; /* tried again with the next reply or timer */
                 free(take_ptr(command->text));
                 command->sent_at = qmp_now();
+                command->sent_after = client->n_received;
                 list_unlink(&command->link);
                 list_append(&client->wire, &command->link);
                 client->n_wire++;
@@ -344,6 +345,15 @@ static const char *bounded(const char *text, char **ret_cut)
         return *ret_cut ? *ret_cut : "";
 }
 
+/* The reply that is being handled was there before the command left: it is one too many to an earlier one. */
+static bool came_before(const struct qmp_client *client, const struct qmp_command *command)
+{
+        size_t rest;
+
+        (void)qmp_framer_rest(&client->framer, &rest);
+        return client->n_received - rest <= command->sent_after;
+}
+
 bool qmp_client_take_reply(struct qmp_client *client, const struct qmp_message *m)
 {
         struct qmp_result result = { .outcome = QMP_OK, .sent = true, .value = m->value };
@@ -355,7 +365,7 @@ bool qmp_client_take_reply(struct qmp_client *client, const struct qmp_message *
                 command = find_oob(client, m->id);
         else if (!list_empty(&client->wire))
                 command = list_entry(client->wire.next, struct qmp_command, link);
-        if (!command)
+        if (!command || (!m->has_id && came_before(client, command)))
                 return false;
         if (m->kind == QMP_MESSAGE_ERROR) {
                 result.outcome = QMP_ERROR;

@@ -780,6 +780,25 @@ static void send_again(struct call *call)
                 send_command(call->other, "count");
 }
 
+/* Two replies to one command, after which another one leaves: the second reply is not the other's. */
+START_TEST(reply_that_was_there_before_its_command_is_none)
+{
+        struct call second = { 0 }, first = { .then = send_again, .other = &second };
+
+        fake_on_nothing(fake, "query-status");
+        up();
+        send_command(&first, "query-status");
+        PUMP(loop, fake_n_commands(fake) == 1);
+        fake_send_text(fake, "{\"return\": 1}\r\n{\"return\": 1}\r\n");
+        PUMP(loop, second.n);
+        assert_value(&first, "1");
+        assert_ended(&second, QMP_DISCONNECTED, -EHOSTDOWN);
+        assert_down("'/pair' sent a reply that no command asked for");
+        call_done(&first);
+        call_done(&second);
+}
+END_TEST
+
 START_TEST(commands_may_be_sent_from_callbacks)
 {
         static struct call calls[50];
@@ -2409,6 +2428,7 @@ int main(void)
                 TEST(many_large_commands_and_one_byte_reads_stay_in_order),
                 TEST(blocking_descriptor_does_not_block_the_client),
                 TEST(commands_may_be_sent_from_callbacks),
+                TEST(reply_that_was_there_before_its_command_is_none),
                 TEST(busy_time_is_qemus_own),
                 TEST(late_reply_after_timeout_is_dropped_and_the_next_one_matches),
                 TEST(timeout_comes_in_time),
