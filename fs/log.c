@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <syslog.h>
 
+#include "qmp/message.h"
+
 static struct {
         bool running, to_syslog, debug;
         void (*forward)(void *userdata, int priority, const char *text);
@@ -14,29 +16,25 @@ static struct {
 
 static void emit(int priority, const char *format, va_list args)
 {
+        _cleanup_(qmp_freep) char *text = NULL, *line = NULL;
+
         if (priority == LOG_DEBUG && !state.debug)
                 return;
         /* whoever starts it wants to hear of failures only */
         if (priority > LOG_ERR && !state.running)
                 return;
-        if (state.to_syslog && state.forward) {
-                char *text;
-
-                if (vasprintf(&text, format, args) < 0)
-                        return;
-                state.forward(state.userdata, priority, text);
-                free(text);
+        if (vasprintf(&text, format, args) < 0)
+                text = NULL;
+        /* there are words of QEMU's in it, which are not to control a terminal, nor to look like lines of their own */
+        line = text ? qmp_words(text) : NULL;
+        if (!line)
                 return;
-        }
-        if (state.to_syslog) {
-                vsyslog(priority, format, args);
-                return;
-        }
-        flockfile(stderr);
-        fputs("qmpfs: ", stderr);
-        vfprintf(stderr, format, args);
-        putc('\n', stderr);
-        funlockfile(stderr);
+        if (!state.to_syslog)
+                fprintf(stderr, "qmpfs: %s\n", line);
+        else if (state.forward)
+                state.forward(state.userdata, priority, line);
+        else
+                syslog(priority, "%s", line);
 }
 
 #define LOGGER(name, priority)                                                                                       \

@@ -312,6 +312,30 @@ START_TEST(long_names_are_cut_and_told_apart)
 }
 END_TEST
 
+START_TEST(connection_is_one_line_whatever_the_version_is)
+{
+        _cleanup_(qmp_freep) char *text = NULL;
+
+        rig_unmake();
+        rig_make("/run/fake.sock");
+        rig_init();
+        rig.fake->greeting = "{\"QMP\": {\"version\": {\"qemu\": {\"major\": 9}, \"package\": "
+                             "\"a\\ndown: \\u001b[2J\"}, \"capabilities\": []}}\r\n";
+        rig_connect();
+        ASSERT_OK(rig_cat("connection", &text));
+        ck_assert_contains(text, "QEMU 9.0.0 (a\\x0adown: \\x1b[2J)\n");
+        ck_assert_ptr_eq(strchr(text, '\n'), text + strlen(text) - 1);
+}
+END_TEST
+
+START_TEST(state_of_a_removal_is_one_line_whatever_the_reason_is)
+{
+        fake_on_error(rig.fake, "device_del", "GenericError", "no\nidle\033[2J");
+        ASSERT_ERROR(rig_echo("devices/nv0/remove", "1"), EIO);
+        ASSERT_CAT("devices/nv0/remove", "refused: no\\x0aidle\\x1b[2J\n");
+}
+END_TEST
+
 START_TEST(five_thousand_objects_of_one_name)
 {
         struct fuse_entry_out dir, entry;
@@ -710,6 +734,8 @@ int main(void)
                 TEST(names_that_are_paths),
                 TEST(a_name_has_one_spelling),
                 TEST(long_names_are_cut_and_told_apart),
+                TEST(connection_is_one_line_whatever_the_version_is),
+                TEST(state_of_a_removal_is_one_line_whatever_the_reason_is),
                 TEST(five_thousand_objects_of_one_name),
                 TEST(new_names_without_end_are_found_as_fast_as_ever),
                 TEST(objects_of_one_name_stay_who_they_are),
