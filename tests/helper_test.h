@@ -2,17 +2,15 @@
  * What every test program shares: running a table of tests, a directory that goes away with the program, recorded
  * files, pumping a loop, and a clock that jumps.
  *
- * The clock: after test_time_virtual() CLOCK_MONOTONIC stands still while there is work, and where the loop would wait
- * in epoll_wait(2) it jumps by the time to be waited. All parties of a test live in one thread and one loop, so that a
- * test of a limit of 30 s takes no time, and its outcome does not depend on the machine. Peers outside of the loop
- * (real processes, TCP) want the real clock, which is the default. No test may last over 35 virtual minutes, since
- * libcheck itself takes the time of tests by this clock, in an int of microseconds.
+ * With the virtual clock (helper_clock.h) no test may last over 35 virtual minutes, since libcheck itself takes the time of
+ * tests by this clock, in an int of microseconds.
  */
 #ifndef HELPER_TEST_H
 #define HELPER_TEST_H
 
 #include <check.h>
 
+#include "helper_clock.h"
 #include "qmp/loop.h"
 #include "qmp/util.h"
 
@@ -38,11 +36,6 @@ const char *test_path(const char *name);
 
 /* A file of tests/data, terminated; the caller frees. */
 char *test_data(const char *name, size_t *ret_size);
-
-void test_time_virtual(void);
-void test_time_real(void);
-/* The real CLOCK_MONOTONIC in ns, whatever is told to everybody else. */
-uint64_t test_real_now(void);
 
 /* Turns the loop once; fails the test after @real_limit. Used by the macros below. */
 void test_turn(struct qmp_loop *loop, uint64_t until, uint64_t real_limit, const char *file, int line,
