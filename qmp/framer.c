@@ -113,7 +113,16 @@ static bool is_blank(char c)
 /* One byte outside of strings. 1: the value is complete. */
 static int scan_byte(struct qmp_framer *framer, char c)
 {
+        bool behind_point = framer->behind_point;
+
+        /* json-c takes 1., NaN and Infinity, too, and gives them on as they are: not everybody who reads our files can */
+        framer->behind_point = c == '.';
+        if (behind_point && (c < '0' || c > '9'))
+                return -EBADMSG;
         switch (c) {
+        case 'N':
+        case 'I':
+                return -EBADMSG;
         case '"':
                 framer->in_string = true;
                 framer->tree += TREE_VALUE;

@@ -22,7 +22,7 @@ struct qmp_framer {
         size_t scanned;          /* where the scan stands; start <= scanned <= end */
         size_t depth;
         uint64_t tree;
-        bool in_value, in_string, in_escape;
+        bool in_value, in_string, in_escape, behind_point;
         size_t max_text; /* tests lower it */
 };
 
