@@ -326,6 +326,9 @@ int qmp_args_build(const struct qmp_args *args, const struct qmp_entity *command
                 r = convert_open(command->arg, properties, root, &arguments, ret_why);
         else
                 r = convert_object(command->arg, root, NULL, &arguments, ret_why);
+        /* dotted keys around a JSON value: together deeper than either may be */
+        if (r == 0 && qmp_json_is_too_deep(arguments))
+                r = qmp_invalid(ret_why, "the arguments are nested too deep (over %d levels)", QMP_JSON_DEPTH_MAX);
         if (r == 0 && command->arg)
                 r = qmp_args_check(command->arg, arguments, properties, ret_why);
         if (r < 0)

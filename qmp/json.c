@@ -4,9 +4,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/* QEMU's own limit is 1024, for the whole command. */
-#define DEPTH_MAX 1000
-
 #define BLANKS " \t\r\n"
 
 int qmp_invalid(char **ret_why, const char *format, ...)
@@ -226,7 +223,7 @@ static int check_text(const char *text, size_t size, struct json_object *value, 
 
 int qmp_json_next(const char *text, size_t *offset, struct json_object **ret_value, char **ret_why)
 {
-        _cleanup_(tokener_freep) struct json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX);
+        _cleanup_(tokener_freep) struct json_tokener *tokener = json_tokener_new_ex(QMP_JSON_DEPTH_MAX);
         _cleanup_(qmp_json_putp) struct json_object *value = NULL;
         size_t start = *offset + strspn(text + *offset, BLANKS), used;
         enum json_tokener_error error;
@@ -270,4 +267,27 @@ int qmp_json_parse(const char *text, struct json_object **ret_value, char **ret_
                 return qmp_invalid(ret_why, "more behind the JSON value, at character %zu", offset + 1);
         *ret_value = take_ptr(value);
         return 0;
+}
+
+static bool is_deeper(struct json_object *value, unsigned levels)
+{
+        if (levels == 0)
+                return true;
+        if (json_object_is_type(value, json_type_object)) {
+                json_object_object_foreach(value, key, member) {
+                        (void)key;
+                        if (is_deeper(member, levels - 1))
+                                return true;
+                }
+        } else if (json_object_is_type(value, json_type_array)) {
+                for (size_t i = 0; i < json_object_array_length(value); i++)
+                        if (is_deeper(json_object_array_get_idx(value, i), levels - 1))
+                                return true;
+        }
+        return false;
+}
+
+bool qmp_json_is_too_deep(struct json_object *value)
+{
+        return is_deeper(value, QMP_JSON_DEPTH_MAX);
 }

@@ -6,6 +6,9 @@
 
 #include "util.h"
 
+/* Levels of nesting. QEMU's own limit is 1024, for the whole command. */
+#define QMP_JSON_DEPTH_MAX 1000
+
 /*
  * The next value of @text, from *offset on, which is moved behind it and the blanks that follow. Strict JSON (RFC 8259);
  * besides, what json-c would change in silence is refused: a key that occurs twice in an object or has a NUL, an integer
@@ -16,6 +19,9 @@ int qmp_json_next(const char *text, size_t *offset, struct json_object **ret_val
 
 /* The same for a text that is one value. */
 int qmp_json_parse(const char *text, struct json_object **ret_value, char **ret_why);
+
+/* Whether it is nested deeper than QMP_JSON_DEPTH_MAX, as nothing is that was parsed here. */
+bool qmp_json_is_too_deep(struct json_object *value);
 
 /*
  * Whether that is the UTF-8 which QEMU accepts. What is not must never be sent: QEMU could not tell then where the next

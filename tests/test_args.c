@@ -632,6 +632,23 @@ START_TEST(depth_of_json_has_a_limit)
 }
 END_TEST
 
+START_TEST(depth_of_json_below_dotted_keys_has_the_same_limit)
+{
+        _cleanup_(qmp_freep) char *most = calloc(1, 4096), *more = calloc(1, 4096);
+        char *to;
+
+        load(SCHEMA);
+        /* QEMU would lose the thread at 1024 levels of the whole command: neither part is too deep by itself */
+        to = stpcpy(most, "a.a.a.a=");
+        memset(memset(to, '[', 996) + 996, ']', 996);
+        to = stpcpy(more, "a.a.a.a=");
+        memset(memset(to, '[', 997) + 997, ']', 997);
+        ck_assert_int_eq(build("y", most), 0);
+        ck_assert_int_eq(build("y", more), -EINVAL);
+        ck_assert_str_eq(why, "the arguments are nested too deep (over 1000 levels)");
+}
+END_TEST
+
 static const struct {
         const char *begin, *again, *end;
 } long_texts[] = {
@@ -921,6 +938,7 @@ int main(void)
                 TEST(pairs_have_a_limit),
                 TEST(dotted_keys_have_a_limit),
                 TEST(depth_of_json_has_a_limit),
+                TEST(depth_of_json_below_dotted_keys_has_the_same_limit),
                 TEST_EACH(value_of_a_property, ARRAY_SIZE(property_values)),
                 TEST_EACH(one_string_before_the_rest, ARRAY_SIZE(gets)),
         };
