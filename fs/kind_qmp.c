@@ -48,11 +48,18 @@ struct qmp_op {
 
 /* --- what was written -------------------------------------------------------------------------------------------- */
 
+/* One that ends where QEMU's does. */
+static bool is_command_name(struct json_object *value)
+{
+        return json_object_is_type(value, json_type_string) &&
+               strlen(json_object_get_string(value)) == (size_t)json_object_get_string_len(value);
+}
+
 static int check_member(struct request *r, const char *key, struct json_object *value)
 {
         bool is_name = streq(key, "execute") || streq(key, "exec-oob");
 
-        if (is_name && !json_object_is_type(value, json_type_string))
+        if (is_name && !is_command_name(value))
                 return request_fail(r, -EINVAL, NULL, "'%s': expected the name of a command", key);
         if (streq(key, "arguments") && !json_object_is_type(value, json_type_object))
                 return request_fail(r, -EINVAL, NULL, "'arguments': expected an object");

@@ -1075,6 +1075,7 @@ static const struct {
         { "{\"execute\":\"stop\"}{\"id\":1}", "a command has either 'execute' or 'exec-oob'" },
         { "{\"execute\":1}", "'execute': expected the name of a command" },
         { "{\"execute\":null}", "'execute': expected the name of a command" },
+        { "{\"execute\":\"stop\\u0000x\"}", "'execute': expected the name of a command" },
         { "{\"exec-oob\":[]}", "'exec-oob': expected the name of a command" },
         { "{\"execute\":\"stop\",\"arguments\":[]}", "'arguments': expected an object" },
         { "{\"execute\":\"stop\",\"arguments\":null}", "'arguments': expected an object" },
