@@ -1,7 +1,8 @@
 #!/bin/bash
 # run.sh [--sanitize] [CTEST-ARGUMENT...] -- install what is missing, build, and run every test of all four levels.
 #
-#   --sanitize  build with clang, AddressSanitizer and UBSan, into build-asan; otherwise with gcc into build
+#   --sanitize  build with clang, AddressSanitizer and UBSan, into build-asan, and run each fuzz target for a moment;
+#               otherwise with gcc into build, and run their inputs only
 # The other arguments go to ctest: -L unit, -L real, -R unplug, ...
 # Needs Debian 12 (or similar), and root or sudo if something has to be installed. The real tests need /dev/fuse;
 # without it they are skipped, and fail where CI is set.
@@ -17,7 +18,7 @@ packages=($BUILD_PACKAGES $RUN_PACKAGES qemu-system-arm strace check libsubunit-
 if [ "${1:-}" = --sanitize ]; then
     shift
     build=$top/build-asan compiler=clang
-    options+=(-DQMPFS_SANITIZE=ON)
+    options+=(-DQMPFS_SANITIZE=ON -DQMPFS_FUZZ=ON)
     packages+=(clang libclang-rt-dev llvm)
 fi
 

@@ -1,0 +1,437 @@
+/*
+ * The whole daemon: requests of the kernel and words of QEMU, in any order.
+ *
+ * Input: lines, each a step; the first character says which, what is unknown is passed over. After each all is done that can
+ * be done without time passing, unless the line begins with "&". Nodes, files and requests are named by a digit: the one of
+ * that place, modulo how many there are.
+ *
+ *   the kernel                               QEMU
+ *   L PATH       look up                     @            answers by itself, or waits to be told (at first: by itself)
+ *   o F PATH     open; F: r w b n            + TEXT       reply to the oldest command: JSON, !CLASS|DESCRIPTION, nothing:
+ *   d PATH       open a directory                         what the table has
+ *   l N NAME     look up in node N           - TEXT       the same out of band
+ *   O N F        open node N                 # KEY TEXT   what the table has from now on; KEY: NAME, NAME:PATH, …
+ *   r F OFF SIZE read, or list               * NAME DATA  an event
+ *   w F TEXT     write                       < TEXT       any bytes
+ *   W F OFF TEXT the same somewhere          x            closes
+ *   c F          close                       X TEXT       connects again, and greets so, or "!" with OOB, or properly
+ *   p F          poll                        y N          so many bytes at a time; 0: all
+ *   k N, g N     readlink, getattr
+ *   s N MASK     setattr                     time
+ *   f N COUNT    forget                      t MS         passes
+ *   i R          interrupt
+ *   z N OP NAME  another operation           u            unmounted in the midst of it
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "fuzz.h"
+#include "rig.h"
+
+#define STEPS_MAX 80
+/* By the virtual clock, of one input. */
+#define TIME_MAX (400 * SEC)
+
+static uint64_t time_left;
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+        (void)argc;
+        (void)argv;
+        rig_init();
+        return 0;
+}
+
+/* --- words of a line --------------------------------------------------------------------------------------------- */
+
+static char *next_word(char **rest)
+{
+        char *word = *rest + strspn(*rest, " "), *end = word + strcspn(word, " ");
+
+        *rest = *end ? end + 1 : end;
+        *end = '\0';
+        return word;
+}
+
+static uint64_t next_number(char **rest)
+{
+        return strtoull(next_word(rest), NULL, 10);
+}
+
+static size_t next_index(char **rest, size_t n)
+{
+        size_t i = (unsigned char)*next_word(rest);
+
+        return n > 0 ? (i >= '0' ? i - '0' : i) % n : 0;
+}
+
+/* A copy, since the table changes under whoever uses it. */
+static bool next_node(char **rest, struct rig_node *ret_node)
+{
+        *ret_node = rig.nodes[next_index(rest, rig.n_nodes)];
+        return true;
+}
+
+static bool next_file(char **rest, struct rig_file *ret_file)
+{
+        size_t i = next_index(rest, rig.n_files);
+
+        if (rig.n_files == 0)
+                return false;
+        *ret_file = rig.files[i];
+        return true;
+}
+
+static int next_flags(char **rest)
+{
+        const char *word = next_word(rest);
+        int flags = O_RDONLY;
+
+        for (; *word; word++)
+                flags |= *word == 'w'   ? O_WRONLY
+                         : *word == 'b' ? O_RDWR
+                         : *word == 'n' ? O_NONBLOCK
+                         : *word == 't' ? O_TRUNC
+                                        : 0;
+        return (flags & O_ACCMODE) == O_ACCMODE ? flags & ~O_WRONLY : flags;
+}
+
+/* --- the kernel's steps ------------------------------------------------------------------------------------------ */
+
+static void step_open(char *rest)
+{
+        int flags = next_flags(&rest);
+        struct rig_file *file;
+
+        (void)rig_open_path(rest, flags, &file);
+}
+
+static void step_opendir(char *rest)
+{
+        struct rig_file *file;
+
+        (void)rig_open_path(rest, O_RDONLY | O_DIRECTORY, &file);
+}
+
+static void step_walk(char *rest)
+{
+        struct rig_node *node;
+
+        (void)rig_walk(rest, &node);
+}
+
+/* A name as the kernel sends them. */
+static bool is_name(const char *name)
+{
+        return *name && strlen(name) <= 255 && !strchr(name, '/') && !streq(name, ".") && !streq(name, "..");
+}
+
+static void step_lookup(char *rest)
+{
+        struct rig_node node;
+
+        if (next_node(&rest, &node) && is_name(rest))
+                (void)rig_send_lookup(&node, rest);
+}
+
+static void step_open_node(char *rest)
+{
+        struct rig_node node;
+
+        if (next_node(&rest, &node))
+                (void)rig_send_open(&node, S_ISDIR(node.mode) ? O_RDONLY | O_DIRECTORY : next_flags(&rest));
+}
+
+static void step_read(char *rest)
+{
+        struct rig_file file;
+        uint64_t offset;
+
+        if (!next_file(&rest, &file))
+                return;
+        offset = next_number(&rest);
+        (void)rig_send_read(&file, offset & INT64_MAX, (uint32_t)next_number(&rest) % 8193);
+}
+
+static void step_write(char *rest)
+{
+        struct rig_file file;
+
+        if (next_file(&rest, &file) && !file.dir)
+                (void)rig_send_write(&file, 0, rest, strlen(rest));
+}
+
+static void step_write_at(char *rest)
+{
+        struct rig_file file;
+        uint64_t offset;
+
+        if (!next_file(&rest, &file) || file.dir)
+                return;
+        offset = next_number(&rest);
+        (void)rig_send_write(&file, offset & INT64_MAX, rest, strlen(rest));
+}
+
+static void step_close(char *rest)
+{
+        struct rig_file file;
+
+        /* room for its own request */
+        if (rig.n_requests < RIG_REQUESTS_MAX && next_file(&rest, &file))
+                rig_release(&file);
+}
+
+static void step_poll(char *rest)
+{
+        static uint64_t handle;
+        struct rig_file file;
+        struct fuse_poll_in in;
+
+        if (!next_file(&rest, &file) || file.dir)
+                return;
+        in = (struct fuse_poll_in){ .fh = file.handle, .kh = ++handle, .flags = FUSE_POLL_SCHEDULE_NOTIFY };
+        (void)rig_send(FUSE_POLL, &file.node, &in, sizeof(in), NULL, 0);
+}
+
+static void step_readlink(char *rest)
+{
+        struct rig_node node;
+
+        if (next_node(&rest, &node))
+                (void)rig_send(FUSE_READLINK, &node, NULL, 0, NULL, 0);
+}
+
+static void step_getattr(char *rest)
+{
+        struct fuse_getattr_in in = { 0 };
+        struct rig_node node;
+
+        if (next_node(&rest, &node))
+                (void)rig_send(FUSE_GETATTR, &node, &in, sizeof(in), NULL, 0);
+}
+
+static void step_setattr(char *rest)
+{
+        struct fuse_setattr_in in = { 0 };
+        struct rig_node node;
+
+        if (!next_node(&rest, &node))
+                return;
+        in.valid = (uint32_t)next_number(&rest);
+        (void)rig_send(FUSE_SETATTR, &node, &in, sizeof(in), NULL, 0);
+}
+
+static void step_forget(char *rest)
+{
+        size_t i = next_index(&rest, rig.n_nodes);
+        uint64_t lookups = next_number(&rest);
+
+        rig_forget(&rig.nodes[i], lookups > 0 ? lookups : 1);
+}
+
+static void step_interrupt(char *rest)
+{
+        size_t i = next_index(&rest, rig.n_requests);
+
+        /* and one that is not there, or not any more */
+        rig_interrupt(rig.n_requests > 0 ? rig.requests[i].unique : rig.unique);
+}
+
+/* What the kernel may send, too. Each has a body of its own, and a name where it has one. */
+static void step_other(char *rest)
+{
+        static const struct {
+                uint32_t opcode;
+                size_t body;
+                bool name, two_names;
+        } others[] = {
+                { FUSE_STATFS, 0, false, false },
+                { FUSE_MKNOD, sizeof(struct fuse_mknod_in), true, false },
+                { FUSE_MKDIR, sizeof(struct fuse_mkdir_in), true, false },
+                { FUSE_UNLINK, 0, true, false },
+                { FUSE_RMDIR, 0, true, false },
+                { FUSE_SYMLINK, 0, true, true },
+                { FUSE_RENAME, sizeof(struct fuse_rename_in), true, true },
+                { FUSE_RENAME2, sizeof(struct fuse_rename2_in), true, true },
+                { FUSE_LINK, sizeof(struct fuse_link_in), true, false },
+                { FUSE_CREATE, sizeof(struct fuse_create_in), true, false },
+                { FUSE_ACCESS, sizeof(struct fuse_access_in), false, false },
+                { FUSE_GETXATTR, sizeof(struct fuse_getxattr_in), true, false },
+                { FUSE_SETXATTR, sizeof(struct fuse_setxattr_in), true, true },
+                { FUSE_LISTXATTR, sizeof(struct fuse_getxattr_in), false, false },
+                { FUSE_REMOVEXATTR, 0, true, false },
+                { FUSE_FLUSH, sizeof(struct fuse_flush_in), false, false },
+                { FUSE_FSYNC, sizeof(struct fuse_fsync_in), false, false },
+                { FUSE_FSYNCDIR, sizeof(struct fuse_fsync_in), false, false },
+                { FUSE_GETLK, sizeof(struct fuse_lk_in), false, false },
+                { FUSE_FALLOCATE, sizeof(struct fuse_fallocate_in), false, false },
+                { FUSE_LSEEK, sizeof(struct fuse_lseek_in), false, false },
+                { FUSE_COPY_FILE_RANGE, sizeof(struct fuse_copy_file_range_in), false, false },
+                { FUSE_BMAP, sizeof(struct fuse_bmap_in), false, false },
+                { FUSE_IOCTL, sizeof(struct fuse_ioctl_in), false, false },
+                { FUSE_READ, sizeof(struct fuse_read_in), false, false },
+                { FUSE_READDIR, sizeof(struct fuse_read_in), false, false },
+                { FUSE_READDIRPLUS, sizeof(struct fuse_read_in), false, false },
+                { FUSE_POLL, sizeof(struct fuse_poll_in), false, false },
+                { 4000, 0, false, false },
+        };
+        static const char zeros[256];
+        struct rig_node node;
+        char names[600];
+        size_t i, n = 0;
+
+        if (!next_node(&rest, &node))
+                return;
+        i = next_index(&rest, ARRAY_SIZE(others));
+        if (others[i].name) {
+                if (!is_name(rest))
+                        return;
+                n = strlen(rest) + 1;
+                memcpy(names, rest, n);
+                if (others[i].two_names) {
+                        memcpy(names + n, rest, n);
+                        n *= 2;
+                }
+        }
+        (void)rig_send(others[i].opcode, &node, zeros, others[i].body, names, n);
+}
+
+static void step_unmount(char *rest)
+{
+        (void)rest;
+        rig_unmount();
+}
+
+/* --- QEMU's steps ------------------------------------------------------------------------------------------------ */
+
+static void step_manual(char *rest)
+{
+        (void)rest;
+        rig.manual = !rig.manual;
+        while (!rig.manual && (rig_answer(NULL) || rig_answer_oob(NULL)))
+                ;
+}
+
+static void step_answer(char *rest)
+{
+        (void)rig_answer(*rest ? rest : NULL);
+}
+
+static void step_answer_oob(char *rest)
+{
+        (void)rig_answer_oob(*rest ? rest : NULL);
+}
+
+static void step_table(char *rest)
+{
+        char *key = next_word(&rest);
+
+        rig_on(key, rest);
+}
+
+static void step_event(char *rest)
+{
+        char *name = next_word(&rest), *text;
+
+        MUST(asprintf(&text,
+                      "{\"timestamp\": {\"seconds\": 1795164681, \"microseconds\": 361414}, \"event\": "
+                      "\"%s\"%s%s}\r\n",
+                      name, *rest ? ", \"data\": " : "", rest) >= 0);
+        rig_say(text, strlen(text));
+        free(text);
+}
+
+static void step_say(char *rest)
+{
+        rig_say(rest, strlen(rest));
+}
+
+static void step_disconnect(char *rest)
+{
+        (void)rest;
+        rig_disconnect();
+}
+
+static void step_connect(char *rest)
+{
+        rig_connect(streq(rest, "!") ? RIG_GREETING_OOB : *rest ? rest : NULL);
+}
+
+static void step_chunk(char *rest)
+{
+        rig.chunk = next_number(&rest);
+}
+
+static void step_time(char *rest)
+{
+        uint64_t ns = next_number(&rest) % 1000000 * MS;
+
+        ns = ns < time_left ? ns : time_left;
+        time_left -= ns;
+        rig_pass(ns);
+}
+
+/* --- */
+
+static void run_step(char *line)
+{
+        static void (*const steps[128])(char *) = {
+                ['L'] = step_walk,      ['o'] = step_open,   ['d'] = step_opendir,   ['l'] = step_lookup,
+                ['O'] = step_open_node, ['r'] = step_read,   ['w'] = step_write,     ['W'] = step_write_at,
+                ['c'] = step_close,     ['p'] = step_poll,   ['k'] = step_readlink,  ['g'] = step_getattr,
+                ['s'] = step_setattr,   ['f'] = step_forget, ['i'] = step_interrupt, ['z'] = step_other,
+                ['u'] = step_unmount,   ['@'] = step_manual, ['+'] = step_answer,    ['-'] = step_answer_oob,
+                ['#'] = step_table,     ['*'] = step_event,  ['<'] = step_say,       ['x'] = step_disconnect,
+                ['X'] = step_connect,   ['y'] = step_chunk,  ['t'] = step_time,
+        };
+        bool at_once = *line == '&';
+        unsigned char c;
+
+        line += at_once;
+        c = (unsigned char)*line;
+        if (c >= ARRAY_SIZE(steps) || !steps[c])
+                return;
+        line++;
+        steps[c](line + (*line == ' '));
+        if (!at_once)
+                rig_settle();
+}
+
+/* What is for people to read can't do anything to their terminals. */
+static void check_texts(void)
+{
+        static const char *const lines[] = { "connection", "errors" };
+        size_t size;
+        char *text;
+
+        for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+                if (rig_cat(lines[i], &text, &size) < 0)
+                        continue;
+                MUST(size == 0 || text[size - 1] == '\n');
+                MUST_MSG(is_printable(text, size, "\n"), "control characters in %s: %s", lines[i], text);
+                MUST(i > 0 || memchr(text, '\n', size) == text + size - 1);
+                free(text);
+        }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+        struct input input = { data, size };
+
+        time_left = TIME_MAX;
+        rig_new();
+        rig_plain_vm();
+        rig_connect(RIG_GREETING_OOB);
+        for (unsigned i = 0; i < STEPS_MAX && input.size > 0; i++) {
+                char *line = input_until(&input, '\n', NULL);
+
+                run_step(line);
+                free(line);
+        }
+        rig_settle();
+        check_texts();
+        rig_free();
+        return 0;
+}

@@ -1,0 +1,44 @@
+/*
+ * The filter of an event stream, and QEMU's events.
+ *
+ * Input: a line for the filter, then the event.
+ */
+#include <errno.h>
+
+#include "fs/event_filter.h"
+#include "fs/wait.h"
+#include "fuzz.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+        struct input input = { data, size };
+        char *line = input_until(&input, '\n', NULL), *why;
+        struct event_filter filter, nothing;
+        struct json_object *event;
+        struct wait wait;
+        int r = event_filter_parse(line, &filter, &why);
+
+        MUST(r == 0 || r == -EINVAL);
+        if (r < 0) {
+                MUST(why && *why);
+                free(why);
+        } else if (parse_json((const char *)input.data, input.size, &event)) {
+                bool matches = event_filter_matches(&filter, event);
+
+                MUST(event_filter_matches(&filter, event) == matches);
+                MUST(matches || filter.n_names > 0 || filter.n_conditions > 0 || filter.parts);
+                MUST(event_filter_parse("", &nothing, &why) == 0);
+                MUST(event_filter_matches(&nothing, event));
+                event_filter_deinit(&nothing);
+                json_object_put(event);
+        }
+        if (r == 0) {
+                MUST(filter.limit_ns <= UINT64_C(1000000) * NSEC_PER_SEC);
+                event_filter_deinit(&filter);
+                event_filter_deinit(&filter);
+        }
+        if (wait_parse(line, &wait) == 0)
+                MUST(wait.nowait != (wait.limit_ns > 0));
+        free(line);
+        return 0;
+}

@@ -1,0 +1,81 @@
+/*
+ * JSON that people write: what is accepted is JSON by the letter, means the same to everybody, and is all there.
+ *
+ * Input: the text.
+ */
+#include <errno.h>
+
+#include "fuzz.h"
+#include "qmp/json.h"
+
+#define DEPTH_MAX 1000
+
+/* One value that was taken from [from, to). */
+static void check_value(const char *text, size_t from, size_t to, struct json_object *value)
+{
+        char *one = strndup(text + from, to - from), *why;
+        struct json_object *again;
+        const char *plain;
+        size_t size;
+
+        MUST(one);
+        MUST_MSG(is_json(one, to - from, DEPTH_MAX), "no JSON: %s", one);
+        MUST(qmp_utf8_check(one, &why) == 0);
+        MUST(qmp_json_parse(one, &again, &why) == 0);
+        MUST(same_json(value, again));
+        json_object_put(again);
+        /* what is sent on */
+        plain = json_object_to_json_string_length(value, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE,
+                                                  &size);
+        MUST_MSG(is_json(plain, size, DEPTH_MAX), "no JSON: %s", plain);
+        MUST_MSG(qmp_json_parse(plain, &again, &why) == 0, "%s: %s", plain, why);
+        MUST_MSG(same_json(value, again), "%s is not what was written: %s", plain, one);
+        json_object_put(again);
+        free(one);
+}
+
+static void check_refusal(int r, char *why)
+{
+        MUST(r == -EINVAL);
+        MUST(why && *why);
+        MUST(strlen(why) < 200);
+        free(why);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+        struct input input = { data, size };
+        char *text = input_until(&input, 0, NULL), *why;
+        struct json_object *value;
+        size_t offset = 0, n = 0;
+        int r = 0;
+
+        while (text[offset] && r == 0) {
+                size_t from = offset;
+
+                r = qmp_json_next(text, &offset, &value, &why);
+                if (r < 0) {
+                        check_refusal(r, why);
+                        break;
+                }
+                MUST(offset > from && offset <= strlen(text));
+                check_value(text, from, offset, value);
+                json_object_put(value);
+                n++;
+        }
+        r = qmp_json_parse(text, &value, &why);
+        if (r == 0) {
+                MUST(n == 1);
+                json_object_put(value);
+        } else {
+                MUST(n != 1 || text[offset]);
+                check_refusal(r, why);
+        }
+        r = qmp_utf8_check(text, &why);
+        if (r == 0)
+                MUST(is_utf8(text, strlen(text)));
+        else
+                check_refusal(r, why);
+        free(text);
+        return 0;
+}
