@@ -73,6 +73,8 @@ static void put_words(FILE *out, const struct qmp_entity *type, size_t *left)
         case QMP_META_ENUM:
                 for (size_t i = 0; i<type->n_members && * left> 0; i++)
                         put_word(out, i > 0 ? ", " : "one of ", type->members[i].name, left);
+                if (type->n_members == 0)
+                        put_word(out, "", "nothing", left);
                 break;
         case QMP_META_ARRAY:
                 put_word(out, "list of ", "", left);

@@ -417,7 +417,7 @@ static size_t exercise(void)
                         if (entity->meta == QMP_META_COMMAND)
                                 (void)qmp_command_needs_nothing(entity);
                         CHECK(text[strlen(text) - 1] == '\n');
-                        CHECK(strlen(in_words) < 4000000);
+                        CHECK(*in_words && strlen(in_words) < 4000000);
                         total += strlen(text);
                 }
         }
