@@ -12,7 +12,7 @@
 #include "rig.h"
 
 /* What of a large tree is looked at. */
-#define LOOKS_MAX  150
+#define LOOKS_MAX  40
 #define LEVELS_MAX 30
 /* The record's own is inside of two more, and QEMU's message of another one. */
 #define DEPTH_MAX 1000
