@@ -171,3 +171,14 @@ int qmp_address_connect(const struct qmp_address *a, size_t index, int *ret_fd, 
                 info = info->ai_next;
         return connect_tcp(info, ret_fd, ret_connecting);
 }
+
+int qmp_address_peer(int fd, uid_t *ret_uid)
+{
+        struct ucred peer;
+        socklen_t size = sizeof(peer);
+
+        if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+                return -errno;
+        *ret_uid = peer.uid;
+        return 0;
+}

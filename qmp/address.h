@@ -4,6 +4,8 @@
 #ifndef QMP_ADDRESS_H
 #define QMP_ADDRESS_H
 
+#include <sys/types.h>
+
 #include "util.h"
 
 struct qmp_address {
@@ -30,5 +32,8 @@ size_t qmp_address_count(const struct qmp_address *address);
  * *ret_connecting: the end shows by EPOLLOUT and SO_ERROR.
  */
 int qmp_address_connect(const struct qmp_address *address, size_t index, int *ret_fd, bool *ret_connecting);
+
+/* The user who serves a connected unix socket: whoever began to listen there. 0 or a negative errno. */
+int qmp_address_peer(int fd, uid_t *ret_uid);
 
 #endif

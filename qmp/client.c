@@ -100,6 +100,10 @@ static void handshake_done(struct qmp_client *client)
 {
         qmp_timer_disarm(client->loop, &client->handshake_timer);
         client->address_index = 0;
+        if (!client->had_peer) {
+                client->had_peer = true;
+                client->first_peer = client->peer;
+        }
         client->state = QMP_CLIENT_UP;
         client->up_at = client->last_reply_at = qmp_now();
         client->since = (int64_t)time(NULL);
@@ -382,6 +386,16 @@ static int attach(struct qmp_client *client, int fd, uint32_t events)
         return 0;
 }
 
+/*
+ * The credentials are those of the connection, so there is nothing between this check and the use that could be swapped.
+ * Root and our own user could do anything to us anyway.
+ */
+static bool is_trusted(const struct qmp_client *client)
+{
+        return !client->had_peer || client->peer == client->first_peer || client->peer == 0 ||
+               client->peer == client->user;
+}
+
 static void begin(struct qmp_client *client)
 {
         int fd, r;
@@ -390,13 +404,24 @@ static void begin(struct qmp_client *client)
                 r = client->connect(client->connect_userdata, client->address_index++, &fd, &client->connecting);
         else
                 r = qmp_address_connect(&client->address, client->address_index++, &fd, &client->connecting);
-        if (r == 0) {
-                r = attach(client, fd, client->connecting ? EPOLLOUT : EPOLLIN);
-                if (r < 0)
-                        close(fd);
-        }
-        if (r < 0)
+        if (r < 0) {
                 connect_failed(client, r);
+                return;
+        }
+        if (client->address.path)
+                r = qmp_address_peer(fd, &client->peer);
+        if (r == 0 && client->address.path && !is_trusted(client)) {
+                close(fd);
+                disconnect(client, -EPERM, "'%s' is served by user %u now, not by user %u as at first: not trusted",
+                           client->address.text, (unsigned)client->peer, (unsigned)client->first_peer);
+                return;
+        }
+        if (r == 0)
+                r = attach(client, fd, client->connecting ? EPOLLOUT : EPOLLIN);
+        if (r < 0) {
+                close(fd);
+                connect_failed(client, r);
+        }
 }
 
 static void retry(struct qmp_timer *timer)
@@ -417,6 +442,7 @@ int qmp_client_new(struct qmp_loop *loop, const struct qmp_client_config *config
                 return r;
         }
         client->loop = loop;
+        client->user = geteuid();
         client->handshake_ns = config->handshake_ns;
         client->changed = config->changed;
         client->trace = config->trace;

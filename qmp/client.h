@@ -86,7 +86,11 @@ int qmp_client_new(struct qmp_loop *loop, const struct qmp_client_config *config
 /* Ends all commands (QMP_DISCONNECTED) and the connection. Always returns NULL. */
 struct qmp_client *qmp_client_free(struct qmp_client *client);
 
-/* Connects now, and again whenever the connection ends, 0.1 s to 5 s apart. */
+/*
+ * Connects now, and again whenever the connection ends, 0.1 s to 5 s apart. A unix socket must be served then by the user
+ * who served it when it was up for the first time, by root or by our own user: whoever can write to its directory could
+ * put one of his own there as soon as QEMU has ended.
+ */
 void qmp_client_start(struct qmp_client *client);
 
 /* As qmp_address_connect(). */

@@ -40,7 +40,10 @@ struct qmp_client {
         bool once; /* given a descriptor: no reconnect */
         size_t address_index;
         struct qmp_source source;
-        bool connecting; /* connect(2) is under way */
+        bool connecting;        /* connect(2) is under way */
+        uid_t peer, first_peer; /* who serves the unix socket now, and did when it was up for the first time */
+        bool had_peer;
+        uid_t user;      /* whose process this is */
         bool wants_room; /* EPOLLOUT is being watched */
         struct qmp_framer framer;
         uint64_t n_received;  /* bytes, on this connection */

@@ -139,6 +139,21 @@ START_TEST(socket_is_connected_close_on_exec_and_does_not_block)
 }
 END_TEST
 
+START_TEST(peer_is_who_listens)
+{
+        const char *path = test_path("s");
+        int listener = listen_unix(path, 1), fd;
+        uid_t uid = (uid_t)-7;
+
+        ck_assert_int_eq(connect_to(path, &fd), 0);
+        ck_assert_int_eq(qmp_address_peer(fd, &uid), 0);
+        ck_assert_uint_eq(uid, geteuid());
+        close(fd);
+        close(listener);
+        ck_assert_int_eq(qmp_address_peer(-1, &uid), -EBADF);
+}
+END_TEST
+
 START_TEST(path_longer_than_a_socket_address_works)
 {
         _cleanup_(qmp_freep) char *dir = NULL, *path = NULL;
@@ -334,6 +349,7 @@ int main(void)
                 TEST(tcp_host_and_port),
                 TEST(tcp_host_of_ipv6_in_brackets),
                 TEST(socket_is_connected_close_on_exec_and_does_not_block),
+                TEST(peer_is_who_listens),
                 TEST(path_longer_than_a_socket_address_works),
                 TEST(name_that_cannot_be_a_socket_is_too_long),
                 TEST(no_such_file),

@@ -51,6 +51,21 @@ int getaddrinfo(const char *host, const char *port, const struct addrinfo *hints
         return r ? r : real(first_refuses ? "127.0.0.1" : "127.0.0.2", port, hints, &(*ret)->ai_next);
 }
 
+/* Takes the place of libc's: who serves a unix socket, which only root could try for real. -1: as it is. */
+static int64_t peer_uid = -1;
+
+int getsockopt(int fd, int level, int name, void *value, socklen_t *size)
+{
+        int (*real)(int, int, int, void *, socklen_t *);
+        int r;
+
+        *(void **)&real = dlsym(RTLD_NEXT, "getsockopt");
+        r = real(fd, level, name, value, size);
+        if (r == 0 && level == SOL_SOCKET && name == SO_PEERCRED && peer_uid >= 0)
+                ((struct ucred *)value)->uid = (uid_t)peer_uid;
+        return r;
+}
+
 /* --- the client's side --- */
 
 /* A command and what became of it. More than one callback, or one from within the call that sends, fails the test. */
@@ -2054,6 +2069,70 @@ START_TEST(comes_up_when_the_socket_appears)
 }
 END_TEST
 
+/* QEMU ends, and somebody else is there. */
+static void served_by(const char *path, int64_t uid)
+{
+        fake_unlisten(fake);
+        fake_close(fake);
+        PUMP(loop, state() == QMP_CLIENT_DOWN);
+        peer_uid = uid;
+        fake_listen(fake, path);
+}
+
+START_TEST(another_users_socket_is_not_taken_for_the_first)
+{
+        const char *path;
+
+        peer_uid = 20001;
+        path = start_listening();
+        PUMP(loop, state() == QMP_CLIENT_UP);
+        served_by(path, 20002);
+        PUMP_FOR(loop, 20 * SEC);
+        assert_down("is served by user 20002 now, not by user 20001 as at first: not trusted");
+        ck_assert_int_eq(info().error, -EPERM);
+        ck_assert_uint_gt(info().next_try_ns, 0);
+        /* it has not been told a word, nor waited for to say one */
+        ck_assert_uint_gt(fake->n_connections, 3);
+        ck_assert_uint_lt(fake->n_connections, 15);
+        ck_assert_uint_eq(fake->raw_size, 0);
+        served_by(path, 20001);
+        PUMP(loop, state() == QMP_CLIENT_UP);
+}
+END_TEST
+
+START_TEST(root_and_ourselves_are_trusted_whoever_was_first)
+{
+        const char *path;
+
+        peer_uid = 20001;
+        path = start_listening();
+        PUMP(loop, state() == QMP_CLIENT_UP);
+        served_by(path, _i ? 0 : (int64_t)geteuid());
+        PUMP(loop, state() == QMP_CLIENT_UP);
+        /* and the first one as before */
+        served_by(path, 20001);
+        PUMP(loop, state() == QMP_CLIENT_UP);
+        served_by(path, 20002);
+        PUMP_FOR(loop, 5 * SEC);
+        assert_down("is served by user 20002");
+}
+END_TEST
+
+START_TEST(who_was_never_up_was_not_the_first)
+{
+        const char *path;
+
+        peer_uid = 20002;
+        fake->greeting = "hello\r\n";
+        path = start_listening();
+        PUMP(loop, state() == QMP_CLIENT_DOWN);
+        assert_down("not QMP");
+        fake->greeting = FAKE_GREETING;
+        served_by(path, 20001);
+        PUMP(loop, state() == QMP_CLIENT_UP);
+}
+END_TEST
+
 START_TEST(reconnects_soon_after_a_long_connection)
 {
         struct call call = { 0 };
@@ -2482,6 +2561,9 @@ int main(void)
                 TEST(held_by_another_client_and_served_when_that_one_leaves),
                 TEST(reconnects_at_growing_intervals),
                 TEST(comes_up_when_the_socket_appears),
+                TEST(another_users_socket_is_not_taken_for_the_first),
+                TEST_EACH(root_and_ourselves_are_trusted_whoever_was_first, 2),
+                TEST(who_was_never_up_was_not_the_first),
                 TEST(reconnects_soon_after_a_long_connection),
                 TEST(peer_that_hangs_up_at_once_is_asked_less_and_less),
                 TEST(peer_that_negotiates_and_hangs_up_is_asked_less_and_less),
