@@ -127,31 +127,6 @@ class ReadOnly(real.RealTest):
         self.assertEqual(self.ok(mount, "tail -c 10 block/d/status"), whole[-10:])
         self.assertEqual(self.ok(mount, "dd if=block/d/status bs=1 skip=100000 status=none"), "")
 
-    def test_only_the_owner_gets_in(self):
-        mount = self.mount(self.machine)
-        if os.geteuid() != 0:
-            self.skipTest("needs root to become somebody else")
-        os.chmod(mount.base, 0o755)
-        self.fails(mount, f"setpriv --reuid=65534 --clear-groups ls {mount.dir}", "Permission denied")
-
-    def test_everybody_may_read_with_allow_other(self):
-        if os.geteuid() != 0:
-            self.skipTest("needs root to become somebody else")
-        mount = self.mount(self.machine, "allow_other")
-        os.chmod(mount.base, 0o755)
-        other = "setpriv --reuid=65534 --clear-groups bash -c"
-        self.assertEqual(self.ok(mount, f"{other} 'cd {mount.dir} && cat state'"), "running\n")
-        self.fails(mount, f"{other} 'cd {mount.dir} && echo stop > ctl'", "Permission denied")
-
-    def test_group_may_write_with_gid(self):
-        if os.geteuid() != 0:
-            self.skipTest("needs root to become somebody else")
-        mount = self.mount(self.machine, "allow_other,gid=12345")
-        os.chmod(mount.base, 0o755)
-        member = "setpriv --reuid=65534 --regid=12345 --clear-groups bash -c"
-        self.ok(mount, f"{member} 'cd {mount.dir} && echo stop > ctl'")
-        self.assertEqual(self.ok(mount, "cat state; stat -c %g ctl"), "paused\n12345\n")
-
 
 if __name__ == "__main__":
     real.main()
