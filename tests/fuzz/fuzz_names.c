@@ -7,6 +7,7 @@
 
 #include "fs/qdev.h"
 #include "fs/render.h"
+#include "qmp/message.h"
 #include "fuzz.h"
 
 static void check_legal(const char *name)
@@ -90,7 +91,7 @@ static void check_again(const char *a, const char *b, unsigned nth)
 
 static void check_line(const char *string)
 {
-        char *line = render_line(string);
+        char *line = qmp_words(string);
 
         MUST(line);
         MUST(is_printable(line, strlen(line), ""));
