@@ -178,6 +178,8 @@ void fake_close_behind(struct fake_qemu *fake)
 
 static void timer_fired(struct qmp_timer *timer)
 {
+        IN_HARNESS();
+
         update(container_of(timer, struct fake_qemu, timer));
 }
 
@@ -597,6 +599,7 @@ static void dispatch(struct qmp_source *source, uint32_t revents)
         char bytes[65536];
         size_t chunk = fake->read_chunk ? fake->read_chunk : sizeof(bytes);
         ssize_t n;
+        IN_HARNESS();
 
         if (revents & EPOLLOUT) {
                 write_out(fake);
@@ -651,6 +654,7 @@ static void accept_one(struct qmp_source *source, uint32_t revents)
 {
         struct fake_qemu *fake = container_of(source, struct fake_qemu, listener);
         int fd = accept4(fake->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        IN_HARNESS();
 
         (void)revents;
         if (fd < 0 && (errno == EAGAIN || errno == ECONNABORTED))

@@ -88,6 +88,7 @@ static void receive(struct qmp_source *source, uint32_t revents)
         static char packet[2 << 20];
         struct fuse_out_header header;
         ssize_t n;
+        IN_HARNESS();
 
         (void)revents;
         while ((n = recv(source->fd, packet, sizeof(packet), MSG_DONTWAIT)) > 0) {
@@ -119,11 +120,13 @@ static void receive(struct qmp_source *source, uint32_t revents)
                 }
                 if (header.unique & 1) {
                         /* libfuse tells of an interrupt that it found no request for */
-                        CHECK(header.error == -EAGAIN);
+                        CHECK(header.error == -EAGAIN || (rig.no_memory && header.error == -ENOMEM));
                         continue;
                 }
                 for (i = 0; i < rig.n_pending && rig.pending[i].unique != header.unique; i++)
                         ;
+                if (i == rig.n_pending && rig.no_memory && header.error == -ENOMEM)
+                        continue;
                 ck_assert_msg(i < rig.n_pending, "an answer to no request, or a second one: %llu",
                               (unsigned long long)header.unique);
                 CHECK(header.error <= 0);
@@ -325,6 +328,8 @@ void k_release(const struct k_file *file)
         struct fuse_release_in in = { .fh = file->fh, .flags = (uint32_t)file->flags };
         bool dir = false;
         size_t i;
+        /* libfuse can't tell the kernel that it had no memory for it */
+        IN_HARNESS();
 
         for (i = 0; i < rig.n_open && rig.open[i].fh != file->fh; i++)
                 ;
@@ -333,6 +338,19 @@ void k_release(const struct k_file *file)
         rig.open[i] = rig.open[--rig.n_open];
         ck_assert_int_eq(
                 k_wait_error(k_send(dir ? FUSE_RELEASEDIR : FUSE_RELEASE, file->node, &in, sizeof(in), NULL, 0)), 0);
+}
+
+void k_drop_all(void)
+{
+        IN_HARNESS();
+
+        while (!rig.ended && rig.n_open > 0) {
+                struct k_file file = { .node = rig.open[0].node, .fh = rig.open[0].fh };
+
+                k_release(&file);
+        }
+        while (!rig.ended && rig.n_known > 0)
+                k_forget(rig.known[0].node, rig.known[0].lookups);
 }
 
 void k_interrupt(uint64_t unique)
@@ -828,13 +846,8 @@ void rig_end(void)
 
 void rig_unmake(void)
 {
-        while (rig.session && !rig.ended && rig.n_open > 0) {
-                struct k_file file = { .node = rig.open[0].node, .fh = rig.open[0].fh };
-
-                k_release(&file);
-        }
-        while (rig.session && !rig.ended && rig.n_known > 0)
-                k_forget(rig.known[0].node, rig.known[0].lookups);
+        if (rig.session && !rig.ended)
+                k_drop_all();
         if (rig.session && !rig.ended) {
                 SETTLE();
                 CHECK(rig.n_pending == 0);

@@ -71,6 +71,7 @@ struct rig {
         uint64_t *woken; /* the handles of FUSE_NOTIFY_POLL, in order */
         size_t n_woken;
         size_t n_invalidated; /* how often the kernel was told that it has wrong attributes */
+        bool no_memory;       /* libfuse may answer ENOMEM to what wants no answer: FORGET, INTERRUPT */
 
         struct rig_qom *qom;
         size_t n_qom;
@@ -118,6 +119,8 @@ uint64_t k_send_read(const struct k_file *file, uint64_t offset, uint32_t size);
 uint64_t k_send_write(const struct k_file *file, const void *data, size_t size);
 uint64_t k_send_readdir(const struct k_file *file, uint64_t offset, uint32_t size);
 void k_release(const struct k_file *file);
+/* The kernel's caches are dropped: what was looked up, and what is open. */
+void k_drop_all(void);
 void k_interrupt(uint64_t unique);
 /* Returns revents; @handle: 0, or what comes back with FUSE_NOTIFY_POLL. */
 unsigned k_poll(const struct k_file *file, uint64_t handle);

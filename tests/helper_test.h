@@ -28,6 +28,19 @@ struct test {
                 name, 0, (int)(n)                                                                                    \
         }
 
+/*
+ * How deep it is in the tests' own callbacks, which run on the loop of the code under test: the peers'. Each begins with
+ * IN_HARNESS(); test_alloc.c spares their memory.
+ */
+extern unsigned test_in_harness;
+
+static inline void test_leave_harness(const unsigned *depth)
+{
+        test_in_harness = *depth;
+}
+
+#define IN_HARNESS() __attribute__((__cleanup__(test_leave_harness), __unused__)) unsigned _depth = test_in_harness++
+
 /* Runs the tests, each in a process and with @setup before and @teardown after it (both may be NULL). Exit code. */
 int test_main(const char *name, const struct test *tests, size_t n, void (*setup)(void), void (*teardown)(void));
 
@@ -47,7 +60,8 @@ void test_turn(struct qmp_loop *loop, uint64_t until, uint64_t real_limit, const
                 uint64_t _until = qmp_now() + (limit), _real = test_real_now() + 60 * NSEC_PER_SEC;                  \
                                                                                                                      \
                 while (!(condition)) {                                                                               \
-                        ck_assert_msg(qmp_now() < _until, "%s:%d: still not: %s", __FILE__, __LINE__, #condition);   \
+                        if (qmp_now() >= _until)                                                                     \
+                                ck_abort_msg("%s:%d: still not: %s", __FILE__, __LINE__, #condition);                \
                         test_turn((loop), _until, _real, __FILE__, __LINE__, #condition);                            \
                 }                                                                                                    \
         } while (0)
