@@ -296,12 +296,12 @@ static void grace_over(struct qmp_timer *timer)
 /* It has left the object tree; its path may already be another's, so nothing more is asked for it. */
 static void vanished(struct removal *m)
 {
-        if (m->grace.slot > 0)
+        if (m->grace.armed)
                 return;
         qmp_timer_disarm(m->vm->loop, &m->retry);
         if (m->request && !qmp_command_is_sent(m->request))
                 qmp_command_cancel(m->request);
-        (void)qmp_timer_arm(m->vm->loop, &m->grace, qmp_now() + (m->is_cpu ? GRACE_CPU_NS : GRACE_NS));
+        qmp_timer_arm(m->vm->loop, &m->grace, qmp_now() + (m->is_cpu ? GRACE_CPU_NS : GRACE_NS));
 }
 
 static void check(struct removal *m);
@@ -332,9 +332,9 @@ static void check(struct removal *m)
 
 static void schedule(struct removal *m)
 {
-        if (m->phase != PENDING || list_empty(&m->waiters) || m->retry.slot > 0 || m->grace.slot > 0)
+        if (m->phase != PENDING || list_empty(&m->waiters) || m->retry.armed || m->grace.armed)
                 return;
-        (void)qmp_timer_arm(m->vm->loop, &m->retry, qmp_now() + m->retry_ns);
+        qmp_timer_arm(m->vm->loop, &m->retry, qmp_now() + m->retry_ns);
         m->retry_ns = 2 * m->retry_ns < RETRY_MAX_NS ? 2 * m->retry_ns : RETRY_MAX_NS;
 }
 
@@ -501,7 +501,7 @@ int removal_start(struct vm *vm, const struct removal_target *target, struct rem
         bool fresh;
         int r;
 
-        if (m && m->grace.slot > 0) {
+        if (m && m->grace.armed) {
                 /* that one has left the tree, and the caller has just seen its path: a new device has it */
                 gone(m);
                 m = NULL;
@@ -570,7 +570,7 @@ char *removal_waiter_remove(struct removal_waiter *waiter, uint64_t timed_out_ns
         /* nobody waits: what QEMU has not heard of it shall not hear, and what it has not taken is not pending */
         if (m->request && !qmp_command_is_sent(m->request))
                 qmp_command_cancel(m->request);
-        if (m->request || m->accepted || m->grace.slot > 0)
+        if (m->request || m->accepted || m->grace.armed)
                 return state;
         if (m->delayed) {
                 refuse(m, -EBUSY, NULL, m->delayed);

@@ -59,7 +59,7 @@ void request_set_limit(struct request *r, uint64_t limit_ns)
 {
         r->limit_ns = limit_ns;
         if (r->parked && limit_ns > 0)
-                (void)qmp_timer_arm(r->session->loop, &r->deadline, r->arrived + limit_ns);
+                qmp_timer_arm(r->session->loop, &r->deadline, r->arrived + limit_ns);
         else if (r->parked)
                 qmp_timer_disarm(r->session->loop, &r->deadline);
 }
@@ -72,7 +72,7 @@ void request_hurry(struct request *r, uint64_t within_ns)
                 return;
         r->limit_ns = limit_ns;
         if (r->parked)
-                (void)qmp_timer_arm(r->session->loop, &r->deadline, r->arrived + limit_ns);
+                qmp_timer_arm(r->session->loop, &r->deadline, r->arrived + limit_ns);
 }
 
 int request_fail(struct request *r, int error, const char *class, const char *format, ...)
@@ -145,8 +145,9 @@ void request_finish(struct request *r, int error)
 
 static void interrupt(struct request *r)
 {
-        if (!r->is_committed || !r->is_committed(r) ||
-            qmp_timer_arm(r->session->loop, &r->deadline, qmp_now() + COMMITTED_NS) < 0)
+        if (r->is_committed && r->is_committed(r))
+                qmp_timer_arm(r->session->loop, &r->deadline, qmp_now() + COMMITTED_NS);
+        else
                 request_finish(r, -EINTR);
 }
 
@@ -164,19 +165,15 @@ static void interrupted(fuse_req_t req, void *userdata)
 /* It has something to wait for: from now on it can be interrupted and has a deadline. */
 static void park(struct request *r)
 {
-        int e = 0;
-
         if (r->parked)
                 return;
         r->parked = true;
         if (r->limit_ns > 0)
-                e = qmp_timer_arm(r->session->loop, &r->deadline, r->arrived + r->limit_ns);
+                qmp_timer_arm(r->session->loop, &r->deadline, r->arrived + r->limit_ns);
         r->registering = true;
         fuse_req_interrupt_func(r->req, interrupted, r);
         r->registering = false;
-        if (e < 0)
-                request_finish(r, e);
-        else if (r->interrupted)
+        if (r->interrupted)
                 interrupt(r);
 }
 

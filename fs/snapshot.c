@@ -249,7 +249,7 @@ void snapshots_sweep(struct qmp_timer *timer)
 
                 if (now < s->value_at + keep_ns(vm) || s->value_stamp > oldest) {
                         /* not for each of thousands by itself */
-                        (void)qmp_timer_arm(vm->loop, timer, now + keep_ns(vm) / 4);
+                        qmp_timer_arm(vm->loop, timer, now + keep_ns(vm) / 4);
                         return;
                 }
                 drop_value(s);
@@ -263,7 +263,7 @@ static void keep(struct snapshot *s)
         struct vm *vm = s->vm;
 
         if (list_empty(&vm->kept))
-                (void)qmp_timer_arm(vm->loop, &vm->sweep, s->value_at + keep_ns(vm));
+                qmp_timer_arm(vm->loop, &vm->sweep, s->value_at + keep_ns(vm));
         list_unlink(&s->kept);
         list_append(&vm->kept, &s->kept);
 }
@@ -287,8 +287,9 @@ static int begin(struct snapshot *s, bool patient)
 {
         uint64_t pause = patient ? 0 : pause_ns(s);
 
-        if (pause == 0 || qmp_timer_arm(s->vm->loop, &s->pause, qmp_now() + pause) < 0)
+        if (pause == 0)
                 return start(s, patient);
+        qmp_timer_arm(s->vm->loop, &s->pause, qmp_now() + pause);
         s->paused = true;
         return 0;
 }

@@ -67,7 +67,7 @@ _printf_(3, 4) static void disconnect(struct qmp_client *client, int error, cons
         qmp_framer_reset(&client->framer);
         qmp_task_cancel(&client->more);
         if (!client->once) {
-                (void)qmp_timer_arm(client->loop, &client->retry_timer, qmp_now() + client->backoff_ns);
+                qmp_timer_arm(client->loop, &client->retry_timer, qmp_now() + client->backoff_ns);
                 client->backoff_ns = 2 * client->backoff_ns < BACKOFF_MAX ? 2 * client->backoff_ns : BACKOFF_MAX;
         }
         qmp_client_end_commands(client, &client->wire);
@@ -137,8 +137,8 @@ static void handle_greeting(struct qmp_client *client, const struct qmp_message 
         }
         qmp_client_flush(client);
         /* a QEMU that another client held may greet long after the first limit: this one is for the negotiation */
-        if (client->handshake_timer.slot == 0)
-                (void)qmp_timer_arm(client->loop, &client->handshake_timer, qmp_now() + client->handshake_ns);
+        if (!client->handshake_timer.armed)
+                qmp_timer_arm(client->loop, &client->handshake_timer, qmp_now() + client->handshake_ns);
 }
 
 static void handle_message(struct qmp_client *client, const struct qmp_message *m)
@@ -375,10 +375,7 @@ static int attach(struct qmp_client *client, int fd, uint32_t events)
 {
         int r = qmp_loop_add(client->loop, &client->source, fd, events, dispatch);
 
-        if (r == 0)
-                r = qmp_timer_arm(client->loop, &client->handshake_timer, qmp_now() + client->handshake_ns);
-        if (r < 0) {
-                qmp_loop_remove(client->loop, &client->source);
+        if (r < 0)
                 return r;
         }
         client->wants_room = events & EPOLLOUT;
@@ -440,7 +437,7 @@ int qmp_client_new(struct qmp_loop *loop, const struct qmp_client_config *config
         if (r < 0) {
                 free(client);
                 return r;
-        }
+        qmp_timer_arm(client->loop, &client->handshake_timer, qmp_now() + client->handshake_ns);
         client->loop = loop;
         client->user = geteuid();
         client->handshake_ns = config->handshake_ns;
@@ -530,7 +527,7 @@ void qmp_client_get_info(struct qmp_client *client, struct qmp_client_info *ret_
         } else {
                 info.failure = client->failure;
                 info.error = client->error;
-                if (client->retry_timer.slot > 0 && client->retry_timer.deadline > now)
+                if (client->retry_timer.armed && client->retry_timer.deadline > now)
                         info.next_try_ns = client->retry_timer.deadline - now;
         }
         *ret_info = info;

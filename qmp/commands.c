@@ -124,9 +124,9 @@ static void watch_stall(struct qmp_client *client)
 
         if (list_empty(&client->wire)) {
                 qmp_timer_disarm(client->loop, &client->stall_timer);
-        } else if (client->stall_timer.slot == 0) {
+        } else if (!client->stall_timer.armed) {
                 head = list_entry(client->wire.next, struct qmp_command, link);
-                (void)qmp_timer_arm(client->loop, &client->stall_timer, head->sent_at + STALL_NS);
+                qmp_timer_arm(client->loop, &client->stall_timer, head->sent_at + STALL_NS);
         }
 }
 
@@ -245,8 +245,6 @@ int qmp_client_send(struct qmp_client *client, const char *name, struct json_obj
         r = command->name ? 0 : -ENOMEM;
         if (r == 0)
                 r = qmp_command_format(name, arguments, oob ? command->id : NULL, &command->text, &command->size);
-        if (r == 0)
-                r = qmp_timer_arm(client->loop, &command->timer, qmp_now() + command->limit_ns);
         if (r == 0 && oob)
                 r = qmp_client_put(client, command->text, command->size);
         if (r < 0) {
@@ -254,6 +252,7 @@ int qmp_client_send(struct qmp_client *client, const char *name, struct json_obj
                 return r;
         }
         if (oob) {
+        qmp_timer_arm(client->loop, &command->timer, qmp_now() + command->limit_ns);
                 command->sent_at = qmp_now();
                 free(take_ptr(command->text));
                 list_append(&client->oob_wire, &command->link);
@@ -302,7 +301,7 @@ void qmp_client_stall_tick(struct qmp_timer *timer)
         if (now - head->sent_at < STALL_NS || now - client->last_reply_at < STALL_NS) {
                 uint64_t from = head->sent_at > client->last_reply_at ? head->sent_at : client->last_reply_at;
 
-                (void)qmp_timer_arm(client->loop, timer, from + STALL_NS);
+                qmp_timer_arm(client->loop, timer, from + STALL_NS);
                 return;
         }
         if (!client->stalled)
@@ -316,7 +315,7 @@ void qmp_client_stall_tick(struct qmp_timer *timer)
                                     probe_answered, client, &probe) == 0)
                         probe->is_probe = true;
         }
-        (void)qmp_timer_arm(client->loop, timer, now + STALL_NS);
+        qmp_timer_arm(client->loop, timer, now + STALL_NS);
         if (!was_stalled)
                 qmp_client_changed(client);
 }

@@ -10,8 +10,8 @@
 
 struct qmp_loop {
         int epoll_fd;
-        struct qmp_timer **heap;
-        size_t n_heap, heap_size;
+        struct qmp_timer *timers; /* the one that is due first, and below it the others */
+        size_t n_timers;
         struct list tasks;
         /* the batch in progress: a source that is removed meanwhile is struck out of it */
         struct epoll_event batch[EVENTS_PER_TURN];
@@ -50,11 +50,10 @@ struct qmp_loop *qmp_loop_free(struct qmp_loop *loop)
 {
         if (!loop)
                 return NULL;
-        assert(loop->n_heap == 0);
+        assert(!loop->timers);
         list_for_each_safe(i, &loop->tasks)
                 list_unlink(i);
         close(loop->epoll_fd);
-        free(loop->heap);
         free(loop);
         return NULL;
 }
@@ -89,80 +88,84 @@ void qmp_loop_remove(struct qmp_loop *loop, struct qmp_source *source)
                         loop->batch[i].data.ptr = NULL;
 }
 
-static void heap_put(struct qmp_loop *loop, size_t at, struct qmp_timer *timer)
+/*
+ * A pairing heap (Fredman, Sedgewick, Sleator, Tarjan 1986): each timer is due before its children. Of two heaps one
+ * becomes the first child of the other's root.
+ */
+static struct qmp_timer *join(struct qmp_timer *a, struct qmp_timer *b)
 {
-        loop->heap[at] = timer;
-        timer->slot = at + 1;
+        if (!a || !b)
+                return a ? a : b;
+        if (b->deadline < a->deadline) {
+                struct qmp_timer *later = a;
+
+                a = b;
+                b = later;
+        }
+        b->before = a;
+        b->next = a->child;
+        if (b->next)
+                b->next->before = b;
+        a->child = b;
+        return a;
 }
 
-static void heap_up(struct qmp_loop *loop, size_t at)
+/* Makes one heap of siblings: in pairs first, from the last pair on then. */
+static struct qmp_timer *join_siblings(struct qmp_timer *first)
 {
-        struct qmp_timer *timer = loop->heap[at];
+        struct qmp_timer *pairs = NULL, *root = NULL;
 
-        while (at > 0 && loop->heap[(at - 1) / 2]->deadline > timer->deadline) {
-                heap_put(loop, at, loop->heap[(at - 1) / 2]);
-                at = (at - 1) / 2;
+        while (first) {
+                struct qmp_timer *a = first, *b = a->next;
+
+                first = b ? b->next : NULL;
+                a->next = a->before = NULL;
+                if (b)
+                        b->next = b->before = NULL;
+                a = join(a, b);
+                a->next = pairs;
+                pairs = a;
         }
-        heap_put(loop, at, timer);
+        while (pairs) {
+                struct qmp_timer *pair = pairs;
+
+                pairs = pair->next;
+                pair->next = NULL;
+                root = join(root, pair);
+        }
+        return root;
 }
 
-static void heap_down(struct qmp_loop *loop, size_t at)
+void qmp_timer_arm(struct qmp_loop *loop, struct qmp_timer *timer, uint64_t deadline)
 {
-        struct qmp_timer *timer = loop->heap[at];
-
-        for (;;) {
-                size_t child = 2 * at + 1;
-
-                if (child >= loop->n_heap)
-                        break;
-                if (child + 1 < loop->n_heap && loop->heap[child + 1]->deadline < loop->heap[child]->deadline)
-                        child++;
-                if (loop->heap[child]->deadline >= timer->deadline)
-                        break;
-                heap_put(loop, at, loop->heap[child]);
-                at = child;
-        }
-        heap_put(loop, at, timer);
-}
-
-int qmp_timer_arm(struct qmp_loop *loop, struct qmp_timer *timer, uint64_t deadline)
-{
-        if (timer->slot == 0) {
-                if (loop->n_heap == loop->heap_size) {
-                        size_t size = loop->heap_size ? 2 * loop->heap_size : 16;
-                        struct qmp_timer **heap = reallocarray(loop->heap, size, sizeof(*heap));
-
-                        if (!heap)
-                                return -ENOMEM;
-                        loop->heap = heap;
-                        loop->heap_size = size;
-                }
-                timer->deadline = deadline;
-                heap_put(loop, loop->n_heap++, timer);
-                heap_up(loop, timer->slot - 1);
-                return 0;
-        }
+        qmp_timer_disarm(loop, timer);
+        timer->armed = true;
         timer->deadline = deadline;
-        heap_up(loop, timer->slot - 1);
-        heap_down(loop, timer->slot - 1);
-        return 0;
+        timer->child = timer->next = timer->before = NULL;
+        loop->timers = join(loop->timers, timer);
+        loop->n_timers++;
 }
 
 void qmp_timer_disarm(struct qmp_loop *loop, struct qmp_timer *timer)
 {
-        size_t at = timer->slot - 1;
-        struct qmp_timer *last;
+        struct qmp_timer *children;
 
-        if (timer->slot == 0)
+        if (!timer->armed)
                 return;
-        assert(loop->heap[at] == timer);
-        timer->slot = 0;
-        last = loop->heap[--loop->n_heap];
-        if (last == timer)
-                return;
-        heap_put(loop, at, last);
-        heap_up(loop, at);
-        heap_down(loop, last->slot - 1);
+        children = join_siblings(timer->child);
+        if (timer == loop->timers) {
+                loop->timers = children;
+        } else {
+                if (timer->before->child == timer)
+                        timer->before->child = timer->next;
+                else
+                        timer->before->next = timer->next;
+                if (timer->next)
+                        timer->next->before = timer->before;
+                loop->timers = join(loop->timers, children);
+        }
+        timer->armed = false;
+        loop->n_timers--;
 }
 
 void qmp_task_defer(struct qmp_loop *loop, struct qmp_task *task)
@@ -182,13 +185,13 @@ static int next_timeout(struct qmp_loop *loop, int timeout_ms)
 
         if (!list_empty(&loop->tasks))
                 return 0;
-        if (loop->n_heap == 0)
+        if (!loop->timers)
                 return timeout_ms;
         now = qmp_now();
-        if (loop->heap[0]->deadline <= now)
+        if (loop->timers->deadline <= now)
                 return 0;
         /* rounded up: waking early would only spin */
-        ms = (loop->heap[0]->deadline - now + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC;
+        ms = (loop->timers->deadline - now + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC;
         if (timeout_ms >= 0 && (uint64_t)timeout_ms < ms)
                 return timeout_ms;
         return ms > INT32_MAX ? INT32_MAX : (int)ms;
@@ -198,13 +201,13 @@ static void run_timers(struct qmp_loop *loop)
 {
         uint64_t now;
 
-        if (loop->n_heap == 0)
+        if (!loop->timers)
                 return;
         /* one reading of the clock: a timer that arms itself anew waits for the next turn */
         now = qmp_now();
         /* and no more than there are now, for those that are armed for a moment that has passed */
-        for (size_t n = loop->n_heap; n > 0 && loop->n_heap > 0 && loop->heap[0]->deadline <= now; n--) {
-                struct qmp_timer *timer = loop->heap[0];
+        for (size_t n = loop->n_timers; n > 0 && loop->timers && loop->timers->deadline <= now; n--) {
+                struct qmp_timer *timer = loop->timers;
 
                 qmp_timer_disarm(loop, timer);
                 timer->fire(timer);

@@ -1,6 +1,9 @@
 /*
  * The event loop: one thread, one epoll descriptor, timers in a heap, deferred tasks.
  *
+ * Arming a timer and deferring a task need no memory and can't fail: what depends on them (reconnecting, the end of a
+ * removal) would never come otherwise.
+ *
  * All callbacks run from qmp_loop_turn(), never from the call that registers them. Sources, timers and tasks are
  * storage of the caller, embedded in what they belong to; the callback gets the embedded part back and finds the
  * object with container_of(). A callback may remove or free any of them, itself included.
@@ -20,7 +23,9 @@ struct qmp_source {
 struct qmp_timer {
         void (*fire)(struct qmp_timer *timer);
         uint64_t deadline; /* CLOCK_MONOTONIC, ns */
-        size_t slot;       /* 1 + place in the heap; 0 when not armed */
+        bool armed;
+        /* in the heap: the first child, the next sibling, the sibling before (of the first child: the parent) */
+        struct qmp_timer *child, *next, *before;
 };
 
 struct qmp_task {
@@ -41,8 +46,8 @@ int qmp_loop_modify(struct qmp_loop *loop, struct qmp_source *source, uint32_t e
 /* To be called before the descriptor is closed; fine for a source that was never added (fd -1). */
 void qmp_loop_remove(struct qmp_loop *loop, struct qmp_source *source);
 
-/* (Re)arms the timer for the moment @deadline, CLOCK_MONOTONIC in ns. 0 or -ENOMEM. */
-int qmp_timer_arm(struct qmp_loop *loop, struct qmp_timer *timer, uint64_t deadline);
+/* (Re)arms the timer for the moment @deadline, CLOCK_MONOTONIC in ns. */
+void qmp_timer_arm(struct qmp_loop *loop, struct qmp_timer *timer, uint64_t deadline);
 void qmp_timer_disarm(struct qmp_loop *loop, struct qmp_timer *timer);
 
 static inline void qmp_task_init(struct qmp_task *task, void (*run)(struct qmp_task *))

@@ -50,19 +50,19 @@ static void fired(struct qmp_timer *timer)
 
         t->fired_at = qmp_now();
         ck_assert_uint_ge(t->fired_at, timer->deadline);
-        ck_assert_uint_eq(timer->slot, 0);
+        ck_assert(!timer->armed);
         note(t->letter);
         if (t->disarms)
                 qmp_timer_disarm(loop, &t->disarms->timer);
         if (t->arms)
-                ck_assert_int_eq(qmp_timer_arm(loop, &t->arms->timer, qmp_now() + t->deadline), 0);
+                qmp_timer_arm(loop, &t->arms->timer, qmp_now() + t->deadline);
 }
 
 static void arm(struct timer *t, char letter, uint64_t from_now)
 {
         t->letter = letter;
         t->timer.fire = fired;
-        ck_assert_int_eq(qmp_timer_arm(loop, &t->timer, qmp_now() + from_now), 0);
+        qmp_timer_arm(loop, &t->timer, qmp_now() + from_now);
 }
 
 START_TEST(timers_fire_in_the_order_of_their_deadlines)
@@ -113,7 +113,7 @@ START_TEST(timer_of_the_past_fires_in_the_next_turn)
 
         t.letter = 'a';
         t.timer.fire = fired;
-        ck_assert_int_eq(qmp_timer_arm(loop, &t.timer, 1), 0);
+        qmp_timer_arm(loop, &t.timer, 1);
         ck_assert_str_eq(trace, "");
         ck_assert_int_eq(qmp_loop_turn(loop, -1), 0);
         ck_assert_str_eq(trace, "a");
@@ -182,14 +182,14 @@ static void fire_at_once_again(struct qmp_timer *timer)
 {
         note('x');
         ck_assert_uint_lt(strlen(trace), 100);
-        ck_assert_int_eq(qmp_timer_arm(loop, timer, 1), 0);
+        qmp_timer_arm(loop, timer, 1);
 }
 
 START_TEST(timer_that_is_always_due_does_not_starve_the_loop)
 {
         struct qmp_timer timer = { .fire = fire_at_once_again };
 
-        ck_assert_int_eq(qmp_timer_arm(loop, &timer, 1), 0);
+        qmp_timer_arm(loop, &timer, 1);
         for (int i = 0; i < 3; i++)
                 ck_assert_int_eq(qmp_loop_turn(loop, -1), 0);
         qmp_timer_disarm(loop, &timer);
@@ -222,10 +222,10 @@ START_TEST(a_thousand_timers_armed_moved_and_disarmed_at_random_stay_in_order)
                 if ((seed >> 20) % 3 == 0)
                         qmp_timer_disarm(loop, timer);
                 else
-                        ck_assert_int_eq(qmp_timer_arm(loop, timer, start + (seed >> 40) % 1000 * MS), 0);
+                        qmp_timer_arm(loop, timer, start + (seed >> 40) % 1000 * MS);
         }
         for (size_t i = 0; i < ARRAY_SIZE(timers); i++)
-                n_armed += timers[i].slot > 0;
+                n_armed += timers[i].armed;
         ck_assert_uint_gt(n_armed, 300);
         PUMP_FOR(loop, 1100 * MS);
         ck_assert_uint_eq(n_fired, n_armed);
@@ -249,7 +249,7 @@ START_TEST(a_deadline_of_centuries_does_no_harm)
         struct timer t = { 0 };
 
         t.timer.fire = fired;
-        ck_assert_int_eq(qmp_timer_arm(loop, &t.timer, UINT64_MAX), 0);
+        qmp_timer_arm(loop, &t.timer, UINT64_MAX);
         ck_assert_int_eq(qmp_loop_turn(loop, 5), 0);
         ck_assert_int_eq(qmp_loop_turn(loop, -1), 0);
         ck_assert_str_eq(trace, "");
