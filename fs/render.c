@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "qmp/json.h"
+
 /* The length of the UTF-8 sequence at @s (of @size bytes), 0 if there is none: RFC 3629, no surrogates, shortest form. */
 static size_t utf8_length(const unsigned char *s, size_t size)
 {
@@ -116,14 +118,15 @@ static int render(struct json_object *value, int flags, const char *end, char **
         size_t size, n_end = strlen(end);
         const char *json;
         char *text;
+        int r;
 
         /* json-c breaks the line even in what is empty */
         if ((json_object_is_type(value, json_type_object) && json_object_object_length(value) == 0) ||
             (json_object_is_type(value, json_type_array) && json_object_array_length(value) == 0))
                 flags = JSON_C_TO_STRING_PLAIN;
-        json = json_object_to_json_string_length(value, flags | JSON_C_TO_STRING_NOSLASHESCAPE, &size);
-        if (!json)
-                return -ENOMEM;
+        r = qmp_json_text(value, flags | JSON_C_TO_STRING_NOSLASHESCAPE, &json, &size);
+        if (r < 0)
+                return r;
         text = malloc(size + n_end + 1);
         if (!text)
                 return -ENOMEM;

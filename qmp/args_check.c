@@ -318,9 +318,13 @@ static int check(const struct qmp_entity *type, struct json_object *value, const
 {
         if (qmp_type_is_any(type))
                 return 0;
-        if (!fits(type, value))
-                return qmp_args_expected_type(path, type,
-                                              json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN), ret_why);
+        if (!fits(type, value)) {
+                const char *text = NULL;
+                size_t size;
+
+                (void)qmp_json_text(value, JSON_C_TO_STRING_PLAIN, &text, &size);
+                return qmp_args_expected_type(path, type, text, ret_why);
+        }
         switch (type->meta) {
         case QMP_META_ENUM:
                 return check_enum(type, value, path, ret_why);

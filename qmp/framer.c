@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <errno.h>
 
+#include "json.h"
+
 #define ROOM_MIN   4096
 #define ROOM_MAX   (256 * 1024)
 #define KEEP_LARGE (64 * 1024)
@@ -84,20 +86,33 @@ const char *qmp_framer_rest(const struct qmp_framer *framer, size_t *ret_size)
         return framer->buffer ? framer->buffer + framer->start : "";
 }
 
+/* json-c 0.16 has no error for it: it ends in the midst, without any. */
+static bool is_out_of_memory(struct json_tokener *tokener)
+{
+        return json_tokener_get_error(tokener) == json_tokener_success;
+}
+
 static int parse(struct qmp_framer *framer, size_t size, struct json_object **ret_value)
 {
         struct json_tokener *tokener = json_tokener_new_ex(QMP_FRAMER_MAX_DEPTH + 1);
         struct json_object *value;
-        int r = 0;
+        int r;
 
         if (!tokener)
                 return -ENOMEM;
         json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+        r = qmp_json_reserve(tokener, framer->longest, framer->tree + size);
+        if (r < 0) {
+                json_tokener_free(tokener);
+                return r;
+        }
         /* size <= max_text, which fits an int. The tokener answers "continue" for a text that is not terminated. */
         value = json_tokener_parse_ex(tokener, framer->buffer + framer->start, (int)size);
         if (!value || json_tokener_get_parse_end(tokener) != size) {
                 json_object_put(value);
-                r = json_tokener_get_error(tokener) == json_tokener_error_depth ? -ELOOP : -EBADMSG;
+                r = is_out_of_memory(tokener)                                     ? -ENOMEM
+                    : json_tokener_get_error(tokener) == json_tokener_error_depth ? -ELOOP
+                                                                                  : -EBADMSG;
         } else {
                 *ret_value = value;
         }
@@ -108,6 +123,16 @@ static int parse(struct qmp_framer *framer, size_t size, struct json_object **re
 static bool is_blank(char c)
 {
         return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* Behind a byte that no token goes over. */
+static void end_token(struct qmp_framer *framer)
+{
+        size_t at = framer->scanned - framer->start;
+
+        if (at - framer->token > framer->longest)
+                framer->longest = at - framer->token;
+        framer->token = at;
 }
 
 /* One byte outside of strings. 1: the value is complete. */
@@ -127,17 +152,23 @@ static int scan_byte(struct qmp_framer *framer, char c)
                 framer->in_string = true;
                 framer->tree += TREE_VALUE;
                 return 0;
+        case ':':
+                end_token(framer);
+                return 0;
         case ',':
+                end_token(framer);
                 framer->tree += TREE_VALUE;
                 return 0;
         case '{':
         case '[':
+                end_token(framer);
                 framer->tree += c == '{' ? TREE_OBJECT : TREE_ARRAY;
                 if (++framer->depth > QMP_FRAMER_MAX_DEPTH)
                         return -ELOOP;
                 return 0;
         case '}':
         case ']':
+                end_token(framer);
                 return --framer->depth == 0;
         default:
                 return 0;
@@ -161,8 +192,22 @@ static void scan_string(struct qmp_framer *framer)
         }
 }
 
+static int take_value(struct qmp_framer *framer, struct json_object **ret_value)
+{
+        int r = parse(framer, framer->scanned - framer->start, ret_value);
+
+        if (r < 0)
+                return r;
+        framer->start = framer->scanned;
+        framer->in_value = false;
+        return QMP_FRAMER_VALUE;
+}
+
 int qmp_framer_next(struct qmp_framer *framer, struct json_object **ret_value)
 {
+        /* complete, but there was no memory for it */
+        if (framer->in_value && framer->depth == 0)
+                return take_value(framer, ret_value);
         while (framer->scanned < framer->end) {
                 int r;
 
@@ -182,6 +227,7 @@ int qmp_framer_next(struct qmp_framer *framer, struct json_object **ret_value)
                         framer->in_value = true;
                         framer->depth = 1;
                         framer->tree = TREE_OBJECT;
+                        framer->token = framer->longest = 0;
                         continue;
                 }
                 if (framer->in_string) {
@@ -196,16 +242,8 @@ int qmp_framer_next(struct qmp_framer *framer, struct json_object **ret_value)
                         return -EMSGSIZE;
                 if (framer->tree > QMP_FRAMER_MAX_TREE)
                         return -E2BIG;
-                if (r > 0) {
-                        size_t size = framer->scanned - framer->start;
-
-                        r = parse(framer, size, ret_value);
-                        if (r < 0)
-                                return r;
-                        framer->start = framer->scanned;
-                        framer->in_value = false;
-                        return QMP_FRAMER_VALUE;
-                }
+                if (r > 0)
+                        return take_value(framer, ret_value);
         }
         return QMP_FRAMER_MORE;
 }

@@ -22,6 +22,8 @@ struct qmp_framer {
         size_t scanned;          /* where the scan stands; start <= scanned <= end */
         size_t depth;
         uint64_t tree;
+        /* behind the last separator, from @start on; and the longest way between two of them */
+        size_t token, longest;
         bool in_value, in_string, in_escape, behind_point;
         size_t max_text; /* tests lower it */
 };
@@ -49,8 +51,8 @@ enum {
  *   -EMSGSIZE  a value of more than max_text bytes
  *   -E2BIG     a value whose tree would be larger than QMP_FRAMER_MAX_TREE
  *   -ELOOP     a value nested deeper than QMP_FRAMER_MAX_DEPTH
- *   -ENOMEM
- * After an error nothing but reset or deinit makes sense.
+ *   -ENOMEM    nothing is lost: it may be called again
+ * After another error nothing but reset or deinit makes sense.
  */
 int qmp_framer_next(struct qmp_framer *framer, struct json_object **ret_value);
 

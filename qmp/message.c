@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "json.h"
+
 bool qmp_json_add(struct json_object *object, const char *key, struct json_object *value)
 {
         if (json_object_object_add(object, key, value) == 0)
@@ -154,6 +156,7 @@ int qmp_command_format(const char *name, struct json_object *arguments, const ch
         const char *text;
         char *copy;
         size_t size;
+        int r;
 
         if (!command)
                 return -ENOMEM;
@@ -173,10 +176,9 @@ int qmp_command_format(const char *name, struct json_object *arguments, const ch
                         return -ENOMEM;
                 }
         }
-        text = json_object_to_json_string_length(command, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE,
-                                                 &size);
-        if (!text)
-                return -ENOMEM;
+        r = qmp_json_text(command, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &text, &size);
+        if (r < 0)
+                return r;
         copy = strndup(text, size);
         if (!copy)
                 return -ENOMEM;
