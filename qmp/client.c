@@ -9,12 +9,16 @@
 #include <time.h>
 
 #include "client_internal.h"
+#include "json.h"
 
 /* Reads from the socket per wakeup, so that a flood of events leaves time for others. */
 #define READS_PER_WAKEUP    16
 #define MESSAGES_PER_WAKEUP 1000
 #define BACKOFF_MIN         (100 * NSEC_PER_MSEC)
 #define BACKOFF_MAX         (5 * NSEC_PER_SEC)
+/* When there is no memory for what has arrived or is to leave: how soon to try again, and how often before giving up. */
+#define MEMORY_NS    (100 * NSEC_PER_MSEC)
+#define MEMORY_TRIES 50
 
 static void begin(struct qmp_client *client);
 
@@ -56,11 +60,13 @@ _printf_(3, 4) static void disconnect(struct qmp_client *client, int error, cons
         va_end(args);
         detach(client);
         qmp_timer_disarm(client->loop, &client->stall_timer);
+        qmp_timer_disarm(client->loop, &client->memory_timer);
         /* somebody who accepts and hangs up at once is not to be asked ten times a second */
         if (client->state == QMP_CLIENT_UP && qmp_now() - client->up_at > NSEC_PER_SEC)
                 client->backoff_ns = BACKOFF_MIN;
         client->state = QMP_CLIENT_DOWN;
-        client->oob = client->stalled = client->connecting = false;
+        client->oob = client->stalled = client->connecting = client->starved = false;
+        client->n_starved = 0;
         client->n_wire = client->n_oob = 0;
         client->n_received = 0;
         client->out_start = client->out_end = 0;
@@ -121,8 +127,10 @@ static void handle_greeting(struct qmp_client *client, const struct qmp_message 
         char *version = NULL;
         int r;
 
-        if (qmp_version_format(qmp_json_get(m->value, "version"), &version) < 0) {
-                disconnect(client, -EPROTO, "'%s' sent a greeting without a version", client->address.text);
+        r = qmp_version_format(qmp_json_get(m->value, "version"), &version);
+        if (r < 0) {
+                disconnect(client, r == -ENOMEM ? r : -EPROTO, "'%s' sent a greeting %s", client->address.text,
+                           r == -ENOMEM ? "that there was no memory for" : "without a version");
                 return;
         }
         free(client->version);
@@ -198,6 +206,30 @@ static void framing_failed(struct qmp_client *client, int error)
                 disconnect(client, -EPROTO, "'%s' sent something that is not QMP: %s", where, excerpt);
 }
 
+void qmp_client_watch(struct qmp_client *client)
+{
+        (void)qmp_loop_modify(client->loop, &client->source,
+                              (client->starved ? 0 : EPOLLIN) | (client->wants_room ? EPOLLOUT : 0));
+}
+
+void qmp_client_try_later(struct qmp_client *client)
+{
+        if (!client->memory_timer.armed)
+                qmp_timer_arm(client->loop, &client->memory_timer, qmp_now() + MEMORY_NS);
+}
+
+/* No memory for what has arrived: it stays where it is, for a while. */
+static void starve(struct qmp_client *client)
+{
+        if (client->n_starved++ >= MEMORY_TRIES) {
+                framing_failed(client, -ENOMEM);
+                return;
+        }
+        client->starved = true;
+        qmp_client_watch(client);
+        qmp_client_try_later(client);
+}
+
 /* Whether more is to come before it shows that this is HMP, which greets "QEMU 7.2.22 monitor - type 'help' …". */
 static bool may_be_banner(struct qmp_client *client)
 {
@@ -208,6 +240,15 @@ static bool may_be_banner(struct qmp_client *client)
                 return false;
         return memcmp(rest, "QEMU ", size < 5 ? size : 5) == 0 && !memmem(rest, size, " monitor", 8) &&
                !memchr(rest, '\n', size);
+}
+
+static void trace(struct qmp_client *client, struct json_object *value)
+{
+        const char *text;
+        size_t size;
+
+        if (client->trace && qmp_json_text(value, JSON_C_TO_STRING_PLAIN, &text, &size) == 0)
+                client->trace(client->userdata, false, text);
 }
 
 /* Handles complete values, up to *budget of them. False: the connection is gone, or there may be more. */
@@ -229,12 +270,16 @@ static bool handle_input(struct qmp_client *client, unsigned *budget)
                         return true;
                 if (r == -EBADMSG && may_be_banner(client))
                         return true;
+                if (r == -ENOMEM) {
+                        starve(client);
+                        return false;
+                }
                 if (r < 0) {
                         framing_failed(client, r);
                         return false;
                 }
-                if (client->trace)
-                        client->trace(client->userdata, false, json_object_to_json_string_ext(value, 0));
+                client->n_starved = 0;
+                trace(client, value);
                 if (qmp_message_classify(value, &m) < 0)
                         disconnect(client, -EPROTO, "'%s' sent something that is no QMP message",
                                    client->address.text);
@@ -277,7 +322,7 @@ static void receive(struct qmp_client *client)
                 int r = qmp_framer_room(&client->framer, &room, &size);
 
                 if (r < 0) {
-                        framing_failed(client, r);
+                        starve(client);
                         return;
                 }
                 n = recv(client->source.fd, room, size, MSG_DONTWAIT);
@@ -300,8 +345,20 @@ static void receive_more(struct qmp_task *task)
 {
         struct qmp_client *client = container_of(task, struct qmp_client, more);
 
-        if (client->source.fd >= 0)
+        if (client->source.fd >= 0 && !client->starved)
                 receive(client);
+}
+
+static void try_again(struct qmp_timer *timer)
+{
+        struct qmp_client *client = container_of(timer, struct qmp_client, memory_timer);
+
+        qmp_client_pump(client);
+        if (!client->starved)
+                return;
+        client->starved = false;
+        qmp_client_watch(client);
+        receive(client);
 }
 
 static void connect_failed(struct qmp_client *client, int error)
@@ -339,7 +396,10 @@ static void dispatch(struct qmp_source *source, uint32_t revents)
         }
         if (revents & EPOLLOUT)
                 qmp_client_flush(client);
-        if (revents & (EPOLLIN | EPOLLHUP | EPOLLERR))
+        /* of a peer that is gone there is no use in waiting, nor a way not to be told */
+        if (client->starved && (revents & (EPOLLHUP | EPOLLERR)))
+                framing_failed(client, -ENOMEM);
+        else if (revents & (EPOLLIN | EPOLLHUP | EPOLLERR))
                 receive(client);
 }
 
@@ -377,7 +437,7 @@ static int attach(struct qmp_client *client, int fd, uint32_t events)
 
         if (r < 0)
                 return r;
-        }
+        qmp_timer_arm(client->loop, &client->handshake_timer, qmp_now() + client->handshake_ns);
         client->wants_room = events & EPOLLOUT;
         client->state = QMP_CLIENT_CONNECTING;
         return 0;
@@ -437,7 +497,7 @@ int qmp_client_new(struct qmp_loop *loop, const struct qmp_client_config *config
         if (r < 0) {
                 free(client);
                 return r;
-        qmp_timer_arm(client->loop, &client->handshake_timer, qmp_now() + client->handshake_ns);
+        }
         client->loop = loop;
         client->user = geteuid();
         client->handshake_ns = config->handshake_ns;
@@ -447,6 +507,7 @@ int qmp_client_new(struct qmp_loop *loop, const struct qmp_client_config *config
         client->source.fd = -1;
         client->handshake_timer.fire = handshake_timeout;
         client->retry_timer.fire = retry;
+        client->memory_timer.fire = try_again;
         qmp_task_init(&client->more, receive_more);
         client->stall_timer.fire = qmp_client_stall_tick;
         client->backoff_ns = BACKOFF_MIN;

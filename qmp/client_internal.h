@@ -43,8 +43,11 @@ struct qmp_client {
         bool connecting;        /* connect(2) is under way */
         uid_t peer, first_peer; /* who serves the unix socket now, and did when it was up for the first time */
         bool had_peer;
-        uid_t user;      /* whose process this is */
-        bool wants_room; /* EPOLLOUT is being watched */
+        uid_t user;         /* whose process this is */
+        bool wants_room;    /* EPOLLOUT is being watched */
+        bool starved;       /* EPOLLIN is not: there was no memory for what came, which is tried again … */
+        unsigned n_starved; /* … so often so far */
+        struct qmp_timer memory_timer; /* … then */
         struct qmp_framer framer;
         uint64_t n_received;  /* bytes, on this connection */
         struct qmp_task more; /* messages that have arrived and wait for the next turn */
@@ -74,6 +77,10 @@ void qmp_client_changed(struct qmp_client *client);
 
 /* Puts bytes behind those that wait to leave. 0 or -ENOMEM. */
 int qmp_client_put(struct qmp_client *client, const char *text, size_t size);
+/* Tries again what there was no memory for, in a while. */
+void qmp_client_try_later(struct qmp_client *client);
+/* Watches the socket for what there is to do now. */
+void qmp_client_watch(struct qmp_client *client);
 /* Lets leave what the socket takes; the rest follows with EPOLLOUT. */
 void qmp_client_flush(struct qmp_client *client);
 /* Moves commands from the queue to the wire as far as the window allows. */

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include "errors.h"
@@ -69,7 +68,7 @@ static void watch_room(struct qmp_client *client, bool wanted)
         if (client->wants_room == wanted)
                 return;
         client->wants_room = wanted;
-        (void)qmp_loop_modify(client->loop, &client->source, wanted ? EPOLLIN | EPOLLOUT : EPOLLIN);
+        qmp_client_watch(client);
 }
 
 void qmp_client_flush(struct qmp_client *client)
@@ -161,8 +160,10 @@ void qmp_client_pump(struct qmp_client *client)
 
                 if (command->effect && qmp_client_is_overdue(client))
                         break;
-                if (qmp_client_put(client, command->text, command->size) < 0)
-                        break; /* tried again with the next reply or timer */
+                if (qmp_client_put(client, command->text, command->size) < 0) {
+                        qmp_client_try_later(client);
+                        break;
+                }
                 free(take_ptr(command->text));
                 command->sent_at = qmp_now();
                 command->sent_after = client->n_received;
@@ -251,8 +252,8 @@ int qmp_client_send(struct qmp_client *client, const char *name, struct json_obj
                 command_free(command);
                 return r;
         }
-        if (oob) {
         qmp_timer_arm(client->loop, &command->timer, qmp_now() + command->limit_ns);
+        if (oob) {
                 command->sent_at = qmp_now();
                 free(take_ptr(command->text));
                 list_append(&client->oob_wire, &command->link);
