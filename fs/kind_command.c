@@ -86,10 +86,7 @@ static int head(const struct qmp_entity *command, struct text *ret_text)
         if (type_argument(command->name))
                 fprintf(out, "The properties of the %s, which types/ lists, are arguments, too.\n\n",
                         type_argument(command->name));
-        if (fclose(out) == 0)
-                return 0;
-        free(ret_text->data);
-        return -ENOMEM;
+        return qmp_close_text(out, &ret_text->data);
 }
 
 static int usage(const struct qmp_schema *schema, const struct qmp_entity *command, struct text *ret_text)

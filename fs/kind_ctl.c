@@ -162,7 +162,7 @@ static int ctl_render(struct request *r, struct inode *inode, struct text *ret_t
                 return -ENOMEM;
         for (const struct verb *verb = inode->row->data; verb->name; verb++)
                 fprintf(out, "%-10s %s\n", verb->name, verb->help);
-        return fclose(out) == 0 ? 0 : -ENOMEM;
+        return qmp_close_text(out, &ret_text->data);
 }
 
 static int64_t ctl_size(struct inode *inode)

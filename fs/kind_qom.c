@@ -212,6 +212,8 @@ const struct kind kind_qom_property = {
 /* --- links ------------------------------------------------------------------------------------------------------- */
 
 int qom_target(const char *path, unsigned up, char **ret_target)
+        bool failed = false;
+        int r;
 {
         char *target = NULL;
         size_t size;
@@ -221,6 +223,7 @@ int qom_target(const char *path, unsigned up, char **ret_target)
         if (!out)
                 return -ENOMEM;
         for (; up > 0; up--, separator = "/")
+                failed |= n > 0 && !name;
                 fprintf(out, "%s..", separator);
         while (*path) {
                 size_t n = strcspn(path, "/");
@@ -235,13 +238,14 @@ int qom_target(const char *path, unsigned up, char **ret_target)
         /* the root itself, seen from the root */
         if (!*separator)
                 fputc('.', out);
-        if (fclose(out) != 0) {
+        r = qmp_close_text(out, &target);
+        if (r == 0 && failed)
+                r = -ENOMEM;
+        if (r == 0 && size >= PATH_MAX)
+                r = -ENAMETOOLONG;
+        if (r < 0) {
                 free(target);
-                return -ENOMEM;
-        }
-        if (size >= PATH_MAX) {
-                free(target);
-                return -ENAMETOOLONG;
+                return r;
         }
         *ret_target = target;
         return 0;

@@ -6,6 +6,7 @@
 
 #include "catalog.h"
 #include "inode.h"
+#include "qmp/json.h"
 #include "qmp/message.h"
 #include "render.h"
 #include "snapshot.h"
@@ -60,28 +61,30 @@ static int compare(const void *a, const void *b)
         return strcmp(qmp_json_get_string(*x, "name"), qmp_json_get_string(*y, "name"));
 }
 
-static void put_property(FILE *out, struct json_object *property)
+static int put_property(FILE *out, struct json_object *property)
 {
         struct json_object *value = NULL;
         bool has_default = json_object_object_get_ex(property, "default-value", &value);
         const char *description = qmp_json_get_string(property, "description");
-        const char *type = qmp_json_get_string(property, "type");
-        _cleanup_(qmp_freep) char *line = NULL;
-        char *plain;
+        const char *type = qmp_json_get_string(property, "type"), *text = "-";
+        _cleanup_(qmp_freep) char *line = NULL, *plain = NULL;
+        size_t size;
 
-        if (asprintf(&line, "%-32s %-20s %-12s %s", qmp_json_get_string(property, "name"), type ? type : "-",
-                     has_default ? json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN |
-                                                                                 JSON_C_TO_STRING_NOSLASHESCAPE)
-                                 : "-",
+        if (has_default &&
+            qmp_json_text(value, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &text, &size) < 0)
+                return -ENOMEM;
+        if (asprintf(&line, "%-32s %-20s %-12s %s", qmp_json_get_string(property, "name"), type ? type : "-", text,
                      description ? description : "") < 0) {
                 line = NULL;
-                return;
+                return -ENOMEM;
         }
         for (size_t n = strlen(line); n > 0 && line[n - 1] == ' '; n--)
                 line[n - 1] = '\0';
         plain = qmp_words(line);
-        fprintf(out, "%s\n", plain ? plain : line);
-        free(plain);
+        if (!plain)
+                return -ENOMEM;
+        fprintf(out, "%s\n", plain);
+        return 0;
 }
 
 /* Sorted by name; what has none is passed over. */
@@ -90,7 +93,7 @@ static int render(struct json_object *properties, struct text *ret_text)
         size_t n = json_object_array_length(properties), n_named = 0;
         struct json_object **sorted = calloc(n + 1, sizeof(*sorted));
         FILE *out = sorted ? open_memstream(&ret_text->data, &ret_text->size) : NULL;
-        int e;
+        int e = 0, closed;
 
         if (!out) {
                 free(sorted);
@@ -106,15 +109,13 @@ static int render(struct json_object *properties, struct text *ret_text)
                         sorted[n_named++] = property;
         }
         qsort(sorted, n_named, sizeof(*sorted), compare);
-        for (size_t i = 0; i < n_named; i++)
-                put_property(out, sorted[i]);
+        for (size_t i = 0; e == 0 && i < n_named; i++)
+                e = put_property(out, sorted[i]);
         free(sorted);
-        e = ferror(out) ? -ENOMEM : 0;
-        if (fclose(out) != 0)
-                e = -ENOMEM;
+        closed = qmp_close_text(out, &ret_text->data);
         if (e < 0)
-                free(ret_text->data);
-        return e;
+                free(take_ptr(ret_text->data));
+        return e < 0 ? e : closed;
 }
 
 static int type_render(struct request *r, struct inode *inode, struct text *ret_text)

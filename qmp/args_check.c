@@ -38,10 +38,7 @@ char *qmp_args_where(const struct qmp_args_path *path)
         fputc('\'', out);
         put_path(out, path);
         fputc('\'', out);
-        if (fclose(out) == 0)
-                return text;
-        free(text);
-        return NULL;
+        return qmp_close_text(out, &text) == 0 ? text : NULL;
 }
 
 int qmp_args_expected(const struct qmp_args_path *path, const char *what, const char *instead, char **ret_why)
@@ -183,7 +180,7 @@ static int check_enum(const struct qmp_entity *type, struct json_object *value, 
         if (!out)
                 return -ENOMEM;
         put_names(out, type, &n);
-        if (fclose(out) != 0)
+        if (qmp_close_text(out, &names) < 0)
                 return -ENOMEM;
         where = qmp_args_where(path);
         /* there may be a hundred of them: what is wrong comes first */
@@ -233,7 +230,7 @@ static int unknown_key(const struct qmp_entity *type, struct json_object *object
                 }
                 type = qmp_args_next_type(type, get_tag, object, &any);
         }
-        if (fclose(out) != 0)
+        if (qmp_close_text(out, &names) < 0)
                 return -ENOMEM;
         if (n == 0)
                 return qmp_invalid(ret_why, "%s is unknown; expected: nothing", where ? where : "?");

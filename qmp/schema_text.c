@@ -104,10 +104,7 @@ char *qmp_type_words(const struct qmp_entity *type)
         if (!out)
                 return NULL;
         put_words(out, type, &left);
-        if (fclose(out) == 0)
-                return text;
-        free(text);
-        return NULL;
+        return qmp_close_text(out, &text) == 0 ? text : NULL;
 }
 
 static void put_members(struct writer *w, const struct qmp_entity *type);
@@ -471,7 +468,7 @@ static void put_whole_type(struct writer *w, const struct qmp_entity *type)
 static int describe(struct writer *w, const struct qmp_entity *entity, char **ret_text, size_t *ret_size)
 {
         char *text = NULL;
-        bool failed;
+        int r;
 
         memset(w->seen, 0, w->schema->types.n * sizeof(*w->seen));
         w->out = open_memstream(&text, ret_size);
@@ -485,13 +482,10 @@ static int describe(struct writer *w, const struct qmp_entity *entity, char **re
                 put_whole_type(w, entity);
         if (is_full(w))
                 fputs("…\n", w->out);
-        failed = ferror(w->out);
-        if (fclose(w->out) != 0 || failed) {
-                free(text);
-                return -ENOMEM;
-        }
-        *ret_text = text;
-        return 0;
+        r = qmp_close_text(w->out, &text);
+        if (r == 0)
+                *ret_text = text;
+        return r;
 }
 
 int qmp_schema_describe(const struct qmp_schema *schema, const struct qmp_entity *entity, char **ret_text,

@@ -4,10 +4,12 @@
 #ifndef QMP_UTIL_H
 #define QMP_UTIL_H
 
+#include <errno.h>
 #include <json-c/json.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -56,6 +58,21 @@ static inline const char *startswith(const char *s, const char *prefix)
         size_t n = strlen(prefix);
 
         return strncmp(s, prefix, n) == 0 ? s + n : NULL;
+}
+
+/*
+ * Closes what open_memstream() gave; *text is the caller's. 0 or -ENOMEM. Without memory fclose() (glibc 2.36) may succeed all
+ * the same, with a part of the text or none.
+ */
+static inline int qmp_close_text(FILE *out, char **text)
+{
+        bool failed = ferror(out);
+
+        if (fclose(out) == 0 && !failed && *text)
+                return 0;
+        free(*text);
+        *text = NULL;
+        return -ENOMEM;
 }
 
 /* A circular doubly linked list; a head or an unlinked element points at itself. */
