@@ -13,8 +13,8 @@ struct catalog {
         const struct row *file; /* what each name is; its own name is what docs/tree.md calls it */
         /* makes sure that the names are known: 0, REQUEST_PARKED or an error */
         int (*require)(struct request *r, struct inode *dir);
-        /* QEMU's name for a file name, after require(); borrowed; NULL: there is none */
-        const char *(*find)(struct inode *dir, const char *file_name);
+        /* QEMU's name for a file name, after require(); borrowed. 0, -ENOENT or -ENOMEM */
+        int (*find)(struct inode *dir, const char *file_name, const char **ret_name);
         /* The @i-th file name, after require(): the caller's; NULL without memory, empty where it is no file of this
          * directory. False: there are no more. */
         bool (*name)(struct inode *dir, size_t i, char **ret_file_name);
@@ -27,18 +27,18 @@ int catalog_require_name(struct request *r, struct inode *inode, const char **re
 
 /* kind_schema.c: for catalogs of what one of the schema's lists has [meta] */
 int schema_require(struct request *r, struct inode *dir);
-const char *schema_find(struct inode *dir, const char *file_name);
+int schema_find(struct inode *dir, const char *file_name, const char **ret_name);
 bool schema_name(struct inode *dir, size_t i, char **ret_file_name);
 /* Of the entity's description; -1: out of memory. */
 int64_t schema_text_size(const struct qmp_schema *schema, const struct qmp_entity *entity);
 
 /* kind_queries.c: for catalogs of the queries that need no arguments, the stable or [unstable] the other ones */
-const char *queries_find(struct inode *dir, const char *file_name);
+int queries_find(struct inode *dir, const char *file_name, const char **ret_name);
 bool queries_name(struct inode *dir, size_t i, char **ret_file_name);
 
 /* kind_types.c: for the catalog of the device types */
 int types_require(struct request *r, struct inode *dir);
-const char *types_find(struct inode *dir, const char *file_name);
+int types_find(struct inode *dir, const char *file_name, const char **ret_name);
 bool types_name(struct inode *dir, size_t i, char **ret_file_name);
 
 #endif

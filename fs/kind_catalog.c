@@ -10,15 +10,16 @@
 static int catalog_lookup(struct request *r, struct inode *dir, const char *name, struct inode **ret_inode)
 {
         const struct catalog *catalog = dir->row->data;
+        const char *qemu_name;
         int e = catalog->rows ? rows_lookup(catalog->rows, dir, name, NULL, ret_inode) : -ENOENT;
 
         if (e != -ENOENT)
                 return e;
         e = catalog->require(r, dir);
+        if (e == 0)
+                e = catalog->find(dir, name, &qemu_name);
         if (e)
                 return e;
-        if (!catalog->find(dir, name))
-                return -ENOENT;
         return inode_child(dir, name, &(struct inode_args){ .kind = catalog->file->kind, .row = catalog->file },
                            ret_inode);
 }
@@ -47,10 +48,9 @@ int catalog_require_name(struct request *r, struct inode *inode, const char **re
         const struct catalog *catalog = inode->parent->row->data;
         int e = catalog->require(r, inode->parent);
 
-        if (e)
-                return e;
-        *ret_name = catalog->find(inode->parent, inode->name);
-        return *ret_name ? 0 : request_fail(r, -ENODEV, NULL, "this QEMU has no '%s'", inode->name);
+        if (e == 0)
+                e = catalog->find(inode->parent, inode->name, ret_name);
+        return e == -ENOENT ? request_fail(r, -ENODEV, NULL, "this QEMU has no '%s'", inode->name) : e;
 }
 
 const struct kind kind_catalog = {

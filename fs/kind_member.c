@@ -33,46 +33,50 @@ static bool find_index(struct json_object *array, const char *name, struct json_
         return true;
 }
 
-/* By file name; false if there is none. A value may be JSON null, which is NULL. */
-static bool find(struct json_object *value, const char *name, struct json_object **ret_value)
+/* By file name: 0, -ENOENT or -ENOMEM. A value may be JSON null, which is NULL. */
+static int find(struct json_object *value, const char *name, struct json_object **ret_value)
 {
         _cleanup_(qmp_freep) char *own = NULL;
 
         if (json_object_is_type(value, json_type_array))
-                return find_index(value, name, ret_value);
+                return find_index(value, name, ret_value) ? 0 : -ENOENT;
         if (!json_object_is_type(value, json_type_object))
-                return false;
+                return -ENOENT;
         /* what is its own file name is its own key, if it is any; with "%" or what that is for it never is */
         own = render_name(name, strlen(name));
-        if (own && streq(own, name))
-                return json_object_object_get_ex(value, name, ret_value);
+        if (!own)
+                return -ENOMEM;
+        if (streq(own, name))
+                return json_object_object_get_ex(value, name, ret_value) ? 0 : -ENOENT;
         json_object_object_foreach(value, key, member) {
                 _cleanup_(qmp_freep) char *encoded = render_name(key, strlen(key));
 
-                if (encoded && streq(encoded, name)) {
+                if (!encoded)
+                        return -ENOMEM;
+                if (streq(encoded, name)) {
                         *ret_value = member;
-                        return true;
+                        return 0;
                 }
         }
-        return false;
+        return -ENOENT;
 }
 
-/* The member's value within its object's @record. */
-static bool resolve(struct inode *inode, struct json_object *record, struct json_object **ret_value)
+/* The member's value within its object's @record; as find(). */
+static int resolve(struct inode *inode, struct json_object *record, struct json_object **ret_value)
 {
         struct json_object *parent = record;
+        int r = inode->parent->kind == &kind_member_dir ? resolve(inode->parent, record, &parent) : 0;
 
-        if (inode->parent->kind == &kind_member_dir && !resolve(inode->parent, record, &parent))
-                return false;
-        return find(parent, inode->name, ret_value);
+        return r < 0 ? r : find(parent, inode->name, ret_value);
 }
 
 int member_lookup(struct inode *dir, struct json_object *value, const char *name, struct inode **ret_inode)
 {
         struct json_object *member;
+        int r = find(value, name, &member);
 
-        if (!find(value, name, &member))
-                return -ENOENT;
+        if (r < 0)
+                return r;
         return inode_child(dir, name,
                            &(struct inode_args){ .kind = is_structure(member) ? &kind_member_dir : &kind_member },
                            ret_inode);
@@ -120,9 +124,9 @@ static int require(struct request *r, struct inode *inode, enum freshness freshn
         struct json_object *record;
         int e = object_require(inode->object, r, freshness, &record);
 
-        if (e)
-                return e;
-        return resolve(inode, record, ret_value) ? 0 : -ENODEV;
+        if (e == 0)
+                e = resolve(inode, record, ret_value);
+        return e == -ENOENT ? -ENODEV : e;
 }
 
 static int member_dir_lookup(struct request *r, struct inode *dir, const char *name, struct inode **ret_inode)
@@ -165,7 +169,7 @@ static int64_t member_size(struct inode *inode)
         size_t size;
         char *text;
 
-        if (!record || !resolve(inode, record, &value) || render_value(value, &text, &size) < 0)
+        if (!record || resolve(inode, record, &value) < 0 || render_value(value, &text, &size) < 0)
                 return -1;
         free(text);
         return (int64_t)size;

@@ -47,13 +47,15 @@ static int require_list(struct request *r, struct inode *dir, enum freshness fre
         return 0;
 }
 
-const char *property_find(struct json_object *properties, const char *file_name, const char **ret_type)
+int property_find(struct json_object *properties, const char *file_name, const char **ret_name, const char **ret_type)
 {
         _cleanup_(qmp_freep) char *own = render_name(file_name, strlen(file_name));
         struct lh_entry *entry = NULL;
 
-        if (!properties || !own)
-                return NULL;
+        if (!own)
+                return -ENOMEM;
+        if (!properties)
+                return -ENOENT;
         /* what is its own file name is its own name, if it is any; with "%" or what that is for it never is */
         if (streq(own, file_name)) {
                 entry = lh_table_lookup_entry(json_object_get_object(properties), file_name);
@@ -62,13 +64,18 @@ const char *property_find(struct json_object *properties, const char *file_name,
                         _cleanup_(qmp_freep) char *encoded =
                                 render_name(lh_entry_k(entry), strlen(lh_entry_k(entry)));
 
-                        if (encoded && streq(encoded, file_name))
+                        if (!encoded)
+                                return -ENOMEM;
+                        if (streq(encoded, file_name))
                                 break;
                 }
         }
-        if (entry && ret_type)
+        if (!entry)
+                return -ENOENT;
+        *ret_name = lh_entry_k(entry);
+        if (ret_type)
                 *ret_type = json_object_get_string(lh_entry_v(entry));
-        return entry ? lh_entry_k(entry) : NULL;
+        return 0;
 }
 
 /* The name, borrowed, of the property behind a file in @dir. */
@@ -79,14 +86,11 @@ static int require_name(struct request *r, struct inode *dir, const char *file_n
 
         if (e)
                 return e;
-        *ret_name = property_find(properties, file_name, NULL);
-        if (!*ret_name && properties && !snapshot_is_news(dir->snapshot, r)) {
-                e = require_list(r, dir, FRESH_CONTENT, &properties);
-                if (e)
-                        return e;
-                *ret_name = property_find(properties, file_name, NULL);
-        }
-        return *ret_name ? 0 : -ENOENT;
+        e = property_find(properties, file_name, ret_name, NULL);
+        if (e != -ENOENT || !properties || snapshot_is_news(dir->snapshot, r))
+                return e;
+        e = require_list(r, dir, FRESH_CONTENT, &properties);
+        return e ? e : property_find(properties, file_name, ret_name, NULL);
 }
 
 int property_lookup(struct request *r, struct inode *dir, const char *name, struct inode **ret_inode)
@@ -139,7 +143,9 @@ static int property_render(struct request *r, struct inode *inode, struct text *
         if (e == 0 && !inode->snapshot && !strchr(inode->name, '%'))
                 spec.b = inode->name;
         else if (e == 0 && !inode->snapshot && list && list->has_value)
-                spec.b = property_find(list->value, inode->name, NULL);
+                e = property_find(list->value, inode->name, &spec.b, NULL);
+        if (e == -ENOENT)
+                e = 0;
         if (e == 0 && !inode->snapshot && !spec.b)
                 e = require_name(r, inode->parent, inode->name, &spec.b);
         spec.a = inode->object->device;

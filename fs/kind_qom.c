@@ -50,16 +50,11 @@ static int require_property(struct request *r, struct inode *dir, const char *fi
 
         if (e)
                 return e;
-        *ret_name = property_find(properties, file_name, ret_type);
-        if (*ret_name)
-                return 0;
-        if (snapshot_is_news(dir->snapshot, r))
-                return -ENOENT;
-        e = require_list(r, dir, FRESH_CONTENT, &properties);
-        if (e)
+        e = property_find(properties, file_name, ret_name, ret_type);
+        if (e != -ENOENT || snapshot_is_news(dir->snapshot, r))
                 return e;
-        *ret_name = property_find(properties, file_name, ret_type);
-        return *ret_name ? 0 : -ENOENT;
+        e = require_list(r, dir, FRESH_CONTENT, &properties);
+        return e ? e : property_find(properties, file_name, ret_name, ret_type);
 }
 
 static const struct kind *kind_of(const char *type)
@@ -212,23 +207,23 @@ const struct kind kind_qom_property = {
 /* --- links ------------------------------------------------------------------------------------------------------- */
 
 int qom_target(const char *path, unsigned up, char **ret_target)
-        bool failed = false;
-        int r;
 {
         char *target = NULL;
         size_t size;
         FILE *out = open_memstream(&target, &size);
         const char *separator = "";
+        bool failed = false;
+        int r;
 
         if (!out)
                 return -ENOMEM;
         for (; up > 0; up--, separator = "/")
-                failed |= n > 0 && !name;
                 fprintf(out, "%s..", separator);
         while (*path) {
                 size_t n = strcspn(path, "/");
                 _cleanup_(qmp_freep) char *name = n > 0 ? render_name(path, n) : NULL;
 
+                failed |= n > 0 && !name;
                 if (name) {
                         fprintf(out, "%s%s", separator, name);
                         separator = "/";

@@ -33,16 +33,16 @@ static bool is_taken(const struct catalog *catalog, const struct qmp_entities *c
                      const struct qmp_entity *command)
 {
         static const char *const prefixes[] = { "query-", "x-query-" };
+        char other_name[300];
 
         if (catalog->rows && rows_have(catalog->rows, name))
                 return true;
         for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {
-                _cleanup_(qmp_freep) char *other_name = NULL;
                 const struct qmp_entity *other;
                 bool unstable;
 
-                if (asprintf(&other_name, "%s%s", prefixes[i], name) < 0)
-                        return true;
+                /* no command's name has more than 255 bytes */
+                snprintf(other_name, sizeof(other_name), "%s%s", prefixes[i], name);
                 other = qmp_entities_find(commands, other_name);
                 if (other == command)
                         return false;
@@ -76,7 +76,7 @@ bool queries_name(struct inode *dir, size_t i, char **ret_file_name)
         return true;
 }
 
-const char *queries_find(struct inode *dir, const char *file_name)
+int queries_find(struct inode *dir, const char *file_name, const char **ret_name)
 {
         const struct qmp_entities *commands = commands_of(dir);
 
@@ -88,10 +88,14 @@ const char *queries_find(struct inode *dir, const char *file_name)
                 if (!short_name(commands->all[i], &unstable) || !strstr(commands->all[i]->name, file_name))
                         continue;
                 name = file_name_of(dir->row->data, commands, commands->all[i]);
-                if (name && streq(name, file_name))
-                        return commands->all[i]->name;
+                if (!name)
+                        return -ENOMEM;
+                if (streq(name, file_name)) {
+                        *ret_name = commands->all[i]->name;
+                        return 0;
+                }
         }
-        return NULL;
+        return -ENOENT;
 }
 
 static int query_render(struct request *r, struct inode *inode, struct text *ret_text)

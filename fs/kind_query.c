@@ -94,15 +94,15 @@ const struct kind kind_state = {
         .size = query_size,
 };
 
-/* The caller's; NULL: none, or out of memory. */
-static char *version_line(struct json_object *result)
+/* 0, -EBADMSG: it is none, or -ENOMEM. */
+static int version_line(struct json_object *result, char **ret_line)
 {
         _cleanup_(qmp_freep) char *version = NULL;
-        char *line;
+        int r = qmp_version_format(result, &version);
 
-        if (qmp_version_format(result, &version) < 0)
-                return NULL;
-        return asprintf(&line, "%s\n", version) < 0 ? NULL : line;
+        if (r < 0)
+                return r;
+        return asprintf(ret_line, "%s\n", version) < 0 ? -ENOMEM : 0;
 }
 
 static int version_render(struct request *r, struct inode *inode, struct text *ret_text)
@@ -110,11 +110,12 @@ static int version_render(struct request *r, struct inode *inode, struct text *r
         struct json_object *value;
         int e = require(r, inode, &value);
 
+        if (e == 0)
+                e = version_line(value, &ret_text->data);
+        if (e == -EBADMSG)
+                return request_fail(r, -EPROTO, NULL, "query-version returned no version");
         if (e)
                 return e;
-        ret_text->data = version_line(value);
-        if (!ret_text->data)
-                return request_fail(r, -EPROTO, NULL, "query-version returned no version");
         ret_text->size = strlen(ret_text->data);
         return 0;
 }
@@ -122,9 +123,11 @@ static int version_render(struct request *r, struct inode *inode, struct text *r
 static int64_t version_size(struct inode *inode)
 {
         struct snapshot *s = inode->snapshot;
-        _cleanup_(qmp_freep) char *line = s && s->has_value ? version_line(s->value) : NULL;
+        _cleanup_(qmp_freep) char *line = NULL;
 
-        return line ? (int64_t)strlen(line) : -1;
+        if (!s || !s->has_value || version_line(s->value, &line) < 0)
+                return -1;
+        return (int64_t)strlen(line);
 }
 
 const struct kind kind_version = {

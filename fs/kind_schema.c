@@ -35,11 +35,14 @@ int schema_require(struct request *r, struct inode *dir)
 }
 
 /* The schema's names are file names. */
-const char *schema_find(struct inode *dir, const char *file_name)
+int schema_find(struct inode *dir, const char *file_name, const char **ret_name)
 {
         const struct qmp_entity *entity = qmp_entities_find(entities_of(dir), file_name);
 
-        return entity ? entity->name : NULL;
+        if (!entity)
+                return -ENOENT;
+        *ret_name = entity->name;
+        return 0;
 }
 
 bool schema_name(struct inode *dir, size_t i, char **ret_file_name)

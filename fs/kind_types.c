@@ -35,7 +35,7 @@ bool types_name(struct inode *dir, size_t i, char **ret_file_name)
         return type != NULL;
 }
 
-const char *types_find(struct inode *dir, const char *file_name)
+int types_find(struct inode *dir, const char *file_name, const char **ret_name)
 {
         bool plain = !strchr(file_name, '%');
         struct json_object *type;
@@ -48,10 +48,14 @@ const char *types_find(struct inode *dir, const char *file_name)
                 if (plain && !streq(name, file_name))
                         continue;
                 encoded = render_name(name, size);
-                if (encoded && streq(encoded, file_name))
-                        return name;
+                if (!encoded)
+                        return -ENOMEM;
+                if (streq(encoded, file_name)) {
+                        *ret_name = name;
+                        return 0;
+                }
         }
-        return NULL;
+        return -ENOENT;
 }
 
 static int compare(const void *a, const void *b)

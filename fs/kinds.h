@@ -29,8 +29,9 @@ int member_list(struct inode *dir, struct json_object *value, const struct row *
 int property_lookup(struct request *r, struct inode *dir, const char *name, struct inode **ret_inode);
 int property_list(struct request *r, struct inode *dir, const struct row *hidden, struct listing *listing);
 /* The property's own name behind a file's, in {name: type}, which may be NULL; with its type, if @ret_type isn't NULL. Both
- * borrowed; NULL: there is none. */
-const char *property_find(struct json_object *properties, const char *file_name, const char **ret_type);
+ * borrowed. 0, -ENOENT or -ENOMEM. */
+int property_find(struct json_object *properties, const char *file_name, const char **ret_name,
+                  const char **ret_type);
 /* Whether reading a property failed because it isn't there any more: its name was in the object's list, so what QEMU
  * calls a wrong name ("Property 'nvme.x' not found") has gone. */
 bool property_has_gone(const struct request *r, int error);

@@ -234,8 +234,11 @@ static int sync_record(struct collection *c, struct json_object *record, size_t 
         object->twins = 0;
         object->index = index;
         if (c->each->device) {
-                char *device = c->each->device(record);
+                char *device = NULL;
+                int r = c->each->device(record, &device);
 
+                if (r < 0)
+                        return r;
                 /* kept where it is the same, which it nearly always is: others may hold it while they ask for more */
                 if (same(object->device, device)) {
                         free(device);

@@ -18,9 +18,9 @@ struct each {
         struct fetch_spec fetch; /* gives an array of records */
         /* the name before it is made a file name; the caller's, *ret_size bytes; NULL: out of memory */
         char *(*name)(struct json_object *record, size_t *ret_size);
-        /* the path of the device it belongs to (see qdev_target()); the caller's; NULL: none, or out of memory */
-        char *(*device)(struct json_object *record);
-        /* what besides the name makes it the same object; may be NULL; borrowed */
+        /* the path of the device it belongs to (see qdev_target()), the caller's; NULL: none. 0 or -ENOMEM */
+        int (*device)(struct json_object *record, char **ret_path);
+        /* what besides the name makes it the same object; may be NULL; borrowed until it is called again */
         const char *(*identity)(struct json_object *record);
         const struct row *rows; /* the files of each object, which come before its members */
         bool properties; /* the QOM properties of its device are the object's files, instead of the record's members */

@@ -2,6 +2,7 @@
  * The tree: rows, and how the records of each collection are named and what their devices are. A new file is a new row
  * here, a test, and its line in docs/tree.md.
  */
+#include <errno.h>
 #include <stdio.h>
 
 #include "catalog.h"
@@ -32,6 +33,12 @@ static bool is_usable(struct json_object *id)
         const char *s = json_object_get_string(id);
 
         return strlen(s) == (size_t)json_object_get_string_len(id) && qdev_id_is_usable(s);
+}
+
+static int target_of(const char *qdev, char **ret_path)
+{
+        *ret_path = qdev_target(qdev);
+        return *ret_path ? 0 : -ENOMEM;
 }
 
 static const char *non_empty(const char *s)
@@ -82,18 +89,23 @@ static char *block_name(struct json_object *record, size_t *ret_size)
         return copy(name ? name : "", ret_size);
 }
 
-static char *block_device(struct json_object *record)
+static bool block_has_qdev(struct json_object *record)
 {
         const char *qdev = block_qdev(record);
 
-        return qdev && (*qdev == '/' || qdev_id_is_usable(qdev)) ? qdev_target(qdev) : NULL;
+        return qdev && (*qdev == '/' || qdev_id_is_usable(qdev));
+}
+
+static int block_device(struct json_object *record, char **ret_path)
+{
+        return block_has_qdev(record) ? target_of(block_qdev(record), ret_path) : 0;
 }
 
 static bool block_has_device(struct json_object *record)
 {
-        _cleanup_(qmp_freep) char *path = block_device(record);
+        const char *qdev = block_qdev(record);
 
-        return path && qdev_is_pluggable(path);
+        return block_has_qdev(record) && (*qdev != '/' || qdev_is_pluggable(qdev));
 }
 
 static const struct remove block_remove = {
@@ -102,13 +114,6 @@ static const struct remove block_remove = {
         .legacy_drive = block_legacy_drive,
         .node = block_node,
 };
-
-static bool block_has_qdev(struct json_object *record)
-{
-        _cleanup_(qmp_freep) char *path = block_device(record);
-
-        return path != NULL;
-}
 
 static const struct row block_rows[] = {
         { .name = "status", .kind = &kind_record, .mode = 0444 },
@@ -139,22 +144,25 @@ static char *cpu_name(struct json_object *record, size_t *ret_size)
         return name;
 }
 
-static char *cpu_device(struct json_object *record)
+static int cpu_device(struct json_object *record, char **ret_path)
 {
         const char *path = qmp_json_get_string(record, "qom-path");
 
-        return path ? qdev_target(path) : NULL;
+        return path ? target_of(path, ret_path) : 0;
 }
 
 /* A vCPU that was unplugged and plugged again has another thread; under TCG no event tells of it (QEMU 7.2). */
 static const char *cpu_identity(struct json_object *record)
 {
-        return json_object_to_json_string(qmp_json_get(record, "thread-id"));
+        static char id[24];
+
+        snprintf(id, sizeof(id), "%lld", (long long)json_object_get_int64(qmp_json_get(record, "thread-id")));
+        return id;
 }
 
 static bool cpu_has_device(struct json_object *record)
 {
-        _cleanup_(qmp_freep) char *path = cpu_device(record);
+        const char *path = qmp_json_get_string(record, "qom-path");
 
         return path && qdev_is_pluggable(path);
 }
@@ -209,11 +217,14 @@ static char *memory_name(struct json_object *record, size_t *ret_size)
         return copy(memdev ? qdev_last(memdev) : "", ret_size);
 }
 
-static char *memory_device(struct json_object *record)
+static int memory_device(struct json_object *record, char **ret_path)
 {
         struct json_object *id = memory_id(record);
 
-        return id && is_usable(id) ? qdev_path(json_object_get_string(id)) : NULL;
+        if (!id || !is_usable(id))
+                return 0;
+        *ret_path = qdev_path(json_object_get_string(id));
+        return *ret_path ? 0 : -ENOMEM;
 }
 
 static const struct remove memory_remove = { .slot = memory_slot };
@@ -240,11 +251,14 @@ static char *device_name(struct json_object *record, size_t *ret_size)
         return copy_string(qmp_json_get(record, "id"), ret_size);
 }
 
-static char *device_device(struct json_object *record)
+static int device_device(struct json_object *record, char **ret_path)
 {
         const char *path = qmp_json_get_string(record, "path");
 
-        return path && is_usable(qmp_json_get(record, "id")) ? strdup(path) : NULL;
+        if (!path || !is_usable(qmp_json_get(record, "id")))
+                return 0;
+        *ret_path = strdup(path);
+        return *ret_path ? 0 : -ENOMEM;
 }
 
 static const struct remove device_remove = { 0 };
