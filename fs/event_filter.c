@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "qmp/json.h"
 #include "qmp/message.h"
 #include "render.h"
 #include "wait.h"
@@ -74,27 +75,25 @@ static int parse_word(struct event_filter *f, const char *word, char **ret_why)
 /* A JSON object at the start of @s; *ret_size bytes of it. */
 static int parse_part(struct event_filter *f, const char *s, size_t *ret_size, char **ret_why)
 {
-        struct json_tokener *tokener = json_tokener_new();
+        _cleanup_(qmp_freep) char *why = NULL;
         struct json_object *part;
-        int r = 0;
+        int r;
 
+        *ret_size = 0;
         if (!f->parts)
                 f->parts = json_object_new_array();
-        if (!tokener || !f->parts) {
-                if (tokener)
-                        json_tokener_free(tokener);
+        if (!f->parts)
+                return -ENOMEM;
+        r = qmp_json_next(s, ret_size, &part, &why);
+        if (r == -EINVAL && asprintf(ret_why, "'%s' is no JSON object: %s", s, why ? why : "malformed") < 0)
+                *ret_why = NULL;
+        if (r < 0)
+                return r;
+        if (json_object_array_add(f->parts, part) < 0) {
+                json_object_put(part);
                 return -ENOMEM;
         }
-        part = json_tokener_parse_ex(tokener, s, (int)strlen(s) + 1);
-        *ret_size = json_tokener_get_parse_end(tokener);
-        if (!part) {
-                r = asprintf(ret_why, "'%s' is no JSON object", s) < 0 ? -ENOMEM : -EINVAL;
-        } else if (json_object_array_add(f->parts, part) < 0) {
-                json_object_put(part);
-                r = -ENOMEM;
-        }
-        json_tokener_free(tokener);
-        return r;
+        return 0;
 }
 
 int event_filter_parse(const char *line, struct event_filter *ret_filter, char **ret_why)
@@ -128,17 +127,19 @@ int event_filter_parse(const char *line, struct event_filter *ret_filter, char *
         return 0;
 }
 
-static bool holds(const struct condition *c, struct json_object *data)
+static int holds(const struct condition *c, struct json_object *data)
 {
         _cleanup_(qmp_freep) char *keys = strdup(c->key), *text = NULL;
         char *save = NULL;
         size_t size;
 
-        for (char *key = keys ? strtok_r(keys, ".", &save) : NULL; key; key = strtok_r(NULL, ".", &save))
+        if (!keys)
+                return -ENOMEM;
+        for (char *key = strtok_r(keys, ".", &save); key; key = strtok_r(NULL, ".", &save))
                 if (!json_object_is_type(data, json_type_object) || !json_object_object_get_ex(data, key, &data))
-                        return false;
-        if (!keys || render_value(data, &text, &size) < 0)
-                return false;
+                        return 0;
+        if (render_value(data, &text, &size) < 0)
+                return -ENOMEM;
         /* without the newline */
         return strlen(c->value) == size - 1 && memcmp(c->value, text, size - 1) == 0;
 }
@@ -156,17 +157,17 @@ static bool is_part(struct json_object *part, struct json_object *whole)
         return true;
 }
 
-bool event_filter_matches(const struct event_filter *f, struct json_object *event)
+int event_filter_matches(const struct event_filter *f, struct json_object *event)
 {
         const char *name = qmp_json_get_string(event, "event");
         struct json_object *data = qmp_json_get(event, "data");
-        bool named = f->n_names == 0;
+        int r = f->n_names == 0;
 
         for (size_t i = 0; i < f->n_names; i++)
-                named = named || (name && streq(f->names[i], name));
-        for (size_t i = 0; named && i < f->n_conditions; i++)
-                named = holds(&f->conditions[i], data);
-        for (size_t i = 0; named && f->parts && i < json_object_array_length(f->parts); i++)
-                named = is_part(json_object_array_get_idx(f->parts, i), data);
-        return named;
+                r = r || (name && streq(f->names[i], name));
+        for (size_t i = 0; r > 0 && i < f->n_conditions; i++)
+                r = holds(&f->conditions[i], data);
+        for (size_t i = 0; r > 0 && f->parts && i < json_object_array_length(f->parts); i++)
+                r = is_part(json_object_array_get_idx(f->parts, i), data);
+        return r;
 }

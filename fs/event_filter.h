@@ -25,7 +25,7 @@ struct event_filter {
 int event_filter_parse(const char *line, struct event_filter *ret_filter, char **ret_why);
 void event_filter_deinit(struct event_filter *filter);
 
-/* @event: the whole QMP event. */
-bool event_filter_matches(const struct event_filter *filter, struct json_object *event);
+/* @event: the whole QMP event. 1: yes, 0: no, or -ENOMEM. */
+int event_filter_matches(const struct event_filter *filter, struct json_object *event);
 
 #endif

@@ -10,6 +10,7 @@
 #include "inode.h"
 #include "kinds.h"
 #include "log_file.h"
+#include "qmp/json.h"
 
 /* What a reader may fall behind. */
 #define STREAM_MAX_LINES 10000
@@ -18,6 +19,7 @@
 struct line {
         struct list link;
         size_t size;
+        bool unwanted; /* for filter_lines() */
         char text[];
 };
 
@@ -50,20 +52,20 @@ static bool has_lines(const struct stream *s)
         return s->n_lines > 0 || s->lost > 0;
 }
 
-/* In place of the lines that were dropped. Goes to the front; the first line is not half read then. */
-static void tell_lost(struct stream *s)
+/* In place of the lines that were dropped. Goes to the front, unless the first line is half read. 0 or -ENOMEM. */
+static int tell_lost(struct stream *s)
 {
         struct line *line;
         char text[100];
         int n;
 
         if (s->lost == 0 || s->at > 0)
-                return;
+                return 0;
         n = snprintf(text, sizeof(text), "{\"event\":\"QMPFS_EVENTS_LOST\",\"data\":{\"count\":%llu}}\n",
                      (unsigned long long)s->lost);
         line = malloc(sizeof(*line) + (size_t)n);
         if (!line)
-                return;
+                return -ENOMEM;
         memcpy(line->text, text, (size_t)n);
         line->size = (size_t)n;
         s->lines.next->prev = &line->link;
@@ -73,19 +75,23 @@ static void tell_lost(struct stream *s)
         s->n_lines++;
         s->n_bytes += line->size;
         s->lost = 0;
+        return 0;
 }
 
 static void stream_event(struct vm_listener *listener, const struct qmp_event *event)
 {
         struct stream *s = container_of(listener, struct stream, listener);
         const struct text *text = &s->file->inode->vm->event_line;
+        int matches = event_filter_matches(&s->filter, event->message);
         struct line *line;
 
-        if (!text->data || !event_filter_matches(&s->filter, event->message))
+        if (matches == 0)
                 return;
-        line = malloc(sizeof(*line) + text->size + 1);
+        line = matches > 0 && text->data ? malloc(sizeof(*line) + text->size + 1) : NULL;
         if (!line) {
+                /* whoever waits for it would wait for ever */
                 s->lost++;
+                requests_run(&s->readers);
                 return;
         }
         memcpy(line->text, text->data, text->size);
@@ -142,8 +148,10 @@ static void events_release(struct file *file)
 static int take_lines(struct stream *s, size_t size, struct text *ret_text)
 {
         size_t total = 0, done = 0;
+        int r = tell_lost(s);
 
-        tell_lost(s);
+        if (r < 0)
+                return r;
         list_for_each(i, &s->lines) {
                 total += list_entry(i, struct line, link)->size;
                 /* what was lost behind a line that was half read is told next */
@@ -187,27 +195,39 @@ static int events_read(struct request *r, struct file *file, struct text *ret_te
         return REQUEST_PARKED;
 }
 
-/* What waits already and isn't wanted any more goes. */
-static void filter_lines(struct stream *s)
+/* Whether the filter lets the line pass; 1, 0 or -ENOMEM. */
+static int passes(const struct event_filter *filter, const struct line *line)
+{
+        _cleanup_(qmp_json_putp) struct json_object *event = NULL;
+        struct json_tokener *tokener = json_tokener_new();
+        int r = tokener ? qmp_json_reserve(tokener, line->size, 0) : -ENOMEM;
+
+        /* ours, and so well-formed */
+        if (r == 0)
+                event = json_tokener_parse_ex(tokener, line->text, (int)line->size);
+        if (tokener)
+                json_tokener_free(tokener);
+        return event ? event_filter_matches(filter, event) : -ENOMEM;
+}
+
+/* What waits already and isn't wanted any more goes; all of it or nothing. 0 or -ENOMEM. */
+static int filter_lines(struct stream *s, const struct event_filter *filter)
 {
         struct list *first = s->lines.next;
 
-        list_for_each_safe(i, &s->lines) {
+        list_for_each(i, &s->lines) {
                 struct line *line = list_entry(i, struct line, link);
-                _cleanup_(qmp_json_putp) struct json_object *event = NULL;
-                struct json_tokener *tokener;
-
                 /* not the one that is half read */
-                if (i == first && s->at > 0)
-                        continue;
-                tokener = json_tokener_new();
-                if (!tokener)
-                        return;
-                event = json_tokener_parse_ex(tokener, line->text, (int)line->size);
-                json_tokener_free(tokener);
-                if (event && !event_filter_matches(&s->filter, event))
-                        drop(s, line);
+                int r = i == first && s->at > 0 ? 1 : passes(filter, line);
+
+                if (r < 0)
+                        return r;
+                line->unwanted = r == 0;
         }
+        list_for_each_safe(i, &s->lines)
+                if (list_entry(i, struct line, link)->unwanted)
+                        drop(s, list_entry(i, struct line, link));
+        return 0;
 }
 
 static int events_write(struct request *r, struct file *file)
@@ -223,9 +243,13 @@ static int events_write(struct request *r, struct file *file)
         e = event_filter_parse(r->data, &filter, &why);
         if (e < 0)
                 return why ? request_fail(r, e, NULL, "%s", why) : e;
+        e = filter_lines(s, &filter);
+        if (e < 0) {
+                event_filter_deinit(&filter);
+                return e;
+        }
         event_filter_deinit(&s->filter);
         s->filter = filter;
-        filter_lines(s);
         return 0;
 }
 

@@ -162,6 +162,31 @@ static void trace(void *userdata, bool sent, const char *text)
                 log_debug("%s %.*s%s", sent ? "->" : "<-", TRACE_MAX, words, strlen(words) > TRACE_MAX ? " …" : "");
 }
 
+/* Whoever reads a log with a gap must see it. */
+static int log_lost(struct vm *vm)
+{
+        char line[100];
+
+        if (vm->events_lost == 0)
+                return 0;
+        snprintf(line, sizeof(line), "{\"event\":\"QMPFS_EVENTS_LOST\",\"data\":{\"count\":%llu}}",
+                 (unsigned long long)vm->events_lost);
+        if (journal_append(&vm->events, line, strlen(line)) < 0)
+                return -ENOMEM;
+        vm->events_lost = 0;
+        return 0;
+}
+
+static void log_event(struct vm *vm)
+{
+        const struct text *line = &vm->event_line;
+
+        if (log_lost(vm) == 0 && line->data && journal_append(&vm->events, line->data, line->size) == 0)
+                clock_gettime(CLOCK_REALTIME, &vm->events_at);
+        else
+                vm->events_lost++;
+}
+
 static void handle_event(struct qmp_subscription *subscription, const struct qmp_event *event)
 {
         struct vm *vm = container_of(subscription, struct vm, subscription);
@@ -178,11 +203,9 @@ static void handle_event(struct qmp_subscription *subscription, const struct qmp
                 if (path)
                         objects_kill(vm, path);
         }
-        if (render_json_line(event->message, &line.data, &line.size) == 0) {
-                clock_gettime(CLOCK_REALTIME, &vm->events_at);
-                (void)journal_append(&vm->events, line.data, line.size);
+        if (render_json_line(event->message, &line.data, &line.size) == 0)
                 vm->event_line = line;
-        }
+        log_event(vm);
         list_for_each_safe(i, &vm->listeners) {
                 struct vm_listener *listener = list_entry(i, struct vm_listener, link);
 

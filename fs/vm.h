@@ -72,6 +72,7 @@ struct vm {
         const char *sandbox; /* what `connection` says of it; static, NULL: nothing */
 
         struct journal events, errors;
+        uint64_t events_lost; /* there was no memory for them in `events`, and they are not told of yet */
         struct timespec events_at, errors_at; /* of the last line */
         struct list watchers[N_CHANNELS];     /* files with a poll handle */
         uint64_t generations[N_CHANNELS];
