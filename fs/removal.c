@@ -18,6 +18,8 @@
  */
 #define GRACE_CPU_NS (500 * NSEC_PER_MSEC)
 #define GRACE_NS     (5 * NSEC_PER_SEC)
+/* How soon a question is tried again that there was no memory for. */
+#define RECHECK_NS (100 * NSEC_PER_MSEC)
 /* For an answer of QEMU. */
 #define ANSWER_LIMIT_NS (1000000 * NSEC_PER_SEC)
 
@@ -49,7 +51,7 @@ struct removal {
         bool refused;                /* by the guest, while a repeated request was on its way */
         bool is_cpu;
         uint64_t started, timed_out_ns, retry_ns;
-        struct qmp_timer retry, grace;
+        struct qmp_timer retry, grace, recheck;
         struct list waiters;
         /* in QEMU's words, see qmp_words() */
         char *outcome; /* OVER: why it was refused */
@@ -63,6 +65,7 @@ static struct removal *removal_unref(struct removal *m)
         assert(list_empty(&m->waiters));
         qmp_timer_disarm(m->vm->loop, &m->retry);
         qmp_timer_disarm(m->vm->loop, &m->grace);
+        qmp_timer_disarm(m->vm->loop, &m->recheck);
         free(m->path);
         free(m->drive);
         free(m->node);
@@ -81,6 +84,7 @@ static void settle(struct removal *m, enum phase phase)
         m->phase = phase;
         qmp_timer_disarm(m->vm->loop, &m->retry);
         qmp_timer_disarm(m->vm->loop, &m->grace);
+        qmp_timer_disarm(m->vm->loop, &m->recheck);
         if (m->request)
                 qmp_command_cancel(m->request);
 }
@@ -97,9 +101,14 @@ static void forget(struct removal *m)
 
 static bool copy(const char *string, char **ret_copy)
 {
+        char *copied = string ? strdup(string) : NULL;
+
+        /* what is there stays if it can't be replaced */
+        if (string && !copied)
+                return false;
         free(*ret_copy);
-        *ret_copy = string ? strdup(string) : NULL;
-        return !string || *ret_copy;
+        *ret_copy = copied;
+        return true;
 }
 
 enum which { ALL, ACCEPTED, GONE };
@@ -197,16 +206,16 @@ static void drive_deleted(void *userdata, const struct qmp_result *result)
                 drive_failed(m, result->error, result->error_class, result->text);
         } else if (m->phase == CLEANING) {
                 /* HMP says nothing when it is done, and tells of a failure in its text: "Device 'x' not found\r\n" */
-                said = strdup(json_object_is_type(result->value, json_type_string)
-                                      ? json_object_get_string(result->value)
-                                      : "no answer");
-                if (said)
-                        said[strcspn(said, "\r\n")] = '\0';
-                if (!said || *said)
-                        drive_failed(m, qmp_error_to_errno("GenericError", said ? said : "") * -1, NULL,
-                                     said ? said : "out of memory");
-                else
+                const char *text = json_object_is_type(result->value, json_type_string)
+                                           ? json_object_get_string(result->value)
+                                           : "no answer";
+                size_t n = strcspn(text, "\r\n");
+
+                said = n > 0 ? strndup(text, n) : NULL;
+                if (n == 0)
                         succeed(m);
+                else
+                        drive_failed(m, -qmp_error_to_errno("GenericError", text), NULL, said ? said : "?");
         }
         removal_unref(m);
 }
@@ -328,6 +337,17 @@ static void check(struct removal *m)
                 m->check_again = true;
         else if (send(m, "qom-list", "path", m->path, false, existence_known, NULL) == 0)
                 m->checking = true;
+        else
+                /* no memory: what made us ask may not come again */
+                qmp_timer_arm(m->vm->loop, &m->recheck, qmp_now() + RECHECK_NS);
+}
+
+static void recheck(struct qmp_timer *timer)
+{
+        struct removal *m = container_of(timer, struct removal, recheck);
+
+        if (m->path)
+                check(m);
 }
 
 static void schedule(struct removal *m)
@@ -449,6 +469,7 @@ static int removal_new(struct vm *vm, const char *path, struct removal **ret_rem
         m->had_device = path;
         m->retry.fire = retry;
         m->grace.fire = grace_over;
+        m->recheck.fire = recheck;
         list_init(&m->waiters);
         list_append(&vm->removals, &m->link);
         *ret_removal = m;
@@ -498,7 +519,6 @@ static int join(struct removal *m, const struct removal_target *target)
 int removal_start(struct vm *vm, const struct removal_target *target, struct removal_waiter *waiter)
 {
         struct removal *m = find(vm, target);
-        bool fresh;
         int r;
 
         if (m && m->grace.armed) {
@@ -506,13 +526,13 @@ int removal_start(struct vm *vm, const struct removal_target *target, struct rem
                 gone(m);
                 m = NULL;
         }
-        fresh = !m;
         r = m ? 0 : removal_new(vm, target->path, &m);
         if (r < 0)
                 return r;
         r = m->phase == OVER ? begin(m, target) : join(m, target);
         if (r < 0) {
-                if (fresh)
+                /* nothing was asked, and an earlier outcome no longer counts */
+                if (m->phase == OVER)
                         forget(m);
                 return r;
         }
