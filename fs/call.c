@@ -42,6 +42,13 @@ static bool call_is_committed(const struct request *r)
         return qmp_command_is_sent(op->command);
 }
 
+static int done(struct call_op *op, struct json_object *value)
+{
+        int e = op->done(op->r, value);
+
+        return e == -ENOMEM ? request_fail(op->r, e, NULL, "no memory for QEMU's reply; it has been carried out") : e;
+}
+
 static void call_replied(void *userdata, const struct qmp_result *result)
 {
         struct call_op *op = userdata;
@@ -53,7 +60,7 @@ static void call_replied(void *userdata, const struct qmp_result *result)
         op->ended = true;
         vm_invalidate(r->vm);
         if (result->outcome == QMP_OK)
-                e = op->done(r, result->value);
+                e = done(op, result->value);
         else
                 request_fail(r, e, result->error_class, "%s%s", result->text,
                              result->outcome == QMP_ERROR || !result->sent ? ""

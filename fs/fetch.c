@@ -111,8 +111,9 @@ static void part_done(void *userdata, const struct qmp_result *result)
         } else if (result->outcome != QMP_ERROR || !part->may_fail || streq(result->error_class, "DeviceNotFound")) {
                 /* the last case: the object went away meanwhile, which is not a property that can't be read */
                 fetch_fail(f, result->error, result->error_class, result->text);
-        } else if (f->refused && is_unreadable(result->text)) {
-                (void)json_object_object_add(f->refused, part->key, NULL);
+        } else if (f->refused && is_unreadable(result->text) &&
+                   json_object_object_add(f->refused, part->key, NULL) < 0) {
+                fetch_fail(f, -ENOMEM, NULL, "out of memory");
         }
 done:
         free(part->key);
@@ -330,7 +331,7 @@ static bool learn(struct fetch *f)
                 vm->unreadable = json_object_new_object();
                 vm->unreadable_bytes = 0;
         }
-        if (!vm->unreadable || json_object_object_add(vm->unreadable, f->b, json_object_get(f->refused)) < 0)
+        if (!vm->unreadable || !qmp_json_add(vm->unreadable, f->b, json_object_get(f->refused)))
                 return false;
         vm->unreadable_bytes += size;
         return true;
@@ -436,14 +437,15 @@ static bool take_valued_properties(struct part *part, struct json_object *object
 /* {"paths": [path]} */
 static int add_list_get(struct fetch *f, bool (*take)(struct part *, struct json_object *))
 {
-        struct json_object *arguments = json_object_new_object(), *paths = json_object_new_array(), *path;
+        struct json_object *arguments = json_object_new_object(), *paths = json_object_new_array(),
+                           *path = json_object_new_string(f->a);
 
-        path = json_object_new_string(f->a);
-        if (paths && path && json_object_array_add(paths, path) == 0)
-                path = NULL;
-        json_object_put(path);
-        if (arguments && paths && !path && json_object_object_add(arguments, "paths", paths) == 0)
-                return add_part(f, "qom-list-get", arguments, take, NULL, false);
+        if (paths && path && json_object_array_add(paths, path) == 0) {
+                if (arguments && qmp_json_add(arguments, "paths", take_ptr(paths)))
+                        return add_part(f, "qom-list-get", arguments, take, NULL, false);
+        } else {
+                json_object_put(path);
+        }
         json_object_put(paths);
         json_object_put(arguments);
         return -ENOMEM;

@@ -185,9 +185,11 @@ static int require_properties(struct request *r, const struct qmp_args *args, co
         if (e == 0)
                 *ret_properties = json_object_get(r->snapshot->value);
         /* an alias ("virtio-net"), or a mistake; the command's own words for that are better than the query's */
-        if (e == -ENODEV || e == -EINVAL)
+        if (e == -ENODEV || e == -EINVAL) {
                 *ret_properties = json_object_new_array();
-        return e == 0 || *ret_properties ? 0 : e;
+                e = *ret_properties ? 0 : -ENOMEM;
+        }
+        return e;
 }
 
 static int parse(struct request *r, const struct qmp_entity *command, struct json_object **ret_arguments)

@@ -153,21 +153,29 @@ static bool is_read(const struct file *file)
         return (file->flags & O_ACCMODE) == O_RDWR;
 }
 
+static int make_room(struct replies *replies, size_t room)
+{
+        size_t unread = replies->end - replies->start, size = 2 * (unread + room);
+        char *data;
+
+        if (replies->size - replies->end >= room)
+                return 0;
+        data = malloc(size);
+        if (!data)
+                return -ENOMEM;
+        if (unread > 0)
+                memcpy(data, replies->data + replies->start, unread);
+        free(replies->data);
+        *replies = (struct replies){ data, 0, unread, size };
+        return 0;
+}
+
 static int add_reply(struct file *file, const struct text *reply)
 {
         struct replies *replies = file->stream;
 
-        if (replies->size - replies->end < reply->size + 1) {
-                size_t unread = replies->end - replies->start, size = 2 * (unread + reply->size + 1);
-                char *data = malloc(size);
-
-                if (!data)
-                        return -ENOMEM;
-                if (unread > 0)
-                        memcpy(data, replies->data + replies->start, unread);
-                free(replies->data);
-                *replies = (struct replies){ data, 0, unread, size };
-        }
+        if (make_room(replies, reply->size + 1) < 0)
+                return -ENOMEM;
         memcpy(replies->data + replies->end, reply->data, reply->size);
         replies->end += reply->size;
         replies->data[replies->end++] = '\n';
@@ -285,6 +293,12 @@ static void qmp_replied(void *userdata, const struct qmp_result *result)
         op->size += item->reply.size;
         if (e == 0 && op->size > UNREAD_MAX)
                 e = request_fail(r, -ENOBUFS, NULL, "over %d MiB of replies to one write", UNREAD_MAX >> 20);
+        /* a success means that all replies can be read */
+        if (e == 0 && op->pending == 0 && is_read(r->file))
+                e = make_room(r->file->stream, op->size + op->n);
+        if (e == -ENOMEM)
+                request_fail(r, e, NULL, "no memory for QEMU's reply; %s been carried out",
+                             op->pending > 0 ? "some may have" : "it has");
         if (e < 0 || op->pending == 0)
                 request_finish(r, e < 0 ? e : op->error);
 }

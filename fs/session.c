@@ -27,13 +27,14 @@ static void dispatch(struct qmp_source *source, uint32_t revents)
 
                 if (r > 0)
                         fuse_session_process_buf(session->fuse, &session->buffer);
-                if (fuse_session_exited(session->fuse) || (r < 0 && r != -EINTR && r != -EAGAIN)) {
+                if (fuse_session_exited(session->fuse) || (r < 0 && r != -EINTR && r != -EAGAIN && r != -ENOMEM)) {
                         qmp_loop_remove(session->loop, source);
                         if (session->ended)
                                 session->ended(session);
                         return;
                 }
-                if (r == -EAGAIN || list_empty(&session->vm->asking))
+                /* -ENOMEM: libfuse had none for its buffer, which it keeps once it has it; the request is still there */
+                if (r == -EAGAIN || r == -ENOMEM || list_empty(&session->vm->asking))
                         return;
         }
 }
