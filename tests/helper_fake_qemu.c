@@ -24,7 +24,7 @@ struct answer {
 struct out {
         struct list link;
         uint64_t due;
-        bool close;
+        bool close, reset;
         size_t size, done;
         char bytes[];
 };
@@ -73,20 +73,21 @@ _printf_(1, 2) static char *xasprintf(const char *format, ...)
 
 /* --- output --- */
 
-static void queue_out(struct fake_qemu *fake, const void *bytes, size_t n, uint64_t due, bool close_behind)
+static struct out *queue_out(struct fake_qemu *fake, const void *bytes, size_t n, uint64_t due)
 {
         struct out *out = xrealloc(NULL, sizeof(*out) + n);
 
-        *out = (struct out){ .due = due, .size = n, .close = close_behind };
+        *out = (struct out){ .due = due, .size = n };
         if (n > 0)
                 memcpy(out->bytes, bytes, n);
         list_append(&fake->out, &out->link);
         update(fake);
+        return out;
 }
 
 void fake_send(struct fake_qemu *fake, const void *bytes, size_t n)
 {
-        queue_out(fake, bytes, n, 0, false);
+        queue_out(fake, bytes, n, 0);
 }
 
 void fake_send_text(struct fake_qemu *fake, const char *text)
@@ -94,7 +95,14 @@ void fake_send_text(struct fake_qemu *fake, const char *text)
         fake_send(fake, text, strlen(text));
 }
 
-/* One message, in QEMU's spelling. */
+/* One whole message. */
+static void put_message(struct fake_qemu *fake, const char *text, uint64_t due)
+{
+        if (!fake->filter || !fake->filter(fake, text, strlen(text)))
+                queue_out(fake, text, strlen(text), due);
+}
+
+/* The same, in QEMU's spelling. */
 static void send_message(struct fake_qemu *fake, const char *text, uint64_t due)
 {
         _cleanup_(qmp_freep) char *line = NULL;
@@ -109,7 +117,12 @@ static void send_message(struct fake_qemu *fake, const char *text, uint64_t due)
         } else {
                 line = xasprintf("%s\r\n", text);
         }
-        queue_out(fake, line, strlen(line), due, false);
+        put_message(fake, line, due);
+}
+
+void fake_message(struct fake_qemu *fake, const char *text)
+{
+        send_message(fake, text, 0);
 }
 
 static char *id_text(const struct fake_command *command, const char *before, const char *after)
@@ -173,7 +186,14 @@ void fake_close(struct fake_qemu *fake)
 
 void fake_close_behind(struct fake_qemu *fake)
 {
-        queue_out(fake, NULL, 0, 0, true);
+        queue_out(fake, NULL, 0, 0)->close = true;
+}
+
+void fake_reset_behind(struct fake_qemu *fake)
+{
+        struct out *out = queue_out(fake, NULL, 0, 0);
+
+        out->close = out->reset = true;
 }
 
 static void timer_fired(struct qmp_timer *timer)
@@ -216,6 +236,9 @@ static void write_out(struct fake_qemu *fake)
                 if (out->due > qmp_now())
                         break;
                 if (out->close) {
+                        /* who closes without having read all resets: so Linux has it for sockets of this family, too */
+                        if (out->reset)
+                                ck_assert_int_eq(send(fake->client_fd(fake), " ", 1, MSG_NOSIGNAL | MSG_DONTWAIT), 1);
                         fake_close(fake);
                         return;
                 }
@@ -338,7 +361,7 @@ static void play_line(struct fake_qemu *fake, struct fake_line *line, uint64_t d
         struct json_object *id;
 
         if (line->direction == '-') {
-                queue_out(fake, NULL, 0, due, true);
+                queue_out(fake, NULL, 0, due)->close = true;
                 return;
         }
         ck_assert_msg(line->json != NULL, "cannot play: %s", line->text);
@@ -529,6 +552,8 @@ static void handle_command(struct fake_qemu *fake, const struct fake_command *co
 {
         if (!fake->negotiated)
                 negotiate(fake, command);
+        else if (fake->answer && fake->answer(fake, command))
+                return;
         else if (streq(command->name, "qmp_capabilities"))
                 fake_error(fake, command, "CommandNotFound",
                            "Capabilities negotiation is already complete, command ignored");
@@ -646,7 +671,7 @@ static void attach(struct fake_qemu *fake, int fd)
         if (fake->greeting && fake->pretty) {
                 send_message(fake, fake->greeting, 0);
         } else if (fake->greeting) {
-                fake_send_text(fake, fake->greeting);
+                put_message(fake, fake->greeting, 0);
         }
 }
 
@@ -758,6 +783,24 @@ size_t fake_n_commands(struct fake_qemu *fake)
         return fake->n_negotiated > 0 ? fake->n_commands - fake->n_negotiated : 0;
 }
 
+static void free_commands(struct fake_qemu *fake)
+{
+        for (size_t i = 0; i < fake->n_commands; i++) {
+                free(fake->commands[i]->text);
+                free(fake->commands[i]->name);
+                json_object_put(fake->commands[i]->json);
+                free(fake->commands[i]);
+        }
+        fake->n_commands = fake->n_negotiated = 0;
+}
+
+void fake_forget(struct fake_qemu *fake)
+{
+        ck_assert_uint_eq(fake->n_held, 0);
+        ck_assert_ptr_null(fake->script);
+        free_commands(fake);
+}
+
 size_t fake_count(struct fake_qemu *fake, const char *name)
 {
         size_t count = 0;
@@ -803,12 +846,7 @@ struct fake_qemu *fake_free(struct fake_qemu *fake)
                 free(answer->desc);
                 free(answer);
         }
-        for (size_t i = 0; i < fake->n_commands; i++) {
-                free(fake->commands[i]->text);
-                free(fake->commands[i]->name);
-                json_object_put(fake->commands[i]->json);
-                free(fake->commands[i]);
-        }
+        free_commands(fake);
         free(fake->commands);
         free(fake->held);
         free(fake->raw);

@@ -42,6 +42,12 @@ struct fake_qemu {
         long close_after;               /* closes when so many bytes of this connection were written; -1: doesn't */
         size_t close_at_command;        /* closes when it has read its Nth command of this connection, 1 being
                                          * qmp_capabilities, instead of answering; 0: doesn't */
+        /* Sees each message, the greeting too, before it leaves; true: it has sent what is to leave instead. NULL: none. */
+        bool (*filter)(struct fake_qemu *fake, const char *bytes, size_t size);
+        /* Asked before the table for an answer; true: it has given one. NULL: none. */
+        bool (*answer)(struct fake_qemu *fake, const struct fake_command *command);
+        /* The client's own descriptor, which fake_reset_behind() needs. */
+        int (*client_fd)(struct fake_qemu *fake);
 
         /* What the test may look at. */
         struct fake_command **commands; /* all that ever arrived, qmp_capabilities too */
@@ -89,13 +95,17 @@ void fake_error(struct fake_qemu *fake, const struct fake_command *command, cons
                 const char *desc);
 /* @data: an object's text, or NULL. */
 void fake_event(struct fake_qemu *fake, const char *name, const char *data);
-/* Any bytes, in order with all the rest. */
+/* One message, as it is. */
+void fake_message(struct fake_qemu *fake, const char *text);
+/* Any bytes, in order with all the rest, past the filter. */
 void fake_send(struct fake_qemu *fake, const void *bytes, size_t n);
 void fake_send_text(struct fake_qemu *fake, const char *text);
 
 /* Ends the connection: at once (what is not yet written is lost), or behind all that was to be sent. */
 void fake_close(struct fake_qemu *fake);
 void fake_close_behind(struct fake_qemu *fake);
+/* Behind all that was to be sent: what the client reads then is ECONNRESET, as of a QEMU that was killed. */
+void fake_reset_behind(struct fake_qemu *fake);
 
 /* SIGSTOP and SIGCONT: neither reads, writes nor accepts. */
 void fake_stop(struct fake_qemu *fake);
@@ -107,6 +117,8 @@ void fake_unstick(struct fake_qemu *fake);
 /* The Nth command since the negotiation, 0 being the first; NULL if it did not arrive. */
 const struct fake_command *fake_command(struct fake_qemu *fake, size_t n);
 size_t fake_n_commands(struct fake_qemu *fake);
+/* Forgets the commands that have arrived so far, for tests that last. */
+void fake_forget(struct fake_qemu *fake);
 /* How often a command of this name arrived, on all connections. */
 size_t fake_count(struct fake_qemu *fake, const char *name);
 

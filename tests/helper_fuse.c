@@ -761,15 +761,8 @@ static void session_ended(struct session *session)
         rig.ended = true;
 }
 
-void rig_make(const char *address)
+void rig_make_with(const char *address, const struct vm_options *options)
 {
-        struct vm_options options = {
-                .timeout_ns = 10 * SEC,
-                .unplug_timeout_ns = 30 * SEC,
-                .command_timeout_ns = 60 * SEC,
-                .structure_ttl_ns = 100 * MS,
-                .max_load = 10,
-        };
         struct session_options session_options = { .uid = 1000, .gid = 100 };
         char *argv[] = { (char *)(uintptr_t) "qmpfs", NULL };
         struct fuse_args args = FUSE_ARGS_INIT(1, argv);
@@ -780,7 +773,7 @@ void rig_make(const char *address)
         CHECK(qmp_loop_new(&rig.loop) == 0);
         rig.fake = fake_new(rig.loop);
         plain_vm();
-        CHECK(vm_new(rig.loop, address, &options, &rig.vm) == 0);
+        CHECK(vm_new(rig.loop, address, options, &rig.vm) == 0);
         CHECK(session_new(rig.loop, rig.vm, &args, &session_options, &rig.session) == 0);
         fuse_opt_free_args(&args);
         rig.session->ended = session_ended;
@@ -788,6 +781,17 @@ void rig_make(const char *address)
         rig.fd = fds[0];
         CHECK(session_attach(rig.session, fds[1]) == 0);
         CHECK(qmp_loop_add(rig.loop, &rig.source, rig.fd, EPOLLIN, receive) == 0);
+}
+
+void rig_make(const char *address)
+{
+        rig_make_with(address, &(struct vm_options){
+                                       .timeout_ns = 10 * SEC,
+                                       .unplug_timeout_ns = 30 * SEC,
+                                       .command_timeout_ns = 60 * SEC,
+                                       .structure_ttl_ns = 100 * MS,
+                                       .max_load = 10,
+                               });
 }
 
 void rig_connect(void)
@@ -844,21 +848,26 @@ void rig_end(void)
         rig.vm = vm_free(rig.vm);
 }
 
+void rig_forget(void)
+{
+        k_drop_all();
+        if (rig.ended)
+                return;
+        SETTLE();
+        CHECK(rig.n_pending == 0);
+        CHECK(list_empty(&rig.vm->requests));
+        CHECK(live(&rig.session->inodes.files) == 0);
+        CHECK(live(&rig.session->inodes.nodes) == 1);
+        CHECK(rig.session->inodes.n == 0);
+        CHECK(list_empty(&rig.vm->listeners));
+        for (size_t i = 0; i < N_CHANNELS; i++)
+                CHECK(list_empty(&rig.vm->watchers[i]));
+}
+
 void rig_unmake(void)
 {
         if (rig.session && !rig.ended)
-                k_drop_all();
-        if (rig.session && !rig.ended) {
-                SETTLE();
-                CHECK(rig.n_pending == 0);
-                CHECK(list_empty(&rig.vm->requests));
-                CHECK(live(&rig.session->inodes.files) == 0);
-                CHECK(live(&rig.session->inodes.nodes) == 1);
-                CHECK(rig.session->inodes.n == 0);
-                CHECK(list_empty(&rig.vm->listeners));
-                for (size_t i = 0; i < N_CHANNELS; i++)
-                        CHECK(list_empty(&rig.vm->watchers[i]));
-        }
+                rig_forget();
         rig_end();
         qmp_loop_remove(rig.loop, &rig.source);
         close(rig.fd);

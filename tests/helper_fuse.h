@@ -84,9 +84,13 @@ extern struct rig rig;
 void rig_up(void);
 /* The same in steps: everything but the connection; options of the vm may be changed before rig_connect(). */
 void rig_make(const char *address);
+/* The same with other options than the usual ones. */
+void rig_make_with(const char *address, const struct vm_options *options);
 void rig_connect(void);
 void rig_init(void);
-/* Closes and forgets all as the kernel does, checks that nothing is left, and ends the daemon. */
+/* Closes and forgets all as the kernel does, and checks that nothing is left. All requests must have been answered. */
+void rig_forget(void);
+/* The same, and ends the daemon. */
 void rig_unmake(void);
 void rig_down(void);
 /* Ends session and vm, in the midst of whatever is under way. */
