@@ -14,6 +14,7 @@
  *   r F OFF SIZE read, or list               * NAME DATA  an event
  *   w F TEXT     write                       < TEXT       any bytes
  *   W F OFF TEXT the same somewhere          x            closes
+ *                                            m N TEXT    the same, so often
  *   c F          close                       X TEXT       connects again, and greets so, or "!" with OOB, or properly
  *   p F          poll                        y N          so many bytes at a time; 0: all
  *   k N, g N     readlink, getattr
@@ -34,7 +35,11 @@
 /* By the virtual clock, of one input. */
 #define TIME_MAX (400 * SEC)
 
+/* Enough for more events than a stream keeps, and no more in one input. */
+#define FLOOD_MAX (160 * 1024)
+
 static uint64_t time_left;
+static size_t flood_left;
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
@@ -348,6 +353,20 @@ static void step_say(char *rest)
         rig_say(rest, strlen(rest));
 }
 
+static void step_flood(char *rest)
+{
+        size_t n = next_number(&rest), size = strlen(rest);
+        char *all = malloc(FLOOD_MAX);
+
+        MUST(all);
+        n = size > 0 && n > flood_left / size ? flood_left / size : n;
+        for (size_t i = 0; i < n && size > 0; i++)
+                memcpy(all + i * size, rest, size);
+        rig_say(all, n * size);
+        flood_left -= n * size;
+        free(all);
+}
+
 static void step_disconnect(char *rest)
 {
         (void)rest;
@@ -378,13 +397,13 @@ static void step_time(char *rest)
 static void run_step(char *line)
 {
         static void (*const steps[128])(char *) = {
-                ['L'] = step_walk,      ['o'] = step_open,   ['d'] = step_opendir,   ['l'] = step_lookup,
-                ['O'] = step_open_node, ['r'] = step_read,   ['w'] = step_write,     ['W'] = step_write_at,
-                ['c'] = step_close,     ['p'] = step_poll,   ['k'] = step_readlink,  ['g'] = step_getattr,
-                ['s'] = step_setattr,   ['f'] = step_forget, ['i'] = step_interrupt, ['z'] = step_other,
-                ['u'] = step_unmount,   ['@'] = step_manual, ['+'] = step_answer,    ['-'] = step_answer_oob,
-                ['#'] = step_table,     ['*'] = step_event,  ['<'] = step_say,       ['x'] = step_disconnect,
-                ['X'] = step_connect,   ['y'] = step_chunk,  ['t'] = step_time,
+                ['L'] = step_walk,       ['o'] = step_open,    ['d'] = step_opendir,   ['l'] = step_lookup,
+                ['O'] = step_open_node,  ['r'] = step_read,    ['w'] = step_write,     ['W'] = step_write_at,
+                ['c'] = step_close,      ['p'] = step_poll,    ['k'] = step_readlink,  ['g'] = step_getattr,
+                ['s'] = step_setattr,    ['f'] = step_forget,  ['i'] = step_interrupt, ['z'] = step_other,
+                ['u'] = step_unmount,    ['@'] = step_manual,  ['+'] = step_answer,    ['-'] = step_answer_oob,
+                ['#'] = step_table,      ['*'] = step_event,   ['<'] = step_say,       ['m'] = step_flood,
+                ['x'] = step_disconnect, ['X'] = step_connect, ['y'] = step_chunk,     ['t'] = step_time,
         };
         bool at_once = *line == '&';
         unsigned char c;
@@ -421,6 +440,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct input input = { data, size };
 
         time_left = TIME_MAX;
+        flood_left = FLOOD_MAX;
         rig_new();
         rig_plain_vm();
         rig_connect(RIG_GREETING_OOB);

@@ -768,8 +768,8 @@ static void reply_to(const struct rig_command *command, const char *text)
         if (!text)
                 text = find_answer(command->key);
         if (!text)
-                text = startswith(command->key, "qom-") ? "!DeviceNotFound|Device not found"
-                                                        : "!CommandNotFound|The command has not been found";
+                text = strchr(command->key, ':') ? "!DeviceNotFound|Device not found"
+                                                 : "!CommandNotFound|The command has not been found";
         if (*text == '!') {
                 const char *bar = strchrnul(text, '|');
                 struct json_object *class = json_object_new_string_len(text + 1, (int)(bar - text - 1));
