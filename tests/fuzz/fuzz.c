@@ -101,6 +101,7 @@ bool is_printable(const char *text, size_t size, const char *but)
 struct scan {
         const char *at, *end;
         unsigned depth;
+        size_t n_members;
 };
 
 static bool scan_value(struct scan *s);
@@ -211,6 +212,7 @@ static bool scan_structure(struct scan *s, bool is_object, char close)
                         scan_blanks(s);
                         if (!scan_char(s, ':'))
                                 return false;
+                        s->n_members++;
                 }
                 if (!scan_value(s))
                         return false;
@@ -243,9 +245,52 @@ static bool scan_value(struct scan *s)
 
 bool is_json(const char *text, size_t size, unsigned depth)
 {
-        struct scan scan = { text, text + size, depth };
+        struct scan scan = { text, text + size, depth, 0 };
 
         return scan_value(&scan) && scan.at == scan.end;
+}
+
+size_t count_json_members(const char *text, size_t size)
+{
+        struct scan scan = { text, text + size, DEPTH_MAX, 0 };
+
+        (void)scan_value(&scan);
+        return scan.n_members;
+}
+
+/* The next number outside of strings; its length, 0: there is none. */
+static size_t next_number(const char **at)
+{
+        bool in_string = false;
+
+        for (; **at; (*at)++) {
+                if (in_string && **at == '\\')
+                        (*at)++;
+                else if (**at == '"')
+                        in_string = !in_string;
+                else if (!in_string && strchr("-0123456789", **at))
+                        return strspn(*at, "-+.eE0123456789");
+        }
+        return 0;
+}
+
+bool same_json_numbers(const char *a, const char *b)
+{
+        for (;;) {
+                size_t n = next_number(&a), m = next_number(&b);
+
+                /* an integer has no sign of its own at 0 */
+                if (n == 2 && a[0] == '-' && a[1] == '0' && m == 1) {
+                        a++;
+                        n--;
+                }
+                if (n != m || memcmp(a, b, n) != 0)
+                        return false;
+                if (n == 0)
+                        return true;
+                a += n;
+                b += m;
+        }
 }
 
 bool parse_json(const char *text, size_t size, struct json_object **ret_value)

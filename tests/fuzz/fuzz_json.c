@@ -10,6 +10,22 @@
 
 #define DEPTH_MAX 1000
 
+static size_t count_members(struct json_object *value)
+{
+        size_t n = 0;
+
+        if (json_object_is_type(value, json_type_object)) {
+                json_object_object_foreach(value, key, member) {
+                        (void)key;
+                        n += 1 + count_members(member);
+                }
+        } else if (json_object_is_type(value, json_type_array)) {
+                for (size_t i = 0; i < json_object_array_length(value); i++)
+                        n += count_members(json_object_array_get_idx(value, i));
+        }
+        return n;
+}
+
 /* One value that was taken from [from, to). */
 static void check_value(const char *text, size_t from, size_t to, struct json_object *value)
 {
@@ -20,6 +36,7 @@ static void check_value(const char *text, size_t from, size_t to, struct json_ob
 
         MUST(one);
         MUST_MSG(is_json(one, to - from, DEPTH_MAX), "no JSON: %s", one);
+        MUST_MSG(count_members(value) == count_json_members(one, to - from), "not all members of %s", one);
         MUST(qmp_utf8_check(one, &why) == 0);
         MUST(qmp_json_parse(one, &again, &why) == 0);
         MUST(same_json(value, again));
@@ -28,6 +45,7 @@ static void check_value(const char *text, size_t from, size_t to, struct json_ob
         plain = json_object_to_json_string_length(value, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE,
                                                   &size);
         MUST_MSG(is_json(plain, size, DEPTH_MAX), "no JSON: %s", plain);
+        MUST_MSG(same_json_numbers(one, plain), "other numbers in %s than in %s", plain, one);
         MUST_MSG(qmp_json_parse(plain, &again, &why) == 0, "%s: %s", plain, why);
         MUST_MSG(same_json(value, again), "%s is not what was written: %s", plain, one);
         json_object_put(again);

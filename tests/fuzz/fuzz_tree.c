@@ -128,6 +128,19 @@ static void check_entry(const struct rig_node *dir, const struct fuse_dirent *en
         check_member(&node, value);
 }
 
+/* What isn't listed isn't there. */
+static void check_absent(const struct rig_node *dir, struct json_object *value)
+{
+        struct rig_node *found;
+        char name[24];
+
+        if (!json_object_is_type(value, json_type_array))
+                return;
+        snprintf(name, sizeof(name), "%zu", json_object_array_length(value));
+        MUST(rig_lookup(dir, name, &found) == -ENOENT);
+        MUST(rig_lookup(dir, "00", &found) == -ENOENT);
+}
+
 static void check_member(const struct rig_node *node, struct json_object *value)
 {
         struct fuse_dirent **entries;
@@ -143,6 +156,7 @@ static void check_member(const struct rig_node *node, struct json_object *value)
                 return;
         levels++;
         n = list(node, &entries);
+        check_absent(node, value);
         if (json_object_is_type(value, json_type_array)) {
                 MUST(n == json_object_array_length(value));
                 for (; i < n; i++)
