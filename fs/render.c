@@ -4,31 +4,7 @@
 #include <stdio.h>
 
 #include "qmp/json.h"
-
-/* The length of the UTF-8 sequence at @s (of @size bytes), 0 if there is none: RFC 3629, no surrogates, shortest form. */
-static size_t utf8_length(const unsigned char *s, size_t size)
-{
-        static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-        uint32_t c;
-        size_t n;
-
-        if (s[0] < 0x80)
-                return 1;
-        if (s[0] >= 0xf5 || s[0] < 0xc2)
-                return 0;
-        n = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
-        if (size < n)
-                return 0;
-        c = s[0] & (0x7fu >> n);
-        for (size_t i = 1; i < n; i++) {
-                if ((s[i] & 0xc0) != 0x80)
-                        return 0;
-                c = c << 6 | (s[i] & 0x3fu);
-        }
-        if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
-                return 0;
-        return n;
-}
+#include "qmp/utf8.h"
 
 static uint64_t hash(const char *s, size_t size)
 {
@@ -67,7 +43,7 @@ char *render_name(const char *string, size_t size)
                 all_dots = all_dots && string[i] == '.';
         for (size_t i = 0; i < size;) {
                 const unsigned char *s = (const unsigned char *)string + i;
-                size_t length = utf8_length(s, size - i);
+                size_t length = qmp_utf8_length(string + i, size - i);
                 bool plain = is_plain(s, length) && !all_dots;
                 size_t wants = plain ? length : 3;
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "json.h"
+#include "utf8.h"
 
 #define ROOM_MIN   4096
 #define ROOM_MAX   (256 * 1024)
@@ -94,10 +95,14 @@ static bool is_out_of_memory(struct json_tokener *tokener)
 
 static int parse(struct qmp_framer *framer, size_t size, struct json_object **ret_value)
 {
-        struct json_tokener *tokener = json_tokener_new_ex(QMP_FRAMER_MAX_DEPTH + 1);
+        struct json_tokener *tokener;
         struct json_object *value;
         int r;
 
+        /* json-c's own check takes overlong forms, surrogates and what is beyond Unicode; QEMU sends nothing but ASCII */
+        if (framer->beyond_ascii && !qmp_utf8_is_valid(framer->buffer + framer->start, size))
+                return -EBADMSG;
+        tokener = json_tokener_new_ex(QMP_FRAMER_MAX_DEPTH + 1);
         if (!tokener)
                 return -ENOMEM;
         json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
@@ -181,6 +186,7 @@ static void scan_string(struct qmp_framer *framer)
         while (framer->scanned < framer->end) {
                 char c = framer->buffer[framer->scanned++];
 
+                framer->beyond_ascii |= c & 0x80;
                 if (framer->in_escape) {
                         framer->in_escape = false;
                 } else if (c == '\\') {
@@ -225,6 +231,7 @@ int qmp_framer_next(struct qmp_framer *framer, struct json_object **ret_value)
                                 return -EBADMSG;
                         }
                         framer->in_value = true;
+                        framer->beyond_ascii = false;
                         framer->depth = 1;
                         framer->tree = TREE_OBJECT;
                         framer->token = framer->longest = 0;

@@ -25,7 +25,8 @@ struct qmp_framer {
         /* behind the last separator, from @start on; and the longest way between two of them */
         size_t token, longest;
         bool in_value, in_string, in_escape, behind_point;
-        size_t max_text; /* tests lower it */
+        bool beyond_ascii; /* something of the value is */
+        size_t max_text;   /* tests lower it */
 };
 
 /* Cannot fail; deinit works on a zeroed framer and twice. */
