@@ -12,11 +12,13 @@ import collections
 import contextlib
 import ctypes
 import json
+import mmap
 import os
 import random
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -34,8 +36,10 @@ OPTIONS = f"timeout={TIMEOUT},command_timeout={COMMAND_TIMEOUT},unplug_timeout={
 BOOT = 90
 # What `events` and `errors` keep each.
 LINES = 1000
-# A heap that has found its size still moves: by the devices that there are, and by the longest lines of a thousand.
-TOLERANCE_KB = 512
+# What is in use moves by the devices that there are, and by the longest lines of a thousand; what malloc keeps besides, by
+# the largest of what was ever there at once.
+USED_TOLERANCE_KB = 128
+TOLERANCE_KB = 2048
 MS_NOSUID, MS_NODEV, MS_REMOUNT = 2, 4, 32
 
 # Devices that come and go: what device_add wants, and whether the guest must let go of it. {k} is 0 or 1.
@@ -130,6 +134,31 @@ def errnos(text):
     return [WORDS[words] for line in text.splitlines() for words in [line.rpartition(": ")[2]] if words in WORDS]
 
 
+class Heap:
+    """How much of the daemon's heap is in use, by soak_heap.c."""
+
+    STRUCT = struct.Struct("=QQ")
+
+    def __init__(self, base):
+        self.library = f"{base}/heap.so"
+        self.path = f"{base}/heap"
+        source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "soak_heap.c")
+        subprocess.run(["gcc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-o", self.library, source], check=True)
+        with open(self.path, "w+b") as file:
+            file.truncate(mmap.PAGESIZE)
+            self.map = mmap.mmap(file.fileno(), mmap.PAGESIZE)
+
+    def environment(self):
+        return {"LD_PRELOAD": self.library, "SOAK_HEAP": self.path}
+
+    def used(self, pid):
+        """In kB."""
+        count, _ = self.STRUCT.unpack_from(self.map)
+        os.kill(pid, signal.SIGUSR1)
+        wait_for(lambda: self.STRUCT.unpack_from(self.map)[0] > count, "the daemon's heap", 5)
+        return self.STRUCT.unpack_from(self.map)[1] // 1024
+
+
 class User:
     """A worker's process."""
 
@@ -203,6 +232,7 @@ class Soak:
         self.usages = []
         self.longest = 0
         self.fusectl = None
+        self.heap = None if sanitized() else Heap(self.base)
 
     # -- the machine
 
@@ -265,11 +295,14 @@ class Soak:
 
     def said(self):
         q = self.vm.qmp
-        last = lambda path: path.removesuffix("/virtio-backend").rpartition("/")[2]
+
+        def name(entry):
+            path = entry.get("qdev", "").removesuffix("/virtio-backend")
+            return entry["device"] or path.rpartition("/")[2] or entry["inserted"]["node-name"]
         block = q("query-block")
         devices = [p["name"] for parent in ("peripheral", "peripheral-anon")
                    for p in q("qom-list", path=f"/machine/{parent}") if p["type"].startswith("child<")]
-        return {"state": q("query-status")["status"], "block": sorted(b["device"] or last(b["qdev"]) for b in block),
+        return {"state": q("query-status")["status"], "block": sorted(map(name, block)),
                 "devices": sorted(devices), "cpus": sorted(str(c["cpu-index"]) for c in q("query-cpus-fast")),
                 "memory": sorted(m["data"]["id"] for m in q("query-memory-devices")), "query/block": block,
                 "query/migrate": q("query-migrate").get("status")}
@@ -543,18 +576,21 @@ class Soak:
             return len(seen) > 5 and len({json.dumps(one) for one in seen[-5:]}) == 1
         wait_for(settled, "the daemon's rest", 15)
         (rss, fds), waiting = seen[-1]
-        self.usages.append((self.n, rss, len(fds), waiting))
-        print(f"{self.elapsed():7.1f} s, step {self.n}: at rest {rss} kB, {len(fds)} descriptors, "
+        used = self.heap.used(self.mount.pid) if self.heap else None
+        self.usages.append((self.n, rss, used, len(fds)))
+        print(f"{self.elapsed():7.1f} s, step {self.n}: at rest {rss} kB, {used or '?'} kB in use, {len(fds)} descriptors, "
               f"{'?' if waiting is None else waiting} requests of the kernel; {self.summary()}", flush=True)
         if waiting:
             raise Failure(f"{waiting} requests of the kernel are not answered, and nobody is left who waits for them")
         if self.baseline is None:
-            self.baseline = rss, fds
+            self.baseline = rss, fds, used
             return
         if fds != self.baseline[1]:
             raise Failure(f"descriptors: {self.baseline[1]} before, {fds} now")
         if not sanitized() and rss > self.baseline[0] + TOLERANCE_KB:
             raise Failure(f"memory: {self.baseline[0]} kB before, {rss} kB now")
+        if self.heap and used > self.baseline[2] + USED_TOLERANCE_KB:
+            raise Failure(f"memory in use: {self.baseline[2]} kB before, {used} kB now")
 
     def collect(self, user):
         """What a user did and met, when it is over."""
@@ -668,6 +704,7 @@ class Soak:
             self.new_vm()
             self.start_vm()
             self.mount = Mount(self.vm.socket, OPTIONS)
+            self.mount.env.update(self.heap.environment() if self.heap else {})
             self.mount.start()
             self.warm_up()
             self.need_guest()
@@ -710,8 +747,8 @@ class Soak:
         print(f"longest command of a step: {self.longest:.1f} s")
         first, last = self.usages[0], self.usages[-1]
         peak = max(self.usages, key=lambda usage: usage[1])
-        print(f"at rest: {first[1]} kB and {first[2]} descriptors before, {last[1]} kB and {last[2]} after; "
-              f"most {peak[1]} kB, in step {peak[0]}")
+        for when, (_, rss, used, fds) in (("before", first), ("after", last), (f"most, in step {peak[0]}", peak)):
+            print(f"at rest {when}: {rss} kB, {used or '?'} kB of them in use, {fds} descriptors")
         for death in self.deaths:
             print(f"QEMU's own: {death}")
 
