@@ -125,7 +125,7 @@ char *qmp_words(const char *text)
                 for (; n > 0; n--)
                         to += sprintf(to, "\\x%02x", (unsigned char)*text++);
         }
-        strcpy(to, *text ? cut : "");
+        memcpy(to, *text ? cut : "", *text ? sizeof(cut) : 1);
         return words;
 }
 

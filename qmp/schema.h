@@ -59,7 +59,7 @@ struct qmp_entity {
         struct qmp_member *members;       /* enum: values; object: members; alternate: branches */
         size_t n_members;
         bool has_mandatory; /* object: a member that is not optional; there may be a million members to look through */
-        const char *tag; /* object that is a union: the member that tells the variant; else NULL */
+        const char *tag;    /* object that is a union: the member that tells the variant; else NULL */
         struct qmp_variant *variants;
         size_t n_variants;
         qmp_features features;

@@ -219,14 +219,12 @@ static void put_alternate(struct writer *w, const struct qmp_entity *type, size_
 {
         const struct qmp_entity *structure = NULL;
         size_t n = 0;
-        bool simple;
+        bool simple = count_structures(type) <= 1;
 
-        /* short ones first: of others the branches are counted once, however often they are referred to */
-        if ((!is_short(type) || count_structures(type) > 1) && was_seen(w, type)) {
+        if ((!simple || !is_short(type)) && was_seen(w, type)) {
                 fprintf(w->out, "as type %s above", type->name);
                 return;
         }
-        simple = count_structures(type) <= 1;
         if (type->n_members == 0)
                 fputs("nothing", w->out);
         if (simple) {

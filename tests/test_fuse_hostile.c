@@ -451,8 +451,8 @@ static void assert_plain(const char *path, const char *part)
         _cleanup_(qmp_freep) char *text = NULL;
 
         ASSERT_OK(rig_cat(path, &text));
-        ck_assert_contains(text, part);
         ck_assert_uint_lt(strlen(text), 10000);
+        ck_assert_contains(text, part);
         for (const unsigned char *c = (unsigned char *)text; *c; c++)
                 ck_assert_msg(*c >= 0x20 && *c != 0x7f && (*c != 0xc2 || c[1] >= 0xa0) ? true : *c == '\n' && !c[1],
                               "%s: byte %d is %02x", path, (int)((char *)c - text), *c);
@@ -502,7 +502,7 @@ START_TEST(types_without_end_are_not_all_remembered)
         rig_qom("/machine/peripheral/nv0", NULL, "[{\"name\": \"p\", \"type\": \"x\"}]");
         rig_qom_error("/machine/peripheral/nv0", "p", "GenericError", "Property 'x.p' is not readable");
         for (unsigned i = 0; i < 50; i++) {
-                _cleanup_(qmp_freep) char *list = NULL;
+                _cleanup_(qmp_freep) char *list = NULL, *ls = NULL;
 
                 sprintf(type, "%03u", i);
                 type[3] = 'x';
@@ -516,7 +516,7 @@ START_TEST(types_without_end_are_not_all_remembered)
                 PUMP_FOR(rig.loop, 200 * MS);
                 /* each time it is found out which can't be read */
                 ASSERT_LS("devices/nv0", "driver status qom remove");
-                ASSERT_OK(rig_ls("qom", NULL));
+                ASSERT_OK(rig_ls("qom", &ls));
         }
         ck_assert_int_lt(json_object_object_length(rig.vm->unreadable), 20);
         ck_assert_uint_lt(longest_key(rig.vm->type_names), 1000);
@@ -608,26 +608,6 @@ START_TEST(a_refused_negotiation_is_told_in_plain_words)
         CHECK(qmp_client_start_fd(rig.vm->client, fd) == 0);
         SETTLE();
         assert_plain("connection", "refused the negotiation: \\x1b]0;x\\x07\\x0a\\xc2\\x9b2J");
-}
-END_TEST
-
-START_TEST(a_hundred_thousand_types_of_one_name)
-{
-        struct fuse_entry_out entry;
-        unsigned n = 150000;
-        char *json = malloc(n * 40), *to = json;
-        uint64_t began;
-
-        for (unsigned i = 0; i < n; i++)
-                to += sprintf(to, "%s{\"name\":\"a\"},{\"name\":\"b%u\"}", i ? "," : "[", i);
-        strcpy(to, "]");
-        fake_on(rig.fake, "qom-list-types", json);
-        began = test_real_now();
-        ASSERT_OK(rig_walk("types/a", &entry));
-        CHECK(test_real_now() - began < 10 * SEC);
-        ASSERT_OK(rig_walk("types/b149999", &entry));
-        ck_assert_uint_eq(json_object_array_length(rig.vm->introspection.types), n + 1);
-        free(json);
 }
 END_TEST
 
@@ -745,7 +725,6 @@ int main(void)
                 TEST(what_qemu_says_of_itself_is_no_escape_sequence),
                 TEST(what_qemu_says_of_a_failure_is_no_escape_sequence),
                 TEST(a_refused_negotiation_is_told_in_plain_words),
-                TEST(a_hundred_thousand_types_of_one_name),
                 TEST(a_flood_of_large_events_is_kept_within_bounds),
                 TEST(a_device_of_too_many_properties_is_refused),
                 TEST(endless_nesting_and_size_end_the_connection_only),
