@@ -5,6 +5,7 @@
  */
 #include "fetch.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 
@@ -140,6 +141,7 @@ static int add_part(struct fetch *f, const char *command, struct json_object *ar
         struct qmp_command *sent;
         int r = -ENOMEM;
 
+        assert(command);
         if (part) {
                 *part = (struct part){
                         .fetch = f,

@@ -19,7 +19,7 @@ void journal_init(struct journal *journal, size_t max_lines);
 void journal_deinit(struct journal *journal);
 
 /* Appends a line (without newline); the oldest one goes when there are too many. 0 or -ENOMEM. */
-int journal_append(struct journal *journal, const char *line, size_t size);
+int journal_append(struct journal *journal, const char *text, size_t size);
 
 /*
  * Copies up to @size bytes at @offset + *shift. Where that has been dropped, it starts with the oldest line that is kept

@@ -92,7 +92,7 @@ static int parse_number(struct parsing *p, const char *arg, const char *unit, do
 
 static int parse_ns(struct parsing *p, const char *arg, const char *unit, uint64_t unit_ns, uint64_t *ret_ns)
 {
-        double number;
+        double number = 0;
         int r = parse_number(p, arg, unit, 1e6, &number);
 
         /* 0 would be no limit at all */
@@ -149,7 +149,7 @@ static int handle(void *data, const char *arg, int key, struct fuse_args *out)
 {
         struct parsing *p = data;
         struct options *o = p->options;
-        double percent;
+        double percent = 0;
 
         (void)out;
         switch (key) {

@@ -85,7 +85,7 @@ char *render_name_again(const char *name, unsigned nth)
                 close_name(again, cut, name, size);
                 cut += MARK_SIZE;
         }
-        strcpy(again + cut, suffix);
+        memcpy(again + cut, suffix, strlen(suffix) + 1);
         return strdup(again);
 }
 

@@ -75,6 +75,7 @@ void request_hurry(struct request *r, uint64_t within_ns)
                 qmp_timer_arm(r->session->loop, &r->deadline, r->arrived + limit_ns);
 }
 
+#undef request_fail
 int request_fail(struct request *r, int error, const char *class, const char *format, ...)
 {
         va_list args;

@@ -71,6 +71,9 @@ fuse_req_t request_take(struct request *r);
 
 /* Notes why it will fail; the last reason counts. @class may be NULL. Returns @error, for "return request_fail(…)". */
 _printf_(4, 5) int request_fail(struct request *r, int error, const char *class, const char *format, ...);
+#ifdef __clang_analyzer__ /* it sees one source at a time, and would take it for a success */
+#define request_fail(r, error, ...) (request_fail(r, error, __VA_ARGS__), (error))
+#endif
 
 /* The same for -EHOSTDOWN: how the connection is. */
 int request_fail_down(struct request *r);

@@ -90,7 +90,7 @@ size_t qmp_address_count(const struct qmp_address *a)
         return n > 0 ? n : 1;
 }
 
-static int connect_fd(int fd, const struct sockaddr *address, socklen_t size, int *ret_fd, bool *ret_connecting)
+static int connect_fd(int fd, const struct sockaddr *address, socklen_t size, bool *ret_connecting)
 {
         *ret_connecting = false;
         if (connect(fd, address, size) < 0) {
@@ -98,7 +98,6 @@ static int connect_fd(int fd, const struct sockaddr *address, socklen_t size, in
                         return -errno;
                 *ret_connecting = true;
         }
-        *ret_fd = fd;
         return 0;
 }
 
@@ -110,7 +109,7 @@ static int connect_unix(const char *path, int *ret_fd, bool *ret_connecting)
         int r;
 
         if (strlen(path) < sizeof(un.sun_path)) {
-                strcpy(un.sun_path, path);
+                memcpy(un.sun_path, path, strlen(path) + 1);
         } else {
                 /* longer than a sockaddr_un holds: go through the directory's descriptor */
                 const char *slash = strrchr(path, '/');
@@ -128,9 +127,9 @@ static int connect_unix(const char *path, int *ret_fd, bool *ret_connecting)
         fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (fd < 0)
                 return -errno;
-        r = connect_fd(fd, (struct sockaddr *)&un, sizeof(un), ret_fd, ret_connecting);
+        r = connect_fd(fd, (struct sockaddr *)&un, sizeof(un), ret_connecting);
         if (r == 0) {
-                fd = -1;
+                *ret_fd = take_fd(&fd);
         } else if (r == -ECONNREFUSED) {
                 /* the kernel says the same of a stale socket and of a plain file; a user wants to know which */
                 struct stat st;
@@ -155,9 +154,9 @@ static int connect_tcp(const struct addrinfo *info, int *ret_fd, bool *ret_conne
         (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
         (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
         (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
-        r = connect_fd(fd, info->ai_addr, info->ai_addrlen, ret_fd, ret_connecting);
+        r = connect_fd(fd, info->ai_addr, info->ai_addrlen, ret_connecting);
         if (r == 0)
-                fd = -1;
+                *ret_fd = take_fd(&fd);
         return r;
 }
 

@@ -41,6 +41,7 @@ char *qmp_args_where(const struct qmp_args_path *path)
         return qmp_close_text(out, &text) == 0 ? text : NULL;
 }
 
+#undef qmp_args_expected
 int qmp_args_expected(const struct qmp_args_path *path, const char *what, const char *instead, char **ret_why)
 {
         _cleanup_(qmp_freep) char *where = qmp_args_where(path);
@@ -49,22 +50,13 @@ int qmp_args_expected(const struct qmp_args_path *path, const char *what, const 
                            instead ? instead : "", instead ? "'" : "");
 }
 
+#undef qmp_args_expected_type
 int qmp_args_expected_type(const struct qmp_args_path *path, const struct qmp_entity *type, const char *instead,
                            char **ret_why)
 {
         _cleanup_(qmp_freep) char *words = qmp_type_words(type);
 
         return qmp_args_expected(path, words ? words : "another type", instead, ret_why);
-}
-
-bool qmp_type_is(const struct qmp_entity *type, enum qmp_json_type json)
-{
-        return type && type->meta == QMP_META_BUILTIN && type->json == json;
-}
-
-bool qmp_type_is_any(const struct qmp_entity *type)
-{
-        return !type || qmp_type_is(type, QMP_JSON_ANY);
 }
 
 const struct qmp_entity *qmp_args_next_type(const struct qmp_entity *type, qmp_args_get_tag get, const void *object,

@@ -40,9 +40,21 @@ int qmp_args_expected(const struct qmp_args_path *path, const char *what, const 
 int qmp_args_expected_type(const struct qmp_args_path *path, const struct qmp_entity *type, const char *instead,
                            char **ret_why);
 
-bool qmp_type_is(const struct qmp_entity *type, enum qmp_json_type json);
+#ifdef __clang_analyzer__ /* see qmp_invalid() */
+#define qmp_args_expected(...)      (qmp_args_expected(__VA_ARGS__), -EINVAL)
+#define qmp_args_expected_type(...) (qmp_args_expected_type(__VA_ARGS__), -EINVAL)
+#endif
+
+static inline bool qmp_type_is(const struct qmp_entity *type, enum qmp_json_type json)
+{
+        return type && type->meta == QMP_META_BUILTIN && type->json == json;
+}
+
 /* Also where the type is unknown. */
-bool qmp_type_is_any(const struct qmp_entity *type);
+static inline bool qmp_type_is_any(const struct qmp_entity *type)
+{
+        return !type || (type->meta == QMP_META_BUILTIN && type->json == QMP_JSON_ANY);
+}
 
 /* The value of a tag in what is to be an object; NULL: none. */
 typedef const char *(*qmp_args_get_tag)(const void *object, const char *tag);

@@ -136,14 +136,13 @@ bool qmp_args_is_int(const char *type)
 
 int qmp_args_property(const char *type, const char *text, struct json_object **ret_value, char **ret_why)
 {
+        bool is_text = streq(type, "string") || streq(type, "str");
         bool is_json = *text == '"' || *text == '{' || *text == '[';
 
         *ret_why = NULL;
         if (qmp_utf8_check(text, ret_why) < 0)
                 return -EINVAL;
-        if (streq(type, "string") || streq(type, "str")) {
-                *ret_value = json_object_new_string(text);
-        } else if (is_json) {
+        if (is_json && !is_text) {
                 return qmp_json_parse(text, ret_value, ret_why);
         } else if (streq(type, "bool")) {
                 if (!parse_bool(text, ret_value))

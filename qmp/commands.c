@@ -3,6 +3,7 @@
  */
 #include "client_internal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -160,6 +161,7 @@ void qmp_client_pump(struct qmp_client *client)
 
                 if (command->effect && qmp_client_is_overdue(client))
                         break;
+                assert(command->text);
                 if (qmp_client_put(client, command->text, command->size) < 0) {
                         qmp_client_try_later(client);
                         break;

@@ -10,6 +10,7 @@
 /* What json-c makes of a list of numbers of one digit. */
 #define TREE_PER_BYTE 60
 
+#undef qmp_invalid
 int qmp_invalid(char **ret_why, const char *format, ...)
 {
         va_list args;

@@ -1,5 +1,6 @@
 #include "schema.h"
 
+#include <assert.h>
 #include <errno.h>
 
 #include "message.h"
@@ -343,6 +344,7 @@ static void sort(struct qmp_entities *entities)
 
         if (entities->n == 0)
                 return;
+        assert(entities->all);
         qsort(entities->all, entities->n, sizeof(*entities->all), compare_order);
         for (size_t i = 1; i < entities->n; i++)
                 if (!streq(entities->all[n]->name, entities->all[i]->name))

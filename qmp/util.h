@@ -36,10 +36,19 @@ static inline void qmp_freep(void *p)
         free(*(void **)p);
 }
 
-static inline void qmp_closep(int *fd)
+static inline void qmp_closep(const int *fd)
 {
         if (*fd >= 0)
                 close(*fd);
+}
+
+/* The same as take_ptr() for a descriptor. */
+static inline int take_fd(int *fd)
+{
+        int had = *fd;
+
+        *fd = -1;
+        return had;
 }
 
 static inline void qmp_json_putp(struct json_object **object)
@@ -118,6 +127,7 @@ static inline void list_splice(struct list *to, struct list *from)
         list_init(from);
 }
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): the argument is what is declared */
 #define list_entry(l, type, member) container_of(l, type, member)
 
 #define list_for_each(i, head) for (struct list *i = (head)->next; i != (head); i = i->next)
@@ -125,5 +135,6 @@ static inline void list_splice(struct list *to, struct list *from)
 /* The current element may be unlinked (no other). */
 #define list_for_each_safe(i, head)                                                                                  \
         for (struct list *i = (head)->next, *_n = i->next; i != (head); i = _n, _n = i->next)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 #endif
