@@ -253,7 +253,7 @@ static int order(struct outside *o, struct request_packet *request, size_t size)
         return send(o->fd, request, size, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
 }
 
-static int take_fd(struct msghdr *message)
+static int received_fd(struct msghdr *message)
 {
         struct cmsghdr *header = CMSG_FIRSTHDR(message);
         int fd;
@@ -289,7 +289,7 @@ static int await(struct outside *o, int limit_ms, struct answer_packet *ret_answ
                         continue;
                 if (n != sizeof(*ret_answer))
                         return -EPIPE;
-                *ret_fd = take_fd(&message);
+                *ret_fd = received_fd(&message);
                 if (ret_answer->serial == o->serial)
                         return ret_answer->result;
                 /* of an order that nobody waits for any more */

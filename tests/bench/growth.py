@@ -268,7 +268,7 @@ def picture(results):
         out += [f'<text x="{x0 - 30}" y="{y0 - 160}">{text}</text>',
                 f'<line x1="{x0}" y1="{y0}" x2="{x0 + 220}" y2="{y0}" stroke="#999"/>',
                 f'<line x1="{x0}" y1="{y0}" x2="{x0}" y2="{y0 - 145}" stroke="#999"/>',
-                f'<polyline fill="none" stroke="#1565c0" stroke-width="2" points="'
+                '<polyline fill="none" stroke="#1565c0" stroke-width="2" points="'
                 + " ".join(f"{x:.1f},{y:.1f}" for x, y in points) + '"/>']
         for (x, y), size, value in zip(points, sizes, values):
             out += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="#1565c0"/>',
