@@ -33,7 +33,8 @@ struct request {
 
         struct list link;   /* in the vm */
         struct list waiter; /* in a snapshot */
-        struct list asking; /* in the vm, while it waits for a snapshot, and may need those again that it has asked for before */
+        struct list
+                asking; /* in the vm, while it waits for a snapshot, and may need those again that it has asked for before */
         struct qmp_timer deadline;
         uint64_t limit_ns; /* from the arrival; 0: none */
         uint64_t arrived, stamp;

@@ -29,6 +29,7 @@ int qmp_invalid(char **ret_why, const char *format, ...)
 
 static bool may_have(uint64_t size)
 {
+        bool has;
         void *p;
 
         if (size >= TREE_MAPPED) {
@@ -38,8 +39,9 @@ static bool may_have(uint64_t size)
         p = malloc(size);
         /* or a compiler may leave both out */
         __asm__ volatile("" : : "r"(p) : "memory");
+        has = p;
         free(p);
-        return p;
+        return has;
 }
 
 int qmp_json_reserve(struct json_tokener *tokener, size_t longest, uint64_t tree)

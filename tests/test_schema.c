@@ -427,22 +427,22 @@ static size_t exercise(void)
 
 START_TEST(whether_a_command_needs_arguments_is_not_counted_out_each_time)
 {
-        char *text = malloc(200 + 200000 * 60), *to = text;
+        char *text = malloc(200 + 40000 * 60), *to = text;
         const struct qmp_entity *command;
         uint64_t start;
 
         to += sprintf(to, "[{\"name\": \"c\", \"meta-type\": \"command\", \"arg-type\": \"o\"}, "
                           "{\"name\": \"o\", \"meta-type\": \"object\", \"members\": [");
-        for (unsigned i = 0; i < 200000; i++)
+        for (unsigned i = 0; i < 40000; i++)
                 to += sprintf(to, "%s{\"name\": \"m\", \"default\": null}", i ? ", " : "");
         strcpy(to, "]}]");
         load(text);
         free(text);
         command = find("c");
-        ck_assert_uint_eq(command->arg->n_members, 200000);
+        ck_assert_uint_eq(command->arg->n_members, 40000);
         start = test_real_now();
         /* a directory of so many commands asks it of each, for each name that is looked up */
-        for (unsigned i = 0; i < 100000; i++)
+        for (unsigned i = 0; i < 500000; i++)
                 CHECK(qmp_command_needs_nothing(command));
         CHECK(test_real_now() - start < 5 * NSEC_PER_SEC);
 }
