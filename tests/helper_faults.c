@@ -30,19 +30,24 @@ void faults_begin(unsigned of)
         stride = all && streq(all, "all") ? 1 : of;
 }
 
+bool faults_try_one_of(unsigned of)
+{
+        /* spread, so that no kind of fault always falls between two that are tried */
+        uint64_t hash = (uint64_t)counters->n++ * UINT64_C(0x9e3779b97f4a7c15);
+        bool wanted = stride == 1 || (hash >> 32) % of == 0;
+
+        counters->tried += wanted;
+        return wanted;
+}
+
 bool faults_try(void)
 {
-        if (counters->n++ % stride != 0)
-                return false;
-        counters->tried++;
-        return true;
+        return faults_try_one_of(stride);
 }
 
 bool faults_try_always(void)
 {
-        counters->n++;
-        counters->tried++;
-        return true;
+        return faults_try_one_of(1);
 }
 
 static void print_number(unsigned long n)
@@ -66,7 +71,7 @@ bool faults_end(unsigned long least)
                 printf("; all are tried with QMPFS_FAULTS=all CK_TIMEOUT_MULTIPLIER=20");
         }
         printf("\n");
-        if (counters->n >= least && counters->tried >= counters->n / stride)
+        if (counters->n >= least && counters->tried >= counters->n / stride * 9 / 10)
                 return true;
         printf("faults: there must be ");
         print_number(least);
@@ -677,6 +682,13 @@ static void fire(const char *message, size_t size, size_t at)
         f.shared = client->n_wire != 1 && f.what == FAULT_REPLY;
         f.oob = strstr(message, "\"id\": \"o") && f.what == FAULT_REPLY;
         f.was_up = rig.vm->up;
+        if (f.was_whole && f.what == FAULT_GREETING) {
+                /* what is missing is the next one */
+                f.what = FAULT_NEGOTIATION;
+        } else if (f.was_whole && f.what == FAULT_NEGOTIATION) {
+                f.what = FAULT_REPLY;
+                f.was_up = true;
+        }
         f.fault->kind->inject(message, size, at);
 }
 
@@ -709,7 +721,7 @@ static bool filter(struct fake_qemu *fake, const char *message, size_t size)
                 free(take_ptr(f.swapped));
                 hit = true;
         }
-        if (!f.silent)
+        if (!f.silent || f.was_whole)
                 note_reason(message);
         f.n_messages++;
         f.n_bytes += size;
@@ -742,7 +754,7 @@ static int count_fds(void)
 {
         int n = 0;
 
-        for (int fd = 0; fd < 256; fd++)
+        for (int fd = 0; fd < 64; fd++)
                 n += fcntl(fd, F_GETFD) != -1;
         return n;
 }
@@ -824,6 +836,7 @@ static void check_status(void)
 void faults_clean(void)
 {
         struct qmp_client *client = rig.vm->client;
+        int n;
 
         rig_forget();
         f.silent = true;
@@ -840,10 +853,11 @@ void faults_clean(void)
         /* each collection has its own */
         EXPECT(length(&rig.vm->snapshots) <= length(&rig.vm->collections));
         EXPECT(list_empty(&rig.replies));
+        n = count_fds();
         if (n_fds == 0)
-                n_fds = count_fds();
-        if (count_fds() != n_fds)
-                fail_case("%d descriptors are open, not %d", count_fds(), n_fds);
+                n_fds = n;
+        if (n != n_fds)
+                fail_case("%d descriptors are open, not %d", n, n_fds);
         rig.n_woken = 0;
         fake_forget(rig.fake);
         rig.mark = 0;
@@ -1141,6 +1155,14 @@ static void run(const struct fault *fault, bool from_handshake)
 void faults_case(const struct fault *fault)
 {
         run(fault, fault->where != AT_MESSAGE);
+}
+
+void faults_try_all(enum fault_where where, size_t n)
+{
+        for (size_t at = 0; at < n; at++)
+                for (size_t i = 0; i < n_fault_kinds; i++)
+                        if (fault_kinds[i].size == SIZE_ANY && faults_try())
+                                faults_case(&(struct fault){ &fault_kinds[i], where, at });
 }
 
 /* --- setting up -------------------------------------------------------------------------------------------------- */

@@ -20,7 +20,8 @@ void faults_begin(unsigned stride);
 bool faults_end(unsigned long least);
 /* There is a case; whether it is to be tried. */
 bool faults_try(void);
-/* There is one that is always tried. True. */
+/* … of which one of so many is tried, or each; all if all are wanted. */
+bool faults_try_one_of(unsigned of);
 bool faults_try_always(void);
 
 /* --- operations -------------------------------------------------------------------------------------------------- */
@@ -122,13 +123,17 @@ struct fault_kind {
 extern const struct fault_kind fault_kinds[], fault_byte_kinds[];
 extern const size_t n_fault_kinds, n_fault_byte_kinds;
 
+enum fault_where { AT_HANDSHAKE, AT_MESSAGE, AT_BYTE };
+
 struct fault {
         const struct fault_kind *kind;
-        enum { AT_HANDSHAKE, AT_MESSAGE, AT_BYTE } where;
+        enum fault_where where;
         size_t at; /* the Nth message of the handshake, message of the scenario, or byte of the connection, from 0 */
 };
 
 /* Plays the scenario with the fault, judges, and cleans. */
 void faults_case(const struct fault *fault);
+/* Tries each kind that is not large at each of the first @n messages of the handshake, or of the scenario. */
+void faults_try_all(enum fault_where where, size_t n);
 
 #endif

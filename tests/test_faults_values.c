@@ -9,8 +9,8 @@
 #include "helper_conversation.h"
 #include "qmp/message.h"
 
-#define STRIDE 1
-#define LEAST  5000
+#define STRIDE 2
+#define LEAST  5500
 
 #define VISIT_DEPTH   4
 #define VISIT_ENTRIES 10
