@@ -87,12 +87,6 @@ const char *qmp_framer_rest(const struct qmp_framer *framer, size_t *ret_size)
         return framer->buffer ? framer->buffer + framer->start : "";
 }
 
-/* json-c 0.16 has no error for it: it ends in the midst, without any. */
-static bool is_out_of_memory(struct json_tokener *tokener)
-{
-        return json_tokener_get_error(tokener) == json_tokener_success;
-}
-
 static int parse(struct qmp_framer *framer, size_t size, struct json_object **ret_value)
 {
         struct json_tokener *tokener;
@@ -115,7 +109,7 @@ static int parse(struct qmp_framer *framer, size_t size, struct json_object **re
         value = json_tokener_parse_ex(tokener, framer->buffer + framer->start, (int)size);
         if (!value || json_tokener_get_parse_end(tokener) != size) {
                 json_object_put(value);
-                r = is_out_of_memory(tokener)                                     ? -ENOMEM
+                r = qmp_json_lacks_memory(tokener)                                ? -ENOMEM
                     : json_tokener_get_error(tokener) == json_tokener_error_depth ? -ELOOP
                                                                                   : -EBADMSG;
         } else {

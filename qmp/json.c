@@ -52,6 +52,17 @@ int qmp_json_reserve(struct json_tokener *tokener, size_t longest, uint64_t tree
         return tree == 0 || may_have(tree) ? 0 : -ENOMEM;
 }
 
+bool qmp_json_lacks_memory(struct json_tokener *tokener)
+{
+        enum json_tokener_error error = json_tokener_get_error(tokener);
+
+#if JSON_C_VERSION_NUM >= (0 << 16 | 17 << 8)
+        if (error == json_tokener_error_memory)
+                return true;
+#endif
+        return error == json_tokener_success;
+}
+
 /* json-c's "%.17g" and its words need less. */
 #define NUMBER_MAX 32
 
@@ -356,6 +367,8 @@ int qmp_json_next(const char *text, size_t *offset, struct json_object **ret_val
         if (error == json_tokener_continue || error == json_tokener_error_parse_eof ||
             (error == json_tokener_success && used > strlen(text + start)))
                 return qmp_invalid(ret_why, "the JSON value is not complete");
+        if (error != json_tokener_success && qmp_json_lacks_memory(tokener))
+                return -ENOMEM;
         if (error != json_tokener_success)
                 return qmp_invalid(ret_why, "not JSON, at character %zu: %s", start + used + 1,
                                    json_tokener_error_desc(error));

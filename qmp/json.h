@@ -41,6 +41,9 @@ int qmp_utf8_check(const char *text, char **ret_why);
  */
 int qmp_json_reserve(struct json_tokener *tokener, size_t longest, uint64_t tree);
 
+/* Whether that is why a parse gave no value: json-c 0.17 has an error for it, before it ended without any. */
+bool qmp_json_lacks_memory(struct json_tokener *tokener);
+
 /*
  * The JSON text of a value, by json-c's flags (without colors), borrowed until the value is used again. json-c's own function
  * leaves parts of the text out in silence if there is no memory for them: half a command, or a part of a name. 0 or -ENOMEM.

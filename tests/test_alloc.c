@@ -16,6 +16,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "fs/introspection.h"
@@ -1241,6 +1242,59 @@ START_TEST(what_libfuse_loses)
 }
 END_TEST
 
+#ifndef __SANITIZE_ADDRESS__
+static void limit_memory(rlim_t more)
+{
+        struct rlimit limit;
+        unsigned long pages = 0;
+        FILE *f = fopen("/proc/self/statm", "re");
+
+        CHECK(f && fscanf(f, "%lu", &pages) == 1);
+        fclose(f);
+        CHECK(getrlimit(RLIMIT_AS, &limit) == 0);
+        limit.rlim_cur = more == RLIM_INFINITY ? limit.rlim_max : pages * (rlim_t)sysconf(_SC_PAGESIZE) + more;
+        CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
+}
+
+/*
+ * Not refused one by one, but for real: QEMU sends an object for which there is no memory. json-c would have left out what it
+ * had no memory for, or dereferenced NULL.
+ */
+START_TEST(a_message_beyond_the_limit_of_memory_is_no_answer)
+{
+        size_t n = 200000, size = 0;
+        char *big = malloc(n * 48), *text = NULL;
+        struct k_file file;
+        uint64_t read;
+        int r;
+
+        CHECK(big);
+        for (size_t i = 0; i < n; i++)
+                size += (size_t)sprintf(big + size, "%c\"a key of about thirty bytes %zu\":0", i > 0 ? ',' : '{', i);
+        strcpy(big + size, "}");
+        up();
+        file = rig_must_open("status", O_RDONLY);
+        fake_on_nothing(rig.fake, "query-status");
+        read = k_send_read(&file, 0, 65536);
+        SETTLE();
+        fake_return(rig.fake, rig_last("query-status"), big);
+        fake_on(rig.fake, "query-status", "{\"status\": \"running\", \"running\": true}");
+        limit_memory(48 << 20);
+        r = k_wait_error(read);
+        ck_assert_msg(r == -ETIMEDOUT || r == -EHOSTDOWN, "%s", strerrorname_np(-r));
+        PUMP(rig.loop, !rig.vm->up);
+        limit_memory(RLIM_INFINITY);
+        ASSERT_OK(rig_cat("connection", &text));
+        ck_assert_contains(text, "out of memory for a message");
+        free(text);
+        PUMP(rig.loop, rig.vm->up);
+        ASSERT_CAT("name", "vm1\n");
+        free(big);
+        rig_down();
+}
+END_TEST
+#endif
+
 /* --- json-c ------------------------------------------------------------------------------------------------------ */
 
 enum outcome { TOLD = 10, RIGHT, WRONG, NOT_REACHED };
@@ -1417,6 +1471,11 @@ int main(void)
                 TEST(mounting_without_memory_fails),
                 TEST(timers_need_no_memory),
                 TEST(what_libfuse_loses),
+#ifndef __SANITIZE_ADDRESS__
+                /* AddressSanitizer's shadow alone is beyond any limit */
+                TEST(a_message_beyond_the_limit_of_memory_is_no_answer),
+#endif
+
                 TEST(json_c_as_it_is),
                 TEST(a_text_needs_room_only_once),
         };

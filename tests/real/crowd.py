@@ -2,8 +2,8 @@
 ended when they hang. Each says "ready" when it has opened what it needs and what it found, as JSON, when it ends.
 
     reads FLAGS PATH COUNT          as many threads, each of which opens the file and reads once
-    polls PATH COUNT                as many open files that wait for news in one poll(2), and read it
-    remove MOUNT DEVICE             waits for the end of its standard input; removes the device
+    polls PATH COUNT                as many threads, each of which waits for news in a poll(2) of its own, and reads it
+    remove MOUNT DEVICE             waits for the end of its standard input; removes the device, whose file is open by then
     look MOUNT DEVICE NODE          the same; looks at the disk's values until it is gone
     list MOUNT                      the same; lists until there are no disks
 """
@@ -22,29 +22,39 @@ LIMIT = 100
 GONE = (errno.ENOENT, errno.ENODEV)
 
 
-def reads(flags, path, count):
+def threads(count, wait):
+    """As many threads, each of which calls wait(); what they came to, and how often."""
     said = collections.Counter()
-    opened = threading.Semaphore(0)
+    begun = threading.Semaphore(0)
 
-    def read():
+    def run():
         try:
-            fd = os.open(path, int(flags))
-            opened.release()
-            said[os.read(fd, 1 << 16).decode()] += 1
-            os.close(fd)
+            text = wait(begun.release)
         except OSError as error:
-            opened.release()
-            said[errno.errorcode[error.errno]] += 1
+            begun.release()
+            text = errno.errorcode[error.errno]
+        said[text] += 1
     threading.stack_size(1 << 18)
-    threads = [threading.Thread(target=read, daemon=True) for _ in range(int(count))]
-    for thread in threads:
+    crowd = [threading.Thread(target=run, daemon=True) for _ in range(int(count))]
+    for thread in crowd:
         thread.start()
-    for thread in threads:
-        opened.acquire()
+    for thread in crowd:
+        begun.acquire()
     print("ready", flush=True)
-    for thread in threads:
-        thread.join(LIMIT)
+    deadline = time.monotonic() + LIMIT
+    for thread in crowd:
+        thread.join(max(0, deadline - time.monotonic()))
     return said
+
+
+def reads(flags, path, count):
+    def wait(begin):
+        fd = os.open(path, int(flags))
+        begin()
+        text = os.read(fd, 1 << 16).decode()
+        os.close(fd)
+        return text
+    return threads(count, wait)
 
 
 def read_all(fd):
@@ -57,28 +67,21 @@ def read_all(fd):
 
 
 def polls(path, count):
-    said = collections.Counter()
-    poller = select.poll()
-    waiting = set()
-    for _ in range(int(count)):
+    def wait(begin):
         fd = os.open(path, os.O_RDONLY)
         read_all(fd)
+        poller = select.poll()
         poller.register(fd, select.POLLPRI)
-        waiting.add(fd)
-    early = poller.poll(0)
-    if early:
-        return {"news before anything happened": len(early)}
-    print("ready", flush=True)
-    deadline = time.monotonic() + LIMIT
-    while waiting and time.monotonic() < deadline:
-        for fd, _ in poller.poll(1000):
-            said[read_all(fd)] += 1
-            poller.unregister(fd)
-            waiting.remove(fd)
-            os.close(fd)
-    if waiting:
-        said["never woken"] = len(waiting)
-    return said
+        early = poller.poll(0)
+        begin()
+        if early:
+            return "news before anything happened"
+        if not poller.poll(LIMIT * 1000):
+            return "never woken"
+        text = read_all(fd)
+        os.close(fd)
+        return text
+    return threads(count, wait)
 
 
 def start_together():
@@ -88,9 +91,9 @@ def start_together():
 
 
 def remove(mount, device):
+    fd = os.open(f"{mount}/devices/{device}/remove", os.O_WRONLY)
     start_together()
     try:
-        fd = os.open(f"{mount}/devices/{device}/remove", os.O_WRONLY)
         os.write(fd, b"1\n")
         # What has returned 0 is done, for everybody.
         return "still there" if device in os.listdir(f"{mount}/devices") else "done"
