@@ -134,18 +134,35 @@ static void end_token(struct qmp_framer *framer)
         framer->token = at;
 }
 
+/* Whether the 0 is the first digit of a number; a value's first byte is always before it. */
+static bool is_leading(const char *zero)
+{
+        char before = zero[-1];
+
+        if (before == '-' || before == '+')
+                before = zero[-2];
+        return !strchr("0123456789.eE", before);
+}
+
+/* json-c takes 1. and 01.5 for numbers, too, and gives them on as they are: not everybody who reads our files can. */
+static bool is_no_number(const struct qmp_framer *framer, char c)
+{
+        const char *before = framer->buffer + framer->scanned - 2;
+
+        if (c >= '0' && c <= '9')
+                return *before == '0' && is_leading(before);
+        return *before == '.';
+}
+
 /* One byte outside of strings. 1: the value is complete. */
 static int scan_byte(struct qmp_framer *framer, char c)
 {
-        bool behind_point = framer->behind_point;
-
-        /* json-c takes 1., NaN and Infinity, too, and gives them on as they are: not everybody who reads our files can */
-        framer->behind_point = c == '.';
-        if (behind_point && (c < '0' || c > '9'))
+        if (is_no_number(framer, c))
                 return -EBADMSG;
         switch (c) {
         case 'N':
         case 'I':
+                /* NaN and Infinity, the same */
                 return -EBADMSG;
         case '"':
                 framer->in_string = true;

@@ -24,7 +24,7 @@ struct qmp_framer {
         uint64_t tree;
         /* behind the last separator, from @start on; and the longest way between two of them */
         size_t token, longest;
-        bool in_value, in_string, in_escape, behind_point;
+        bool in_value, in_string, in_escape;
         bool beyond_ascii; /* something of the value is */
         size_t max_text;   /* tests lower it */
 };
