@@ -241,7 +241,8 @@ static void step_interrupt(char *rest)
         size_t i = next_index(&rest, rig.n_requests);
 
         /* and one that is not there, or not any more */
-        rig_interrupt(rig.n_requests > 0 ? rig.requests[i].unique : rig.unique);
+        if (rig.n_requests < RIG_REQUESTS_MAX)
+                rig_interrupt(rig.n_requests > 0 ? rig.requests[i].unique : rig.unique);
 }
 
 /* What the kernel may send, too. Each has a body of its own, and a name where it has one. */

@@ -341,15 +341,19 @@ static void put(uint32_t opcode, uint64_t unique, uint64_t node, const void *a, 
         }
 }
 
+/* Always: one that is answered at once, of which there is room for some more. */
+static struct rig_request *add_request(uint32_t opcode, const struct rig_node *node)
+{
+        struct rig_request *request = &rig.requests[rig.n_requests++];
+
+        MUST(rig.n_requests < ARRAY_SIZE(rig.requests));
+        *request = (struct rig_request){ .unique = rig.unique += 2, .opcode = opcode, .node = *node };
+        return request;
+}
+
 static struct rig_request *new_request(uint32_t opcode, const struct rig_node *node)
 {
-        struct rig_request *request = &rig.requests[rig.n_requests];
-
-        if (rig.ended || rig.n_requests >= RIG_REQUESTS_MAX)
-                return NULL;
-        *request = (struct rig_request){ .unique = rig.unique += 2, .opcode = opcode, .node = *node };
-        rig.n_requests++;
-        return request;
+        return rig.ended || rig.n_requests >= RIG_REQUESTS_MAX ? NULL : add_request(opcode, node);
 }
 
 uint64_t rig_send(uint32_t opcode, const struct rig_node *node, const void *a, size_t na, const void *b, size_t nb)
@@ -626,31 +630,28 @@ void rig_release(struct rig_file *file)
         struct fuse_release_in in = { .fh = file->handle, .flags = (uint32_t)file->flags };
         struct rig_node node = file->node;
         bool dir = file->dir;
-        struct rig_request *request;
 
-        /* always: it is answered at once, and there is room for one more */
-        request = &rig.requests[rig.n_requests];
-        MUST(rig.n_requests < ARRAY_SIZE(rig.requests));
-        *request = (struct rig_request){ .unique = rig.unique += 2,
-                                         .opcode = dir ? FUSE_RELEASEDIR : FUSE_RELEASE,
-                                         .node = node };
-        rig.n_requests++;
+        if (rig.ended)
+                return;
+        (void)add_request(dir ? FUSE_RELEASEDIR : FUSE_RELEASE, &node);
         for (size_t i = 0; i < rig.n_files; i++) {
                 if (rig.files[i].handle == in.fh) {
                         rig.files[i] = rig.files[--rig.n_files];
                         break;
                 }
         }
-        if (!rig.ended)
-                put(dir ? FUSE_RELEASEDIR : FUSE_RELEASE, rig.unique, node.id, &in, sizeof(in), NULL, 0);
+        put(dir ? FUSE_RELEASEDIR : FUSE_RELEASE, rig.unique, node.id, &in, sizeof(in), NULL, 0);
 }
 
 void rig_interrupt(uint64_t unique)
 {
         struct fuse_interrupt_in in = { .unique = unique };
 
-        if (!rig.ended)
-                put(FUSE_INTERRUPT, unique | 1, 0, &in, sizeof(in), NULL, 0);
+        if (rig.ended)
+                return;
+        put(FUSE_INTERRUPT, unique | 1, 0, &in, sizeof(in), NULL, 0);
+        /* one that finds no request waits in libfuse for the next that comes, and if none does it is never freed */
+        put(FUSE_STATFS, add_request(FUSE_STATFS, &rig.nodes[0])->unique, FUSE_ROOT_ID, NULL, 0, NULL, 0);
 }
 
 void rig_forget(struct rig_node *node, uint64_t lookups)

@@ -84,7 +84,7 @@ struct rig {
         size_t n_nodes;
         struct rig_file files[RIG_FILES_MAX];
         size_t n_files;
-        struct rig_request requests[RIG_REQUESTS_MAX + 2];
+        struct rig_request requests[2 * RIG_REQUESTS_MAX + 4];
         size_t n_requests;
         struct rig_reply reply; /* of the request that is kept */
         bool has_reply;
