@@ -1100,7 +1100,7 @@ static size_t live(const struct slots *slots)
 /* Nobody waits for ever who did not ask for it, and who did can be interrupted. */
 static void end_requests(void)
 {
-        rig_pass(RIG_LIMIT);
+        rig_pass(rig.n_requests > 0 || !list_empty(&rig.vm->removals) ? RIG_LIMIT : SEC);
         for (size_t i = 0; i < rig.n_requests; i++)
                 MUST_MSG(rig.requests[i].patient, "no answer to request %u, opcode %u",
                          (unsigned)rig.requests[i].unique, rig.requests[i].opcode);
