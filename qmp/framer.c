@@ -162,7 +162,8 @@ static int scan_byte(struct qmp_framer *framer, char c)
         switch (c) {
         case 'N':
         case 'I':
-                /* NaN and Infinity, the same */
+        case '\'':
+                /* NaN, Infinity and keys in single quotes, the same */
                 return -EBADMSG;
         case '"':
                 framer->in_string = true;
