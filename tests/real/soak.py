@@ -180,12 +180,12 @@ class User:
 
     def overdue(self):
         """What it is at for too long, or None."""
-        begin, limit, _, what = self.slot.read()
-        taken = time.monotonic() - begin
-        return f"{what} takes {taken:.1f} s, {limit:.0f} s at most" if begin and taken > limit else None
-
-    def count(self):
-        return self.slot.read()[2]
+        deadline, what = self.slot.deadline(), self.slot.what()
+        late = time.monotonic() - deadline
+        # It may have begun something else meanwhile.
+        if deadline and late > 0 and deadline == self.slot.deadline():
+            return f"{what} takes {late:.1f} s more than it may"
+        return None
 
     def kill(self):
         with contextlib.suppress(ProcessLookupError):
@@ -196,7 +196,7 @@ class User:
         try:
             self.process.wait(15)
         except subprocess.TimeoutExpired:
-            raise Failure(f"a reader that was killed does not end: {self.slot.read()}") from None
+            raise Failure(f"a reader that was killed does not end: {self.slot.what()}") from None
         with open(self.errors.name) as file:
             words = file.read()
         if words:
@@ -594,7 +594,7 @@ class Soak:
 
     def collect(self, user):
         """What a user did and met, when it is over."""
-        self.counts["operations of users"] += user.count()
+        self.counts["operations of users"] += user.slot.count()
         for begin, end, kind, place, what, how in user.notes():
             self.errors[kind if place != "tool" else "tool", how if how in WORDS.values() else "contradiction"] += 1
             if not self.is_allowed(begin, end, place, what, how):

@@ -11,7 +11,6 @@ import os
 import random
 import re
 import select
-import struct
 import subprocess
 import sys
 import time
@@ -23,7 +22,7 @@ LOOK = 2 * TIMEOUT + SLACK
 WRITE = COMMAND_TIMEOUT + TIMEOUT + SLACK
 TOOL = 90
 
-SLOT = struct.Struct("=ddQ200s")
+TEXT = 200
 STATES = {"running", "paused", "prelaunch", "shutdown", "postmigrate", "finish-migrate", "save-vm", "restore-vm", "down"}
 FIXED = ("status", "state", "name", "uuid", "version", "connection", "ctl", "events", "errors", "query/status",
          "query/block", "query/cpus-fast", "query/name", "query/iothreads", "cpus/0/status", "cpus/0/qom-path", "block/keep/status",
@@ -34,7 +33,8 @@ WORDS = {os.strerror(number): name for number, name in errno.errorcode.items()}
 
 
 class Slot:
-    """Where the one who looks after a worker sees what that is at."""
+    """Where the one who looks after a worker sees what that is at: the time when it must be over (0: nothing), how many it
+    has done, and words. The numbers are stored whole, so that neither is ever half another."""
 
     def __init__(self, path, create=False):
         with open(path, "w+b" if create else "r+b") as file:
@@ -42,12 +42,24 @@ class Slot:
                 file.truncate(mmap.PAGESIZE)
             self.map = mmap.mmap(file.fileno(), mmap.PAGESIZE)
 
-    def write(self, begin, limit, count, what):
-        SLOT.pack_into(self.map, 0, begin, limit, count, what.encode(errors="replace")[:200])
+        self.numbers = memoryview(self.map)[:16].cast("d")
 
-    def read(self):
-        begin, limit, count, what = SLOT.unpack_from(self.map, 0)
-        return begin, limit, count, what.rstrip(b"\0").decode(errors="replace")
+    def begin(self, limit, what):
+        self.map[16:16 + TEXT] = what.encode(errors="replace")[:TEXT].ljust(TEXT, b"\0")
+        self.numbers[0] = time.monotonic() + limit
+
+    def end(self):
+        self.numbers[0] = 0
+        self.numbers[1] += 1
+
+    def deadline(self):
+        return self.numbers[0]
+
+    def count(self):
+        return int(self.numbers[1])
+
+    def what(self):
+        return self.map[16:16 + TEXT].rstrip(b"\0").decode(errors="replace")
 
 
 class Worker:
@@ -58,7 +70,6 @@ class Worker:
         self.mount = mount
         self.slot = Slot(slot)
         self.log = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        self.count = 0
 
     def note(self, begin, place, what, how):
         line = json.dumps([begin, time.monotonic(), self.kind, place, what, how])
@@ -67,7 +78,7 @@ class Worker:
     def do(self, place, what, limit, function, *args):
         """One operation; its result, or None if it failed."""
         begin = time.monotonic()
-        self.slot.write(begin, limit, self.count, f"{self.kind}: {what}")
+        self.slot.begin(limit, f"{self.kind}: {what}")
         try:
             return function(*args)
         except OSError as error:
@@ -75,8 +86,7 @@ class Worker:
         except ValueError as error:
             self.note(begin, place, what, f"! {error}")
         finally:
-            self.count += 1
-            self.slot.write(0, 0, self.count, "")
+            self.slot.end()
         return None
 
     def run(self):
@@ -84,7 +94,6 @@ class Worker:
         turn = getattr(self, self.kind)
         while True:
             turn()
-            self.slot.write(0, 0, self.count, "")
             # A crowd, but one that leaves the VM some of the processor.
             time.sleep(self.random.uniform(0, 0.04))
 
