@@ -28,6 +28,7 @@ import time
 import soak_worker
 import users
 from mount import Mount, binary
+from reference import Qmp
 from soak_worker import COMMAND_TIMEOUT, TIMEOUT, WORDS, Slot
 from vm import Vm, die_with_parent, libc, wait_for
 
@@ -59,12 +60,18 @@ DECK = {"toggle": 14, "stop_cont": 4, "snapshot": 2, "savevm": 1, "migrate": 1, 
 SHORT_DECK = {**dict.fromkeys(DECK, 1), "toggle": 4}
 # Of those who write to qom/.
 OBJECTS = 4
+# An answer of QEMU's that takes as long is late, in s.
+SLOW = 0.3
 # Reading these asks nobody.
 NEVER_FAIL = ("connection", "ctl", "events", "errors")
 
 
 class Failure(AssertionError):
     """What must not be."""
+
+
+class Slow(Exception):
+    """QEMU did not answer anybody in time, so a step could not be done."""
 
 
 def make_plan(seed, deck):
@@ -232,12 +239,13 @@ class Soak:
         self.usages = []
         self.longest = 0
         self.fusectl = None
+        self.asked = None
         self.heap = None if sanitized() else Heap(self.base)
 
     # -- the machine
 
     def new_vm(self):
-        args = ["-name", "soak", "-device", "virtio-scsi-pci,id=scsi0", "-device", "virtio-balloon-pci,id=balloon0"]
+        args = ["-qmp", "unix:{d}/third.sock,server=on,wait=off", "-name", "soak", "-device", "virtio-scsi-pci,id=scsi0", "-device", "virtio-balloon-pci,id=balloon0"]
         for n in range(OBJECTS):
             args += ["-object", f"iothread,id=io{n}"]
         for k in range(2):
@@ -277,16 +285,40 @@ class Soak:
         finally:
             window[2] = time.monotonic() + 1
 
+    def observe(self):
+        """In a thread of its own, on a monitor of its own: when QEMU was slow to answer, whatever the reason."""
+        while not self.over.wait(0.1):
+            try:
+                qmp = Qmp(f"{self.vm.dir}/third.sock", 1)
+                while not self.over.wait(0.1):
+                    self.asked = time.monotonic()
+                    qmp("query-status", limit=300)
+                    begin, self.asked = self.asked, None
+                    qmp.events.clear()
+                    if time.monotonic() - begin > SLOW:
+                        self.windows.append(["stall", begin - 0.1, time.monotonic() + 1])
+            except (OSError, TimeoutError):
+                self.asked = None
+
+    def disturbances(self, begin, end):
+        """What was the matter then."""
+        asked = self.asked
+        slow = [["stall", asked - 0.1, float("inf")]] if asked and time.monotonic() - asked > SLOW else []
+        return {kind for kind, b, e in [*self.windows, *slow] if b <= end and begin <= e}
+
     def wait_up(self):
         wait_for(lambda: self.mount.read("connection").startswith("up since "), "the connection", 30)
 
     def sh(self, command, allowed=(), limit=None):
         """On the mount; it must succeed or fail with one of these errnos. Its output, or None."""
+        begin = time.monotonic()
         result = self.mount.sh(command, limit or COMMAND_TIMEOUT + 2 * TIMEOUT + 5)
         self.longest = max(self.longest, result.seconds)
         found = errnos(result.err)
         for name in found:
             self.errors["step " + self.doing, name] += 1
+        if set(found) - set(allowed) == {"ETIMEDOUT"} and "stall" in self.disturbances(begin, time.monotonic()):
+            raise Slow
         if result.code and (not found or set(found) - set(allowed)):
             raise Failure(f"{result}; allowed: {sorted(allowed) or 'no error'}")
         return None if result.code else result.out
@@ -311,10 +343,7 @@ class Soak:
         lists = ("block", "devices", "cpus", "memory")
         command = "; ".join(["cat state", *(f"echo @; ls -1 {name}" for name in lists),
                              "echo @; cat query/block; echo @; cat query/migrate"])
-        result = self.mount.sh(f"set -e; {command}")
-        if result.code:
-            raise Failure(f"{result}, and nothing disturbs")
-        parts = result.out.split("@\n")
+        parts = self.sh(f"set -e; {command}").split("@\n")
         shown = {"state": parts[0].strip(), **{name: sorted(part.split()) for name, part in zip(lists, parts[1:5])}}
         return {**shown, "query/block": json.loads(parts[5]), "query/migrate": json.loads(parts[6]).get("status")}
 
@@ -352,7 +381,7 @@ class Soak:
         else:
             self.vm.qmp("device_add", dict(pair.split("=") for pair in device.split(",")))
         # A name that wasn't there is asked for, as far as the limit of the load allows.
-        wait_for(lambda: self.sh(f"cat devices/{name}/driver", {"ENOENT"}), f"{name} to be there", 1)
+        wait_for(lambda: self.sh(f"cat devices/{name}/driver", {"ENOENT"}), f"{name} to be there", 5)
 
     def unplug(self, kind, k, by):
         name = f"{kind}{k}"
@@ -384,6 +413,7 @@ class Soak:
                 self.sh(f"echo {verb} > ctl")
             else:
                 self.vm.qmp(verb)
+            self.compare()
             time.sleep(hold)
 
     def step_snapshot(self):
@@ -550,7 +580,7 @@ class Soak:
         self.wait_up()
         self.vm.qmp("query-status")
         self.vm.qmp("cont")
-        self.sh("cat state")
+        wait_for(lambda: self.mount.sh("cat state", 60).out == "running\n", "an answer of QEMU", 60)
         self.measure()
 
     def forget(self):
@@ -602,7 +632,7 @@ class Soak:
                               f"{[(name, round(b, 2), round(e, 2)) for name, b, e in self.windows]}")
 
     def is_allowed(self, begin, end, place, what, how):
-        meets = {kind for kind, b, e in self.windows if b <= end and begin <= e}
+        meets = self.disturbances(begin, end)
         if place == "written":
             return "down" in meets
         if place == "fixed" and what in NEVER_FAIL:
@@ -650,6 +680,8 @@ class Soak:
             getattr(self, f"step_{self.doing}")(**how)
             if self.doing not in ("period", "rest"):
                 self.compare()
+        except Slow:
+            self.counts["steps that QEMU was too slow for"] += 1
         except (AssertionError, ConnectionError, TimeoutError, ValueError, KeyError) as error:
             if not self.is_dead(isinstance(error, ConnectionError)):
                 raise
@@ -710,6 +742,7 @@ class Soak:
             self.need_guest()
             self.measure()
             watcher.start()
+            threading.Thread(target=self.observe, daemon=True).start()
             for step in self.plan:
                 self.do(step)
                 if step["do"] == "rest" and over(self):
