@@ -62,6 +62,8 @@ SHORT_DECK = {**dict.fromkeys(DECK, 1), "toggle": 4}
 OBJECTS = 4
 # An answer of QEMU's that takes as long is late, in s.
 SLOW = 0.3
+# And one that takes as long will not come any more.
+STUCK = 20
 # Reading these asks nobody.
 NEVER_FAIL = ("connection", "ctl", "events", "errors")
 
@@ -683,7 +685,7 @@ class Soak:
         except Slow:
             self.counts["steps that QEMU was too slow for"] += 1
         except (AssertionError, ConnectionError, TimeoutError, ValueError, KeyError) as error:
-            if not self.is_dead(isinstance(error, ConnectionError)):
+            if not self.is_dead(isinstance(error, ConnectionError)) and not self.is_stuck():
                 raise
             self.restart_dead(begin, error)
         self.counts[f"step {self.doing}"] += 1
@@ -696,11 +698,23 @@ class Soak:
             return self.vm.process is not None and self.vm.process.wait(2 if dying else 0) is not None
         return False
 
+    def is_stuck(self):
+        """Whether QEMU has answered none of its monitors for long, not only ours: a deadlock of its own."""
+        asked = self.asked
+        stuck = asked and time.monotonic() - asked > STUCK
+        if stuck and shutil.which("gdb"):
+            result = subprocess.run(["gdb", "-p", str(self.vm.process.pid), "-batch", "-ex", "thread apply all bt 12"],
+                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                    timeout=60)
+            self.log.write("".join(f"# {line}\n" for line in result.stdout.splitlines() if line.startswith(("#", "Th"))))
+        return stuck
+
     def restart_dead(self, begin, error):
         """QEMU has ended by itself: a fault of its own, which the mount has to bear."""
         code = self.vm.process.returncode
-        self.deaths.append(f"step {self.n} ({self.doing}): QEMU ended with {code}: {self.vm.output()[-300:]!r}")
-        self.log.write(f"# QEMU ended with {code}: {error}\n")
+        how = "was stuck" if code is None else f"ended with {code}"
+        self.deaths.append(f"step {self.n} ({self.doing}): QEMU {how}: {self.vm.output()[-300:]!r}")
+        self.log.write(f"# QEMU {how}: {error}\n")
         with self.window("down"):
             self.windows[-1][1] = begin - 1
             self.vm.kill()
