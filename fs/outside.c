@@ -104,7 +104,7 @@ static int spawn_fusermount(const char *mountpoint)
 
 static int unmount(const struct helper *h)
 {
-        uint64_t id;
+        uint64_t id = 0;
         int r;
 
         /* whoever took ours away may have mounted another there */
@@ -303,7 +303,7 @@ int outside_connect(void *userdata, size_t index, int *ret_fd, bool *ret_connect
         struct outside *o = userdata;
         struct request_packet request = { .order = ORDER_CONNECT, .number = (uint32_t)index };
         struct answer_packet answer;
-        int fd, r;
+        int fd = -1, r;
 
         r = order(o, &request, REQUEST_SIZE);
         if (r == 0)

@@ -6,8 +6,8 @@
 
 #include "util.h"
 
-/* The length of the character at @s, of @size bytes, which are at least one; 0: there is none. */
-size_t qmp_utf8_length(const char *s, size_t size);
+/* The length of the character at @text, of @size bytes, which are at least one; 0: there is none. */
+size_t qmp_utf8_length(const char *text, size_t size);
 
 /* Whether all of it is. */
 bool qmp_utf8_is_valid(const char *text, size_t size);

@@ -993,12 +993,10 @@ static void judge(size_t i, const struct op_result *result, bool was_up, uint64_
         /* it could not have got by without that message */
         bool strict = hit && f.was_first && !f.was_whole && !f.again && f.fault->kind->inject != inject_twice;
 
-        if (op->offline)
+        if (op->offline || (was_up && end == GOES_ON))
                 ok = same;
         else if (!was_up)
                 ok = is_down(op, result);
-        else if (end == GOES_ON)
-                ok = same;
         else if (end == ENDS)
                 ok = is_down(op, result) || (hit && same && !strict) ||
                      (hit && f.fault->kind->forged && op_error_is_documented(result->error));
