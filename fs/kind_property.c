@@ -61,12 +61,13 @@ int property_find(struct json_object *properties, const char *file_name, const c
                 entry = lh_table_lookup_entry(json_object_get_object(properties), file_name);
         } else {
                 for (entry = lh_table_head(json_object_get_object(properties)); entry; entry = lh_entry_next(entry)) {
-                        _cleanup_(qmp_freep) char *encoded =
-                                render_name(lh_entry_k(entry), strlen(lh_entry_k(entry)));
+                        char *encoded = render_name(lh_entry_k(entry), strlen(lh_entry_k(entry)));
+                        bool is_it = encoded && streq(encoded, file_name);
 
+                        free(encoded);
                         if (!encoded)
                                 return -ENOMEM;
-                        if (streq(encoded, file_name))
+                        if (is_it)
                                 break;
                 }
         }
