@@ -146,6 +146,29 @@ static void tokener_freep(struct json_tokener **tokener)
                 json_tokener_free(*tokener);
 }
 
+/* How long the value there is, if it is one: others may follow it. */
+static size_t extent(const char *text)
+{
+        bool in_string = false;
+        size_t depth = 0, i;
+
+        for (i = 0; text[i]; i++) {
+                if (in_string && text[i] == '\\' && text[i + 1])
+                        i++;
+                else if (text[i] == '"')
+                        in_string = !in_string;
+                else if (!in_string && (text[i] == '{' || text[i] == '['))
+                        depth++;
+                else if (!in_string && depth > 0 && (text[i] == '}' || text[i] == ']'))
+                        depth--;
+                else if (!in_string && depth == 0 && strchr(BLANKS, text[i]))
+                        break;
+                if (!in_string && depth == 0 && strchr("\"}]", text[i]))
+                        break;
+        }
+        return i + 1;
+}
+
 /* How many members the objects of the tree have. */
 static size_t count_members(struct json_object *value)
 {
@@ -357,7 +380,7 @@ int qmp_json_next(const char *text, size_t *offset, struct json_object **ret_val
                 return -ENOMEM;
         json_tokener_set_flags(tokener,
                                JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8 | JSON_TOKENER_ALLOW_TRAILING_CHARS);
-        r = qmp_json_reserve(tokener, strlen(text + start), TREE_PER_BYTE * strlen(text + start));
+        r = qmp_json_reserve(tokener, extent(text + start), TREE_PER_BYTE * extent(text + start));
         if (r < 0)
                 return r;
         /* with its NUL, which ends a number */

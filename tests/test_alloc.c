@@ -323,10 +323,14 @@ static void quit(struct fake_qemu *fake, const struct fake_command *command, voi
         fake_close_behind(fake);
 }
 
+/* What no first buffer has room for. */
+#define BIG 80000
+
 static const char *qmp_path;
 
 static void up(void)
 {
+        static char big[BIG + 100];
         struct fake_qemu *f;
 
         test_time_virtual();
@@ -350,7 +354,8 @@ static void up(void)
                                        "sse4.1", "bool") "]");
         fake_on(f, "query-yank", "[]");
         fake_on(f, "x-query-name", "{\"x\": 1}");
-        fake_on(f, "x-query-jit", "{\"human-readable-text\": \"a\\nb\"}");
+        snprintf(big, sizeof(big), "{\"human-readable-text\": \"%0*d\"}", BIG, 1);
+        fake_on(f, "x-query-jit", big);
         fake_on(f, "block_resize", "{}");
         fake_on(f, "much", "{\"list\": [1, 2, 3], " MORE "}");
         fake_on(f, "device_add", "{}");
@@ -489,6 +494,35 @@ static int change_mode(const struct operation *op, char **ret_text)
 
         *ret_text = strdup("");
         return r < 0 ? r : k_setattr(entry.nodeid, FATTR_MODE, 0);
+}
+
+/* As "> file" does it. */
+static int truncate_it(const struct operation *op, char **ret_text)
+{
+        struct fuse_entry_out entry;
+        int r = rig_walk(op->path, &entry);
+
+        *ret_text = strdup("");
+        return r < 0 ? r : k_setattr(entry.nodeid, FATTR_SIZE, 0);
+}
+
+/* Somebody else removes a device that we know. */
+static int gone(const struct operation *op, char **ret_text)
+{
+        char *text = NULL;
+        int r = rig_cat("devices/dimm1/driver", &text);
+
+        (void)op;
+        free(text);
+        if (r < 0)
+                return r;
+        vm.dimm1 = false;
+        update();
+        rig_deleted(DIMM1);
+        PUMP_FOR(rig.loop, SEC);
+        r = rig_ls("devices", ret_text);
+        ck_assert_msg(memory.all || r < 0 || !strstr(*ret_text, "dimm1"), "it is still there: %s", *ret_text);
+        return r;
 }
 
 static int stat_fs(const struct operation *op, char **ret_text)
@@ -852,6 +886,7 @@ static void known_schema(void)
 static const struct operation operations[] = {
         { .name = "mkdir's like: rename", .run = rename_it, .ends = -EPERM },
         { .name = "chmod", .run = change_mode, .path = "status", .ends = -EPERM },
+        { .name = "truncate", .run = truncate_it, .path = "ctl" },
         { .name = "statfs", .run = stat_fs },
 
         LS(""),
@@ -910,6 +945,7 @@ static const struct operation operations[] = {
         LS_L("query/unstable"),
         CAT("query/status"),
         CAT("query/unstable/name"),
+        CAT("query/unstable/jit"),
         LS_L("cmd"),
         CAT("cmd/much"),
         { .name = "cat cmd/device_add, first", .run = cat, .path = "cmd/device_add", .before = forget_schema },
@@ -1010,6 +1046,7 @@ static const struct operation operations[] = {
         { .name = "cat state without a connection", .run = down, .path = "state" },
         { .name = "cat status without a connection", .run = down, .path = "status", .ends = -EHOSTDOWN },
         { .name = "an event", .run = event, .loose = true },
+        { .name = "a device that somebody else removes", .run = gone, .before = plug_in, .loose = true },
         { .name = "a stream", .run = stream, .loose = true },
         { .name = "a filter for what is queued", .run = filter_late, .loose = true },
         { .name = "poll", .run = poll_state },
@@ -1094,7 +1131,7 @@ static void refuse_each(const struct operation *op, bool all, unsigned long step
 
         memory.all = all;
         run_well(op, &text);
-        for (unsigned long k = 1;; k += 1 + k * step / 8) {
+        for (unsigned long k = 1;; k += 1 + k * step / 4) {
                 _cleanup_(qmp_freep) char *got = NULL;
                 unsigned long refused_now;
                 int r;
