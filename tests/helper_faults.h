@@ -52,6 +52,9 @@ void op_result_deinit(struct op_result *result);
 /* Whether an errno is one that docs/tree.md knows. @error is negative or 0. */
 bool op_error_is_documented(int error);
 
+/* Whether what was added to `errors` since it had @from bytes has that. */
+bool faults_errors_have(uint64_t from, const char *part);
+
 /* --- scenarios --------------------------------------------------------------------------------------------------- */
 
 struct scenario {

@@ -4,6 +4,8 @@
 #   --sanitize  build with clang, AddressSanitizer and UBSan, into build-asan, and run each fuzz target for a moment;
 #               otherwise with gcc into build, and run their inputs only
 # The other arguments go to ctest: -L unit, -L real, -R unplug, ...
+# Of the faults in what QEMU sends some are tried here, and all of them (half an hour) by
+#   for t in build-asan/tests/test_faults_*; do QMPFS_FAULTS=all CK_TIMEOUT_MULTIPLIER=20 "$t"; done
 # Needs Debian 12 (or similar), and root or sudo if something has to be installed. The real tests need /dev/fuse;
 # without it they are skipped, and fail where CI is set.
 set -euo pipefail

@@ -81,7 +81,9 @@ static const char *const odd[] = {
 
 /* --- what is done with them -------------------------------------------------------------------------------------- */
 
-static const char *what; /* is being tried, for messages */
+static const char *what;     /* is being tried, for messages */
+static uint64_t errors_from; /* what `errors` had before */
+static bool met_down;        /* an operation failed for want of a connection */
 
 #define EXPECT(condition)                                                                                            \
         do {                                                                                                         \
@@ -93,6 +95,10 @@ static void expect_documented(const char *name, int error)
 {
         if (!op_error_is_documented(error) && error != -ENAMETOOLONG)
                 ck_abort_msg("%.300s: %s is %s", what, name, strerrorname_np(-error));
+        met_down |= error == -EHOSTDOWN;
+        /* that it was QEMU's fault is told */
+        if (error == -EPROTO && !faults_errors_have(errors_from, " EPROTO - "))
+                ck_abort_msg("%.300s: %s is EPROTO, of which errors has nothing", what, name);
 }
 
 /* A link from a directory that is @depth below the mount point. */
@@ -472,6 +478,7 @@ static void up(void)
                 "{\"name\": \"serial\", \"type\": \"str\"}, {\"name\": \"link\", \"type\": \"link<pc>\"}]");
         faults_clean();
         connection = rig.fake->n_connections;
+        errors_from = rig.vm->errors.end;
         done = json_object_new_object();
 }
 
@@ -485,12 +492,17 @@ static void down(void)
 /* After a case. */
 static void clean(bool is_up)
 {
+        bool told = !met_down || faults_errors_have(errors_from, "sent something that is no QMP message");
+
         EXPECT(rig.vm->up == is_up);
         EXPECT(rig.fake->n_connections == connection);
         if (!is_up)
                 ASSERT_CAT_CONTAINS("connection", "sent something that is no QMP message");
+        EXPECT(told);
         faults_clean();
         connection = rig.fake->n_connections;
+        errors_from = rig.vm->errors.end;
+        met_down = false;
 }
 
 /* All that is recorded is looked through for samples: of the replies to a command, or of events. */
@@ -556,6 +568,12 @@ START_TEST(any_value_in_a_reply)
         }
         vary_sample(users[user].command, "{\"error\": {\"class\": \"GenericError\", \"desc\": \"it failed\"}}");
         vary_recorded(users[user].command);
+        if (streq(users[user].command, "query-qmp-schema")) {
+                _cleanup_(qmp_freep) char *recorded = test_data("query-qmp-schema.json", NULL), *message = NULL;
+
+                CHECK(asprintf(&message, "{\"return\": %s}", recorded) >= 0);
+                vary_sample(users[user].command, message);
+        }
         ck_assert_int_ge(json_object_object_length(done), 3);
         down();
 }
