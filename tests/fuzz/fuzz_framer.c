@@ -3,7 +3,8 @@
  *
  * Input: a byte for the sizes of the chunks, one for the limit of a message's size, the bytes.
  *
- * However the bytes are cut, the same values come and the same end. Each value is JSON in which nothing is lost.
+ * However the bytes are cut, the same values come and the same end. Each value is written as JSON that
+ * reads back the same.
  */
 #include <errno.h>
 
