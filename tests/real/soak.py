@@ -148,11 +148,11 @@ class Heap:
 
     STRUCT = struct.Struct("=QQ")
 
-    def __init__(self, base):
+    def __init__(self, compiler, base):
         self.library = f"{base}/heap.so"
         self.path = f"{base}/heap"
         source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "soak_heap.c")
-        subprocess.run(["gcc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-o", self.library, source], check=True)
+        subprocess.run([compiler, "-D_GNU_SOURCE", "-shared", "-fPIC", "-o", self.library, source], check=True)
         with open(self.path, "w+b") as file:
             file.truncate(mmap.PAGESIZE)
             self.map = mmap.mmap(file.fileno(), mmap.PAGESIZE)
@@ -242,7 +242,8 @@ class Soak:
         self.longest = 0
         self.fusectl = None
         self.asked = None
-        self.heap = None if sanitized() else Heap(self.base)
+        compiler = shutil.which("gcc") or shutil.which("cc")
+        self.heap = Heap(compiler, self.base) if compiler and not sanitized() else None
 
     # -- the machine
 
