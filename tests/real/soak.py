@@ -37,10 +37,12 @@ OPTIONS = f"timeout={TIMEOUT},command_timeout={COMMAND_TIMEOUT},unplug_timeout={
 BOOT = 90
 # What `events` and `errors` keep each.
 LINES = 1000
-# What is in use moves by the devices that there are, and by the longest lines of a thousand; what malloc keeps besides, by
-# the largest of what was ever there at once.
-USED_TOLERANCE_KB = 128
+# What is in use, without the lines of `events` and `errors`, moves by the devices that there are and by tables that keep
+# the size that they once needed; what malloc keeps besides, by the largest of what was ever there at once.
+USED_TOLERANCE_KB = 512
 TOLERANCE_KB = 2048
+# Of a long run the second quarter and the last one must not differ by more.
+TREND_TOLERANCE_KB = 64
 MS_NOSUID, MS_NODEV, MS_REMOUNT = 2, 4, 32
 
 # Devices that come and go: what device_add wants, and whether the guest must let go of it. {k} is 0 or 1.
@@ -600,6 +602,7 @@ class Soak:
             return int(file.read())
 
     def measure(self):
+        logs = int(self.mount.sh("cat events errors | wc -c").out) // 1024
         self.forget()
         seen = []
 
@@ -609,9 +612,9 @@ class Soak:
             return len(seen) > 5 and len({json.dumps(one) for one in seen[-5:]}) == 1
         wait_for(settled, "the daemon's rest", 15)
         (rss, fds), waiting = seen[-1]
-        used = self.heap.used(self.mount.pid) if self.heap else None
+        used = self.heap.used(self.mount.pid) - logs if self.heap else None
         self.usages.append((self.n, rss, used, len(fds)))
-        print(f"{self.elapsed():7.1f} s, step {self.n}: at rest {rss} kB, {used or '?'} kB in use, {len(fds)} descriptors, "
+        print(f"{self.elapsed():7.1f} s, step {self.n}: at rest {rss} kB, {used or '?'} kB in use besides logs, {len(fds)} descriptors, "
               f"{'?' if waiting is None else waiting} requests of the kernel; {self.summary()}", flush=True)
         if waiting:
             raise Failure(f"{waiting} requests of the kernel are not answered, and nobody is left who waits for them")
@@ -770,6 +773,19 @@ class Soak:
         finally:
             self.clean_up()
         self.report()
+        self.check_trend()
+
+    def check_trend(self):
+        """What grows a little all the time."""
+        quarter = len(self.usages) // 4
+        if quarter < 3 or not self.heap:
+            return
+        before, after = (min(usage[2] for usage in part)
+                         for part in (self.usages[quarter:2 * quarter], self.usages[-quarter:]))
+        print(f"in use: {before} kB at least in the second quarter, {after} kB in the last")
+        if after > before + TREND_TOLERANCE_KB:
+            print("FAIL: memory in use grows")
+            raise Failure("memory in use grows")
 
     def clean_up(self):
         self.over.set()
