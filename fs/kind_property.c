@@ -62,10 +62,10 @@ int property_find(struct json_object *properties, const char *file_name, const c
         } else {
                 for (entry = lh_table_head(json_object_get_object(properties)); entry; entry = lh_entry_next(entry)) {
                         char *encoded = render_name(lh_entry_k(entry), strlen(lh_entry_k(entry)));
-                        bool is_it = encoded && streq(encoded, file_name);
+                        bool failed = !encoded, is_it = encoded && streq(encoded, file_name);
 
                         free(encoded);
-                        if (!encoded)
+                        if (failed)
                                 return -ENOMEM;
                         if (is_it)
                                 break;
