@@ -9,6 +9,7 @@ from vm import libc
 
 CLONE_NEWNS = 0x00020000
 MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 1 << 18
+MNT_DETACH = 2
 FUSE_DEVICE = os.makedev(10, 229)
 
 
@@ -30,6 +31,11 @@ def own_namespace():
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code), "unshare")
     mount("none", "/", None, MS_REC | MS_PRIVATE)
+    # Copies of other tests' mounts came along, and would keep those from ending.
+    with open("/proc/self/mounts") as file:
+        others = [line.split(" ")[1] for line in file if line.split(" ")[2] == "fuse.qmpfs"]
+    for path in others:
+        libc.umount2(os.fsencode(path), MNT_DETACH)
 
 
 def open_fuse(directory):
