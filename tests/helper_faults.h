@@ -5,12 +5,12 @@
  *
  * A case costs a millisecond, so thousands of them share a process and a daemon. They are counted over all processes of a
  * program, which says so at its end and fails if there were fewer than it must have. Where there are more than the
- * continuous integration has the time for, every Nth is tried; QMPFS_FAULTS=all tries all (with CK_TIMEOUT_MULTIPLIER=20).
+ * continuous integration has the time for, one of so many is tried; QMPFS_FAULTS=all tries all (with CK_TIMEOUT_MULTIPLIER=20).
  */
 #ifndef HELPER_FAULTS_H
 #define HELPER_FAULTS_H
 
-#include "helper_fuse.h"
+#include "helper_operation.h"
 
 /* --- counting ---------------------------------------------------------------------------------------------------- */
 
@@ -23,34 +23,6 @@ bool faults_try(void);
 /* … of which one of so many is tried, or each; all if all are wanted. */
 bool faults_try_one_of(unsigned of);
 bool faults_try_always(void);
-
-/* --- operations -------------------------------------------------------------------------------------------------- */
-
-enum op_verb {
-        OP_CAT,
-        OP_LS,
-        OP_LINK,
-        OP_ECHO, /* opened for writing only */
-        OP_ASK,  /* written, and the answer read from the same open file */
-        OP_HERD, /* many at once: @path is "PATH PATH=TEXT …", what is read and what is written */
-};
-
-struct op {
-        enum op_verb verb;
-        const char *path;
-        const char *text; /* what is written */
-        bool offline;     /* it needs no QEMU */
-};
-
-struct op_result {
-        int error;  /* 0 or a negative errno */
-        char *text; /* what was read or listed; NULL on error, and of OP_ECHO */
-};
-
-void op_run(const struct op *op, struct op_result *ret_result);
-void op_result_deinit(struct op_result *result);
-/* Whether an errno is one that docs/tree.md knows. @error is negative or 0. */
-bool op_error_is_documented(int error);
 
 /* Whether what was added to `errors` since it had @from bytes has that. */
 bool faults_errors_have(uint64_t from, const char *part);

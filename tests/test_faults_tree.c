@@ -5,7 +5,7 @@
 #include "helper_faults.h"
 
 #define STRIDE 3
-#define LEAST  3500
+#define LEAST  3600
 
 // clang-format off
 static const char schema[] =
