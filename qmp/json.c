@@ -146,29 +146,6 @@ static void tokener_freep(struct json_tokener **tokener)
                 json_tokener_free(*tokener);
 }
 
-/* How long the value there is, if it is one: others may follow it. */
-static size_t extent(const char *text)
-{
-        bool in_string = false;
-        size_t depth = 0, i;
-
-        for (i = 0; text[i]; i++) {
-                if (in_string && text[i] == '\\' && text[i + 1])
-                        i++;
-                else if (text[i] == '"')
-                        in_string = !in_string;
-                else if (!in_string && (text[i] == '{' || text[i] == '['))
-                        depth++;
-                else if (!in_string && depth > 0 && (text[i] == '}' || text[i] == ']'))
-                        depth--;
-                else if (!in_string && depth == 0 && strchr(BLANKS, text[i]))
-                        break;
-                if (!in_string && depth == 0 && strchr("\"}]", text[i]))
-                        break;
-        }
-        return i + 1;
-}
-
 /* How many members the objects of the tree have. */
 static size_t count_members(struct json_object *value)
 {
@@ -371,7 +348,7 @@ int qmp_json_next(const char *text, size_t *offset, struct json_object **ret_val
 {
         _cleanup_(tokener_freep) struct json_tokener *tokener = json_tokener_new_ex(QMP_JSON_DEPTH_MAX);
         _cleanup_(qmp_json_putp) struct json_object *value = NULL;
-        size_t start = *offset + strspn(text + *offset, BLANKS), used;
+        size_t start = *offset + strspn(text + *offset, BLANKS), rest, used;
         enum json_tokener_error error;
         int r;
 
@@ -380,15 +357,17 @@ int qmp_json_next(const char *text, size_t *offset, struct json_object **ret_val
                 return -ENOMEM;
         json_tokener_set_flags(tokener,
                                JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8 | JSON_TOKENER_ALLOW_TRAILING_CHARS);
-        r = qmp_json_reserve(tokener, extent(text + start), TREE_PER_BYTE * extent(text + start));
+        /* one look at the memory for all values of a text */
+        rest = strlen(text + start);
+        r = qmp_json_reserve(tokener, rest, *offset == 0 ? TREE_PER_BYTE * rest : 0);
         if (r < 0)
                 return r;
         /* with its NUL, which ends a number */
-        value = json_tokener_parse_ex(tokener, text + start, (int)strlen(text + start) + 1);
+        value = json_tokener_parse_ex(tokener, text + start, (int)rest + 1);
         error = json_tokener_get_error(tokener);
         used = json_tokener_get_parse_end(tokener);
         if (error == json_tokener_continue || error == json_tokener_error_parse_eof ||
-            (error == json_tokener_success && used > strlen(text + start)))
+            (error == json_tokener_success && used > rest))
                 return qmp_invalid(ret_why, "the JSON value is not complete");
         if (error != json_tokener_success && qmp_json_lacks_memory(tokener))
                 return -ENOMEM;
