@@ -51,7 +51,7 @@ run() {
     [ ! -e "$dict" ] || options+=(-dict="$dict")
     # Memory that was freed is kept long enough to see its use, and no longer.
     ASAN_OPTIONS=quarantine_size_mb=32:malloc_context_size=10:${ASAN_OPTIONS:-} "$build/tests/fuzz/fuzz-$name" "${limit[@]}" -timeout=20 \
-        -rss_limit_mb=2048 -max_len=4096 -print_final_stats=1 -artifact_prefix="$build/findings/$name/" \
+        -report_slow_units=20 -rss_limit_mb=2048 -max_len=4096 -print_final_stats=1 -artifact_prefix="$build/findings/$name/" \
         "${options[@]}" "$build/corpus/$name" "$seeds" > "$build/$name.log" 2>&1
 }
 

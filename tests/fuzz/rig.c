@@ -704,7 +704,9 @@ void rig_disconnect(void)
 /* A chunk at a time; the daemon gets each by itself. */
 static void say_more(struct qmp_task *task)
 {
-        size_t n = rig.chunk > 0 && rig.chunk < rig.n_out ? rig.chunk : rig.n_out;
+        /* of a flood no more than thousands of pieces */
+        size_t chunk = rig.chunk > rig.n_out / 2048 ? rig.chunk : rig.n_out / 2048;
+        size_t n = rig.chunk > 0 && chunk < rig.n_out ? chunk : rig.n_out;
         ssize_t sent = send(rig.qemu_fd, rig.out, n, MSG_NOSIGNAL | MSG_DONTWAIT);
 
         /* nobody listens any more, which shows when receiving */
