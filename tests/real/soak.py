@@ -28,7 +28,7 @@ import time
 import soak_worker
 import users
 from mount import Mount, binary
-from reference import Qmp
+from reference import Qmp, QmpError
 from soak_worker import COMMAND_TIMEOUT, TIMEOUT, WORDS, Slot
 from vm import Vm, die_with_parent, libc, wait_for
 
@@ -302,7 +302,7 @@ class Soak:
                     qmp.events.clear()
                     if time.monotonic() - begin > SLOW:
                         self.windows.append(["stall", begin - 0.1, time.monotonic() + 1])
-            except (OSError, TimeoutError):
+            except (OSError, TimeoutError, QmpError):
                 self.asked = None
 
     def disturbances(self, begin, end):
@@ -769,11 +769,20 @@ class Soak:
         except BaseException as error:
             print(f"FAIL in step {self.n}: {error}", flush=True)
             self.log.write(f"# {error}\n")
+            self.explain()
             raise
         finally:
             self.clean_up()
         self.report()
         self.check_trend()
+
+    def explain(self):
+        """What may help to understand a failure: how things are, in the words of the mount, and what disturbed it."""
+        now = time.monotonic()
+        print("disturbed lately:", [(kind, round(b - now, 2), round(e - now, 2)) for kind, b, e in self.windows[-5:]],
+              "; an answer is awaited for:", self.asked and round(now - self.asked, 2))
+        with contextlib.suppress(AssertionError):
+            print(self.mount.sh("cat connection; tail -n 15 errors").out)
 
     def check_trend(self):
         """What grows a little all the time."""
