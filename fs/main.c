@@ -21,7 +21,6 @@ struct daemon {
         struct vm *vm;
         struct session *session;
         struct outside *outside; /* NULL without the sandbox */
-        char *mountpoint;        /* absolute */
         struct qmp_source signals;
         int signal_fd;
         int ready_fd; /* to the parent, who waits for the tree; -1 in the foreground */
@@ -98,9 +97,15 @@ static int connect_vm(struct daemon *d)
         return r == USABLE ? 0 : -EIO;
 }
 
-static int check_mountpoint(const char *path, char **ret_absolute)
+/*
+ * Makes it absolute, without links on the way: libfuse unmounts by this path at the end, when the daemon has left its
+ * directory, and a link may lead elsewhere then.
+ */
+static int check_mountpoint(char **mountpoint)
 {
+        const char *path = *mountpoint;
         struct stat st;
+        char *real;
 
         if (stat(path, &st) < 0) {
                 log_error("cannot mount on '%s': %s%s", path, strerror(errno),
@@ -111,11 +116,15 @@ static int check_mountpoint(const char *path, char **ret_absolute)
                 log_error("cannot mount on '%s': %s", path, strerror(ENOTDIR));
                 return -ENOTDIR;
         }
-        *ret_absolute = realpath(path, NULL);
-        if (!*ret_absolute) {
-                log_error("cannot mount on '%s': %s", path, strerror(errno));
-                return -errno;
+        real = realpath(path, NULL);
+        if (!real) {
+                int e = errno;
+
+                log_error("cannot mount on '%s': %s", path, strerror(e));
+                return -e;
         }
+        free(*mountpoint);
+        *mountpoint = real;
         return 0;
 }
 
@@ -147,7 +156,7 @@ static void fuse_failed(const char *what, const char *on)
 static int set_up(struct daemon *d)
 {
         struct options *o = &d->options;
-        int r = check_mountpoint(o->mountpoint, &d->mountpoint);
+        int r = check_mountpoint(&o->mountpoint);
 
         if (r < 0)
                 return r;
@@ -198,7 +207,8 @@ static int enter_sandbox(struct daemon *d)
                 return 0;
         }
         d->vm->sandbox = sandbox_describe();
-        r = outside_start(qmp_client_get_address(d->vm->client), d->mountpoint, d->options.foreground, &d->outside);
+        r = outside_start(qmp_client_get_address(d->vm->client), d->options.mountpoint, d->options.foreground,
+                          &d->outside);
         if (r < 0) {
                 log_error("cannot enter the sandbox: cannot %s: %s; -o sandbox=off does without", failed,
                           strerror(-r));
@@ -261,7 +271,6 @@ static void tear_down(struct daemon *d)
                 close(d->signal_fd);
         qmp_loop_free(d->loop);
         options_deinit(&d->options);
-        free(d->mountpoint);
 }
 
 static int run(struct daemon *d)

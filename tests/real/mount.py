@@ -150,9 +150,9 @@ class Mount:
             self.pid = self.find_pid()
         return self
 
-    def find_pid(self):
-        """The daemon: the process whose arguments name our mount point."""
-        want = self.dir.encode()
+    def find_pid(self, argument=None):
+        """The daemon: the process whose arguments name our mount point, or what else is given."""
+        want = (argument or self.dir).encode()
         for entry in os.listdir("/proc"):
             if not entry.isdigit():
                 continue

@@ -453,7 +453,7 @@ class Access(real.RealTest):
         os.replace(f"{link}.new", link)
         self.eventually(lambda: re.fullmatch(rf"down: '{link}' is served by user {OTHER} now, not by user {USER} as at "
                                              r"first: not trusted, next try in \d+(\.\d+)? s",
-                                             mount.read("connection")), "the refusal")
+                                             mount.read("connection").splitlines()[0]), "the refusal")
         self.assertEqual(mount.read("state"), "down")
         for command in ("ls block", "cat status", "echo stop > ctl"):
             self.fails(mount, command, "Host is down")

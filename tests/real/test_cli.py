@@ -224,6 +224,19 @@ class Cli(real.RealTest):
         self.ended_by(signal.SIGTERM, False)
         self.ended_by(signal.SIGTERM, True)
 
+    def test_sigterm_after_a_relative_mount_point(self):
+        """The daemon has left the directory where the path meant something."""
+        vm = self.vm("-S")
+        mount = self.new_mount(vm)
+        mount.argv[-1] = "vm"
+        result = mount.try_start(cwd=mount.base)
+        self.assertEqual(result.code, 0, result)
+        self.assertTrue(mount.mounted())
+        mount.pid = mount.find_pid(vm.socket)
+        os.kill(mount.pid, signal.SIGTERM)
+        mount.check_end(mount.wait_end(5), (0, 128 + signal.SIGTERM, -signal.SIGTERM))
+        self.assertEqual(os.listdir(mount.dir), [])
+
     def test_sigint(self):
         self.ended_by(signal.SIGINT, True)
 
