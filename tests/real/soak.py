@@ -27,7 +27,7 @@ import time
 
 import soak_worker
 import users
-from mount import Mount, binary
+from mount import Mount, sanitized
 from reference import Qmp, QmpError
 from soak_worker import COMMAND_TIMEOUT, TIMEOUT, WORDS, Slot
 from vm import Vm, die_with_parent, libc, wait_for
@@ -121,12 +121,6 @@ def read_plan(path):
                 step.pop("n", None)
                 yield step
     yield {"do": "rest"}
-
-
-def sanitized():
-    """Under ASan freed memory stays in quarantine, so only descriptors can be compared; LeakSanitizer sees the rest."""
-    with open(binary(), "rb") as file:
-        return b"__asan_init" in file.read()
 
 
 def usage(pid):

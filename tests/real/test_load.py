@@ -9,7 +9,7 @@ import sys
 import time
 
 import real
-from soak import sanitized, usage
+from mount import sanitized, usage
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 READERS = 1000
