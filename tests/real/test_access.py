@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import signal
 import shutil
 import subprocess
 import sys
@@ -316,6 +317,18 @@ class Access(real.RealTest):
         result = Running([*as_user(USER), "fusermount3", "-u", mount.dir]).wait(10)
         self.assertEqual((result.code, result.err), (0, ""), result)
         mount.check_end(mount.wait_end())
+
+    def test_end_of_the_daemon_takes_its_mount_away(self):
+        """Also in the sandbox, where it can't run fusermount3."""
+        vm = self.users_vm()
+        for sig in (signal.SIGTERM, signal.SIGKILL):
+            with self.subTest(sig=sig):
+                mount = self.users_mount(vm, options="sandbox=on")
+                os.kill(mount.pid, sig)
+                code = mount.wait_end(5)
+                self.assertEqual(code, 0 if sig == signal.SIGTERM else -sig)
+                self.eventually(lambda m=mount: not m.mounted(), "the end of the mount", 5)
+                mount.pid = None
 
     def test_allow_other_wants_the_consent_of_root(self):
         vm = self.users_vm()
