@@ -150,7 +150,11 @@ static void fuse_failed(const char *what, const char *on)
 {
         _cleanup_(qmp_freep) char *why = log_take_fuse();
 
-        log_error("%s '%s': %s", what, on, why ? why : "libfuse gave no reason");
+        /* for users it is fusermount3 that mounts, and tells why not by itself */
+        log_error("%s '%s': %s", what, on,
+                  why              ? why
+                  : geteuid() != 0 ? "fusermount3 has said why"
+                                   : "libfuse gave no reason");
 }
 
 static int set_up(struct daemon *d)
