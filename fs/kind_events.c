@@ -10,7 +10,7 @@
 #include "inode.h"
 #include "kinds.h"
 #include "log_file.h"
-#include "qmp/json.h"
+#include "qmp/jsonc.h"
 
 /* What a reader may fall behind. */
 #define STREAM_MAX_LINES 10000

@@ -6,7 +6,7 @@
 
 #include "catalog.h"
 #include "inode.h"
-#include "qmp/json.h"
+#include "qmp/jsonc.h"
 #include "qmp/message.h"
 #include "render.h"
 #include "snapshot.h"

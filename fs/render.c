@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "qmp/json.h"
+#include "qmp/jsonc.h"
 #include "qmp/utf8.h"
 
 static uint64_t hash(const char *s, size_t size)

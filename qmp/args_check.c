@@ -6,6 +6,7 @@
 
 #include "args_internal.h"
 #include "json.h"
+#include "jsonc.h"
 #include "message.h"
 
 /* Bytes of the names that an error lists: there are 150 keys on a keyboard. */

@@ -9,7 +9,7 @@
 #include <time.h>
 
 #include "client_internal.h"
-#include "json.h"
+#include "jsonc.h"
 
 /* Reads from the socket per wakeup, so that a flood of events leaves time for others. */
 #define READS_PER_WAKEUP    16

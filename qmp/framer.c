@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 
-#include "json.h"
+#include "jsonc.h"
 #include "utf8.h"
 
 #define ROOM_MIN   4096

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "json.h"
+#include "jsonc.h"
 
 bool qmp_json_add(struct json_object *object, const char *key, struct json_object *value)
 {

@@ -21,7 +21,7 @@
 
 #include "fs/introspection.h"
 #include "helper_fuse.h"
-#include "qmp/json.h"
+#include "qmp/jsonc.h"
 
 /* --- refusing memory --------------------------------------------------------------------------------------------- */
 
