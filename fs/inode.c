@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <malloc.h>
+#include <sys/random.h>
 #include <time.h>
 
 #include "object.h"
@@ -29,7 +30,7 @@ uint64_t inode_child_ino(const struct inode *dir, const char *name)
 
 static struct inode **bucket(struct inode_table *t, const struct inode *parent, const char *name)
 {
-        return &t->buckets[mix(parent->nodeid, name) & (t->n_buckets - 1)];
+        return &t->buckets[mix(parent->nodeid ^ t->seed, name) & (t->n_buckets - 1)];
 }
 
 static void resize(struct inode_table *t, size_t n_buckets)
@@ -91,6 +92,9 @@ int inode_table_init(struct session *session, struct vm *vm, const struct row *r
         struct inode *inode;
         int r;
 
+        /* without random numbers yet, early in a boot, the time will do */
+        if (getrandom(&t->seed, sizeof(t->seed), GRND_NONBLOCK) != sizeof(t->seed))
+                t->seed = qmp_now();
         t->n_buckets = MIN_BUCKETS;
         t->buckets = calloc(t->n_buckets, sizeof(*t->buckets));
         inode = calloc(1, sizeof(*inode));

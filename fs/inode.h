@@ -37,6 +37,7 @@ struct inode_table {
         struct slots files;
         struct inode **buckets;
         size_t n_buckets, n;
+        uint64_t seed; /* of the hash: QEMU gives the names, and shall not know which of them meet */
 };
 
 /* One open file or directory. */

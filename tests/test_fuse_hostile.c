@@ -413,6 +413,21 @@ START_TEST(new_names_without_end_are_found_as_fast_as_ever)
 }
 END_TEST
 
+/* Or QEMU could give its objects names that all meet in one place of the table. */
+START_TEST(which_names_meet_in_the_table_is_not_foreseeable)
+{
+        uint64_t seed = rig.session->inodes.seed, other;
+
+        rig_unmake();
+        rig_make("/run/fake.sock");
+        other = rig.session->inodes.seed;
+        ck_assert_uint_ne(seed, other);
+        rig_unmake();
+        rig_make("/run/fake.sock");
+        ck_assert_uint_ne(rig.session->inodes.seed, other);
+}
+END_TEST
+
 START_TEST(objects_of_one_name_stay_who_they_are)
 {
         struct fuse_entry_out a, b, again;
@@ -718,6 +733,7 @@ int main(void)
                 TEST(state_of_a_removal_is_one_line_whatever_the_reason_is),
                 TEST(five_thousand_objects_of_one_name),
                 TEST(new_names_without_end_are_found_as_fast_as_ever),
+                TEST(which_names_meet_in_the_table_is_not_foreseeable),
                 TEST(objects_of_one_name_stay_who_they_are),
                 TEST(the_properties_of_a_device_of_a_long_id_are_not_asked_for),
                 TEST(types_without_end_are_not_all_remembered),
