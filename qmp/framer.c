@@ -144,11 +144,13 @@ static bool is_leading(const char *zero)
         return !strchr("0123456789.eE", before);
 }
 
-/* json-c takes 1. and 01.5 for numbers, too, and gives them on as they are: not everybody who reads our files can. */
+/* json-c takes 1. and -.5 and 01.5 for numbers, too, and gives them on as they are: not everybody who reads our files can. */
 static bool is_no_number(const struct qmp_framer *framer, char c)
 {
         const char *before = framer->buffer + framer->scanned - 2;
 
+        if (c == '.')
+                return *before < '0' || *before > '9';
         if (c >= '0' && c <= '9')
                 return *before == '0' && is_leading(before);
         return *before == '.';
