@@ -213,14 +213,11 @@ static int enter_sandbox(struct daemon *d)
         d->vm->sandbox = sandbox_describe();
         r = outside_start(qmp_client_get_address(d->vm->client), d->options.mountpoint, d->options.foreground,
                           &d->outside);
-        if (r < 0) {
-                log_error("cannot enter the sandbox: cannot %s: %s; -o sandbox=off does without", failed,
-                          strerror(-r));
-                return r;
+        if (r == 0) {
+                qmp_client_connect_by(d->vm->client, outside_connect, d->outside);
+                log_init_by(outside_log, d->outside);
+                r = sandbox_enter(&failed);
         }
-        qmp_client_connect_by(d->vm->client, outside_connect, d->outside);
-        log_init_by(outside_log, d->outside);
-        r = sandbox_enter(&failed);
         if (r < 0)
                 log_error("cannot enter the sandbox: cannot %s: %s; -o sandbox=off does without", failed,
                           strerror(-r));

@@ -91,6 +91,11 @@ START_TEST(every_option)
         ck_assert_int_eq(parse("qmpfs -o uid=root,gid=root a b"), 0);
         ck_assert_uint_eq(options.session.uid, 0);
         ck_assert_uint_eq(options.session.gid, 0);
+        ck_assert(!options.no_sandbox);
+        ck_assert_int_eq(parse("qmpfs -o sandbox=off a b"), 0);
+        ck_assert(options.no_sandbox);
+        ck_assert_int_eq(parse("qmpfs -o sandbox=off,sandbox=on a b"), 0);
+        ck_assert(!options.no_sandbox);
         ck_assert_int_eq(parse("qmpfs -o max_load=0.5 a b"), 0);
         ck_assert_uint_eq(options.vm.max_load, 1);
         ck_assert_int_eq(parse("qmpfs -o max_load=100 a b"), 0);
@@ -196,6 +201,7 @@ START_TEST(help_tells_every_option)
                                               "uid=USER",
                                               "gid=GROUP",
                                               "-o ro",
+                                              "-o sandbox=off",
                                               "-o allow_other",
                                               "-h",
                                               "-V",
