@@ -12,6 +12,7 @@ enum {
         KEY_MAX_LOAD,
         KEY_UID,
         KEY_GID,
+        KEY_SIZES,
         KEY_NORAW,
         KEY_SANDBOX,
         KEY_FOREGROUND,
@@ -30,6 +31,7 @@ static const struct fuse_opt templates[] = {
         FUSE_OPT_KEY("max_load=", KEY_MAX_LOAD),
         FUSE_OPT_KEY("uid=", KEY_UID),
         FUSE_OPT_KEY("gid=", KEY_GID),
+        FUSE_OPT_KEY("sizes=", KEY_SIZES),
         FUSE_OPT_KEY("noraw", KEY_NORAW),
         FUSE_OPT_KEY("sandbox=", KEY_SANDBOX),
         FUSE_OPT_KEY("-f", KEY_FOREGROUND),
@@ -121,14 +123,14 @@ static int parse_id(struct parsing *p, const char *arg, bool group, unsigned *re
         return 0;
 }
 
-/* "on" or "off". */
-static int parse_switch(struct parsing *p, const char *arg, bool *ret_off)
+/* One of two words. */
+static int parse_choice(struct parsing *p, const char *arg, const char *no, const char *yes, bool *ret_yes)
 {
         const char *text = strchr(arg, '=') + 1;
 
-        if (!streq(text, "on") && !streq(text, "off"))
-                return fail(p, "invalid option '%s': expected on or off", arg);
-        *ret_off = streq(text, "off");
+        if (!streq(text, no) && !streq(text, yes))
+                return fail(p, "invalid option '%s': expected %s or %s", arg, no, yes);
+        *ret_yes = streq(text, yes);
         return 0;
 }
 
@@ -171,11 +173,13 @@ static int handle(void *data, const char *arg, int key, struct fuse_args *out)
         case KEY_GID:
                 o->session.group_writes = true;
                 return parse_id(p, arg, true, &o->session.gid);
+        case KEY_SIZES:
+                return parse_choice(p, arg, "cheap", "exact", &o->session.exact_sizes);
         case KEY_NORAW:
                 o->session.noraw = true;
                 return 0;
         case KEY_SANDBOX:
-                return parse_switch(p, arg, &o->no_sandbox);
+                return parse_choice(p, arg, "on", "off", &o->no_sandbox);
         case KEY_DEBUG:
                 o->debug = true;
                 o->vm.trace = true;
@@ -258,6 +262,8 @@ void options_help(FILE *out)
               "                         100: any (10)\n"
               "  -o uid=USER            owner of the files (who mounts)\n"
               "  -o gid=GROUP           group of the files, which may write then (who mounts; no)\n"
+              "  -o sizes=exact         ask QEMU for a file's content when its size is asked for,\n"
+              "                         for NFS and find -size (cheap)\n"
               "  -o noraw               without cmd/, qmp and hmp, which can do anything\n"
               "  -o sandbox=off         keep the rights of who mounts, for debugging (on)\n"
               "  -o ro                  nothing can be written\n"

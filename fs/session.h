@@ -11,6 +11,7 @@ struct session_options {
         gid_t gid;
         bool group_writes; /* -o gid= was given */
         bool noraw;        /* rows that are raw are absent */
+        bool exact_sizes;  /* stat by path asks QEMU for the content, too; else sizes are exact from open on */
 };
 
 struct session {

@@ -96,6 +96,11 @@ START_TEST(every_option)
         ck_assert(options.no_sandbox);
         ck_assert_int_eq(parse("qmpfs -o sandbox=off,sandbox=on a b"), 0);
         ck_assert(!options.no_sandbox);
+        ck_assert(!options.session.exact_sizes);
+        ck_assert_int_eq(parse("qmpfs -o sizes=exact a b"), 0);
+        ck_assert(options.session.exact_sizes);
+        ck_assert_int_eq(parse("qmpfs -o sizes=exact,sizes=cheap a b"), 0);
+        ck_assert(!options.session.exact_sizes);
         ck_assert_int_eq(parse("qmpfs -o max_load=0.5 a b"), 0);
         ck_assert_uint_eq(options.vm.max_load, 1);
         ck_assert_int_eq(parse("qmpfs -o max_load=100 a b"), 0);
@@ -179,6 +184,7 @@ static const struct {
         { "qmpfs -o uid=-1 a b", "'uid=-1'" },
         { "qmpfs -o uid=4294967295 a b", "'uid=4294967295'" },
         { "qmpfs -o uid=99999999999999999999 a b", "no such user" },
+        { "qmpfs -o sizes=huge a b", "'sizes=huge': expected cheap or exact" },
         { "qmpfs -o gid=1x a b", "'gid=1x': no such group" },
 };
 
@@ -195,6 +201,7 @@ START_TEST(help_tells_every_option)
         static const char *const wanted[] = { "timeout=SEC",
                                               "unplug_timeout=SEC",
                                               "command_timeout=SEC",
+                                              "-o sizes=exact",
                                               "-o noraw",
                                               "structure_ttl=MSEC",
                                               "max_load=PERCENT",
