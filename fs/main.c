@@ -324,12 +324,29 @@ static void print_version(void)
                sandbox_describe());
 }
 
+/*
+ * Whoever starts us may have closed standard input, output or error. A descriptor of ours that got such a number would be
+ * written to as if it were a terminal, and replaced on the way to the background.
+ */
+static int open_standard_fds(void)
+{
+        for (int fd = 0; fd <= STDERR_FILENO; fd++)
+                /* those below are open, so it gets this number */
+                if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+                        return -errno;
+        return 0;
+}
+
 int main(int argc, char **argv)
 {
         struct daemon d = { .signals = { .fd = -1 }, .signal_fd = -1, .ready_fd = -1 };
         _cleanup_(qmp_freep) char *why = NULL;
-        int r;
+        int r = open_standard_fds();
 
+        if (r < 0) {
+                log_error("cannot open '/dev/null': %s", strerror(-r));
+                return 1;
+        }
         log_catch_fuse();
         r = options_parse(argc, argv, &d.options, &why);
         if (r < 0) {

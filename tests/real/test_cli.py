@@ -1,5 +1,6 @@
 """The command: what it says when it can't start, what it takes, and how it ends."""
 
+import itertools
 import os
 import shutil
 import signal
@@ -185,8 +186,8 @@ class Cli(real.RealTest):
                                "timeout=3")
         self.assertEqual(self.ok(mount, "cat state"), "prelaunch\n")
 
-    def test_mount_helper(self):
-        """mount -t fuse.qmpfs after an installation."""
+    def installed(self, mount, script):
+        """The result of a script where qmpfs is installed, and mount(8) finds it."""
         if os.geteuid() != 0:
             self.skipTest("needs root")
         build = os.path.dirname(binary())
@@ -194,20 +195,56 @@ class Cli(real.RealTest):
             self.skipTest(f"{build} is no build directory")
         prefix = f"{self.dir}/usr"
         subprocess.run(["cmake", "--install", build, "--prefix", prefix], check=True, stdout=subprocess.DEVNULL)
-        vm = self.vm("-S")
-        mount = self.new_mount(vm)
         # mount(8) starts its helpers with a PATH of its own, so what was installed is put in /usr/local here: in a
         # mount namespace that ends with this shell. (Where / is no mount point, as in a chroot, it can't be made private.)
         script = f"""mount --make-rprivate / 2> /dev/null; mount --bind {prefix} /usr/local || exit
             trap 'umount --lazy /usr/local' EXIT  # the daemon may be about to end
-            mount -t fuse.qmpfs -o noauto,timeout=3 {vm.socket} {mount.dir} &&
-            cat {mount.dir}/state && grep ' {mount.dir} ' /proc/self/mounts && umount {mount.dir}"""
+            {script}"""
         argv = ["unshare", "--mount", "--propagation", "unchanged", "bash", "-c", script]
-        result = Running(argv, mount.env, mount.kill).wait(20)
+        return Running(argv, mount.env, mount.kill).wait(40)
+
+    def test_mount_helper(self):
+        """mount -t fuse.qmpfs after an installation."""
+        vm = self.vm("-S")
+        mount = self.new_mount(vm)
+        result = self.installed(mount, f"""mount -t fuse.qmpfs -o noauto,timeout=3 {vm.socket} {mount.dir} &&
+            cat {mount.dir}/state && grep ' {mount.dir} ' /proc/self/mounts && umount {mount.dir}""")
         self.assertEqual((result.code, result.err), (0, ""), result)
         state, line = result.out.splitlines()
         self.assertEqual(state, "prelaunch")
         self.assertEqual(line.split()[:3], [vm.socket, mount.dir, "fuse.qmpfs"])
+
+    def test_mount_helper_with_closed_descriptors(self):
+        vm = self.vm("-S")
+        mount = self.new_mount(vm)
+        once = "".join(f"mount -t fuse.qmpfs {vm.socket} {mount.dir} {closed} && cat {mount.dir}/state && umount {mount.dir} "
+                       "|| exit\n" for closed in self.CLOSED)
+        result = self.installed(mount, once)
+        self.assertEqual((result.code, result.err, result.out), (0, "", len(self.CLOSED) * "prelaunch\n"), result)
+
+    # -- with standard descriptors closed, as cron jobs and daemons may start it
+
+    CLOSED = ["".join(c) for n in range(4) for c in itertools.combinations(("0<&- ", "1>&- ", "2>&- "), n)]
+
+    def test_closed_descriptors(self):
+        vm = self.vm("-S")
+        for foreground, closed in itertools.product((False, True), self.CLOSED):
+            with self.subTest(closed=closed, foreground=foreground):
+                mount = self.new_mount(vm, foreground=foreground)
+                mount.argv = ["bash", "-c", f'exec "$@" {closed}', "bash", *mount.argv]
+                mount.start()
+                self.assertEqual(self.ok(mount, "cat state"), "prelaunch\n")
+                # What was closed is not the monitor now, nor /dev/fuse.
+                for fd in (0, 1, 2):
+                    if f"{fd}<&-" in closed or f"{fd}>&-" in closed:
+                        self.assertEqual(os.readlink(f"/proc/{mount.pid}/fd/{fd}"), "/dev/null")
+                mount.unmount()
+
+    def test_failure_with_closed_descriptors_is_one(self):
+        for closed in self.CLOSED:
+            result = Running(["bash", "-c", f'exec "$@" {closed}', "bash", binary(), f"{self.dir}/none", self.dir]).wait(10)
+            self.assertEqual(result.code, 1, result)
+            self.assertEqual("No such file" in result.err, "2" not in closed, result)
 
     # -- how it ends
 
