@@ -60,9 +60,14 @@ static int watch_signals(struct daemon *d)
         return qmp_loop_add(d->loop, &d->signals, d->signal_fd, EPOLLIN, handle_signal);
 }
 
+static void session_started(struct session *session)
+{
+        qmp_loop_quit(session->loop, USABLE);
+}
+
 static void session_ended(struct session *session)
 {
-        qmp_loop_quit(session->loop, ENDED);
+        qmp_loop_quit(session->loop, session->error < 0 ? FAILED : ENDED);
 }
 
 /* Until the first attempt to connect has ended: well or not. */
@@ -197,6 +202,7 @@ static int set_up(struct daemon *d)
                 return r;
         }
         d->mounted = true;
+        d->session->started = session_started;
         d->session->ended = session_ended;
         return 0;
 }
@@ -224,6 +230,26 @@ static int enter_sandbox(struct daemon *d)
         return r;
 }
 
+/*
+ * mount(2) succeeds before the kernel and libfuse have agreed on anything: that is what the first request is for, which is
+ * there at once.
+ */
+static int await_start(struct daemon *d)
+{
+        const char *where = d->options.mountpoint;
+        int r = qmp_loop_run(d->loop);
+
+        if (r == USABLE)
+                return 0;
+        if (r == FAILED)
+                fuse_failed("cannot serve", where);
+        else if (r < 0)
+                log_error("cannot serve '%s': the event loop failed: %s", where, strerror(-r));
+        else if (d->session->over)
+                log_error("cannot serve '%s': it was unmounted at once", where);
+        return -EIO;
+}
+
 /* Tells the parent that the tree can be used, and leaves its terminal. */
 static void go_to_background(struct daemon *d, int null)
 {
@@ -245,6 +271,8 @@ static int serve(struct daemon *d)
                 (void)!chdir("/");
         }
         r = enter_sandbox(d);
+        if (r == 0)
+                r = await_start(d);
         if (r < 0)
                 return 1;
         log_init(d->options.foreground, d->options.debug);
@@ -253,7 +281,9 @@ static int serve(struct daemon *d)
         r = qmp_loop_run(d->loop);
         if (r < 0)
                 log_error("the event loop failed: %s", strerror(-r));
-        return r < 0 ? 1 : 0;
+        else if (r == FAILED)
+                log_error("cannot go on with '%s': %s", d->options.mountpoint, strerror(-d->session->error));
+        return r == ENDED ? 0 : 1;
 }
 
 static void tear_down(struct daemon *d)
@@ -261,7 +291,7 @@ static void tear_down(struct daemon *d)
         if (d->outside) {
                 /* what session_free() did otherwise, it may not */
                 log_init_by(NULL, NULL);
-                d->outside = outside_end(d->outside, !fuse_session_exited(d->session->fuse));
+                d->outside = outside_end(d->outside, !(d->session->over && d->session->error == 0));
                 session_forget_mount(d->session);
         }
         session_free(d->session);
@@ -294,9 +324,9 @@ static int wait_for(pid_t child, int fd)
         while (n < 0 && errno == EINTR);
         if (n == 1)
                 return 0;
-        if (waitpid(child, &status, 0) < 0 || !WIFEXITED(status))
-                return 1;
-        return WEXITSTATUS(status);
+        if (waitpid(child, &status, 0) == child && WIFSIGNALED(status))
+                log_error("the daemon was killed before the tree was ready: %s", strsignal(WTERMSIG(status)));
+        return 1;
 }
 
 static int run_in_background(struct daemon *d)

@@ -13,6 +13,15 @@
 /* Requests taken per wakeup, so that QEMU's answers get their turn. */
 #define REQUESTS_PER_WAKEUP 32
 
+static void end(struct session *session, int error)
+{
+        session->over = true;
+        session->error = error == -ENODEV ? 0 : error;
+        qmp_loop_remove(session->loop, &session->source);
+        if (session->ended)
+                session->ended(session);
+}
+
 /*
  * After a request that was answered at once there mostly is no other, and to find that out costs as much as to be woken
  * again. While one waits for QEMU it costs nothing, and others who want the same can share its query.
@@ -28,10 +37,14 @@ static void dispatch(struct qmp_source *source, uint32_t revents)
                 if (r > 0)
                         fuse_session_process_buf(session->fuse, &session->buffer);
                 if (fuse_session_exited(session->fuse) || (r < 0 && r != -EINTR && r != -EAGAIN && r != -ENOMEM)) {
-                        qmp_loop_remove(session->loop, source);
-                        if (session->ended)
-                                session->ended(session);
+                        /* after a request libfuse gives up only over the first */
+                        end(session, r > 0 ? -EPROTO : r);
                         return;
+                }
+                if (r > 0 && !session->begun) {
+                        session->begun = true;
+                        if (session->started)
+                                session->started(session);
                 }
                 /* -ENOMEM: libfuse had none for its buffer, which it keeps once it has it; the request is still there */
                 if (r == -EAGAIN || r == -ENOMEM || list_empty(&session->vm->asking))

@@ -23,7 +23,11 @@ struct session {
         struct vm *vm;
         struct inode_table inodes;
         struct timespec born;
-        void (*ended)(struct session *session); /* the kernel (or the peer) is gone: unmounted */
+        bool begun; /* the first request, which agrees on the protocol, has been answered */
+        bool over;  /* there will be no more requests, because of … */
+        int error; /* … an unmount (0), or a negative errno: what libfuse could not go on with, which is in its log */
+        void (*started)(struct session *session); /* begun; may be NULL */
+        void (*ended)(struct session *session);   /* over; may be NULL */
         void *userdata;
 };
 

@@ -11,7 +11,7 @@ import threading
 import time
 
 import real
-from mount import Running, binary
+from mount import Running, binary, sanitized
 
 
 class Cli(real.RealTest):
@@ -137,6 +137,24 @@ class Cli(real.RealTest):
             result = self.run_it(*args)
             self.assertNotEqual(result.code, 0, result)
             self.assertNotEqual(result.err, "", result)
+
+    def test_what_libfuse_refuses_after_mounting(self):
+        if sanitized():
+            self.skipTest("nothing can be preloaded before a sanitizer")
+        here = os.path.dirname(os.path.abspath(__file__))
+        flags = subprocess.run(["pkg-config", "--cflags", "fuse3"], check=True, capture_output=True, text=True).stdout
+        subprocess.run(["cc", "-shared", "-fPIC", *flags.split(), "-o", f"{self.dir}/refuse.so", f"{here}/refuse_init.c"],
+                       check=True)
+        vm = self.vm("-S")
+        for foreground, options in itertools.product((False, True), ("", "sandbox=off")):
+            with self.subTest(foreground=foreground, options=options):
+                mount = self.new_mount(vm, options, foreground=foreground)
+                mount.env["LD_PRELOAD"] = f"{self.dir}/refuse.so"
+                result = mount.try_start()
+                self.assertEqual((result.code, result.out), (1, ""), result)
+                self.assertEqual(result.err, f"qmpfs: cannot serve '{mount.dir}': error: nothing suits me\n")
+                self.eventually(lambda m=mount: not m.mounted(), "the mount's end")
+                self.assertEqual(os.listdir(mount.dir), [])
 
     # -- what it takes
 
