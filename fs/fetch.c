@@ -72,7 +72,8 @@ static void fetch_fail(struct fetch *f, int error, const char *class, const char
 {
         if (f->error)
                 return;
-        f->error = error;
+        /* what QEMU can't find on its host is no name that is missing here, for which ENOENT would be taken */
+        f->error = error == -ENOENT ? -EIO : error;
         f->error_class = class ? strdup(class) : NULL;
         f->text = text ? strdup(text) : NULL;
 }

@@ -64,7 +64,8 @@ static int hmp_done(struct request *r, struct json_object *value)
                 _cleanup_(qmp_freep) char *path = inode_path(r->inode),
                                           *line = strndup(text.data, strcspn(text.data, "\n"));
 
-                vm_log_error(r->vm, path ? path : "?", qmp_error_to_errno("GenericError", text.data), NULL, line);
+                vm_log_error(r->vm, path ? path : "?", qmp_error_to_errno("GenericError", line ? line : ""), NULL,
+                             line);
         }
         answer_set(r->file, &text);
         return 0;

@@ -215,7 +215,8 @@ static void drive_deleted(void *userdata, const struct qmp_result *result)
                 if (n == 0)
                         succeed(m);
                 else
-                        drive_failed(m, -qmp_error_to_errno("GenericError", text), NULL, said ? said : "?");
+                        drive_failed(m, -qmp_error_to_errno("GenericError", said ? said : ""), NULL,
+                                     said ? said : "?");
         }
         removal_unref(m);
 }

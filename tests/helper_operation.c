@@ -113,9 +113,9 @@ void op_result_deinit(struct op_result *result)
 
 bool op_error_is_documented(int error)
 {
-        static const int errors[] = { 0,        ENODEV, EOPNOTSUPP, EBUSY,  EEXIST,    EINVAL,  ENOSPC,
-                                      ENOBUFS,  ELOOP,  EAGAIN,     EACCES, ETIMEDOUT, EINTR,   EHOSTDOWN,
-                                      EMSGSIZE, EPERM,  EPROTO,     EIO,    ENOENT,    ENOTDIR, EISDIR };
+        static const int errors[] = { 0,      ENODEV, EOPNOTSUPP, EBUSY,     EEXIST, EINVAL,    ENOSPC,      ENOBUFS,
+                                      ELOOP,  EAGAIN, EACCES,     ETIMEDOUT, EINTR,  EHOSTDOWN, EMSGSIZE,    EPERM,
+                                      EPROTO, EIO,    ENOENT,     ENOTDIR,   EISDIR, ENOMEDIUM, EHOSTUNREACH };
 
         for (size_t i = 0; i < ARRAY_SIZE(errors); i++)
                 if (error == -errors[i])

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "helper_fake_qemu.h"
+#include "qmp/message.h"
 
 #define GENERIC "GenericError"
 
@@ -125,29 +126,97 @@ static const struct {
         { GENERIC, "Property 'nvme.type' is not writable", EACCES },
         { GENERIC, "Insufficient permission to perform this operation", EACCES },
 
+        /* the cause that QEMU adds */
+        { GENERIC, "Could not create '/nonexistent/x.qcow2': No such file or directory", ENOENT },
+        { GENERIC, "Could not open '/nonexistent': No such file or directory", ENOENT },
+        { GENERIC, "Could not open '/nonexistent/x': No such file or directory", ENOENT },
+        { GENERIC, "Could not open backing file: Could not open '/nonexistent/x': No such file or directory",
+          ENOENT },
+        { GENERIC, "failed to open file '/nonexistent/a.ppm': No such file or directory", ENOENT },
+        { GENERIC, "Could not open '/root/x': Permission denied", EACCES },
+        { GENERIC, "Could not open '/sys/x': Read-only file system", EROFS },
+        { GENERIC, "Could not open '/tmp': Is a directory", EISDIR },
+        { GENERIC, "Failed to grow the L1 table: File too large", EFBIG },
+        { GENERIC, "Could not write to '/dev/full': No space left on device", ENOSPC },
+        { GENERIC, "cannot set up guest memory 'm5': Cannot allocate memory", ENOMEM },
+        { GENERIC, "can't open backing store /dev/hugepages for guest RAM: No such file or directory", ENOENT },
+        { GENERIC, "could not get blockdev size: No medium found", ENOMEDIUM },
+        { GENERIC, "Failed to connect to 'localhost:10809': Connection refused", ECONNREFUSED },
+        { GENERIC, "Failed to bind socket to /run/x: Address already in use", EADDRINUSE },
+        { GENERIC, "could not configure /dev/net/tun (tap0): Operation not permitted", EPERM },
+        { GENERIC, "Failed to lock byte 100: Resource temporarily unavailable", EBUSY },
+        { GENERIC, "Could not open 'x': Input/output error", EIO },
+        { GENERIC, "x: Operation not supported", EOPNOTSUPP },
+        { GENERIC, "Unable to read secret: Failed to open file \u201cx\u201d: No such file or directory", ENOENT },
+        /* … but for those that mean something else when a file system gives them */
+        { GENERIC, "x: Function not implemented", EOPNOTSUPP },
+        { GENERIC, "Failed to connect to '10.0.0.1:1': Connection timed out", EHOSTUNREACH },
+        { GENERIC, "Failed to connect to '10.0.0.1:1': Host is down", EHOSTUNREACH },
+        { GENERIC, "x: Interrupted system call", EIO },
+        { GENERIC, "x: Operation canceled", EIO },
+        { GENERIC, "x: Transport endpoint is not connected", EIO },
+        { GENERIC, "x: Software caused connection abort", EIO },
+        { GENERIC, "x: Stale file handle", EIO },
+        { GENERIC, "x: Success", EIO },
+        { GENERIC, "x: Unknown error 41", EIO },
+        { GENERIC, "No such file or directory", ENODEV }, /* no cause of anything */
+
+        /* what was quoted does not decide */
+        { GENERIC, "Could not open 'not found': Permission denied", EACCES },
+        { GENERIC, "Could not open 'x: Permission denied': No such file or directory", ENOENT },
+        { GENERIC, "Could not open 'is in use'", EIO },
+        { GENERIC, "Could not open 'already exists'", EIO },
+        { GENERIC, "Could not open 'x: Permission denied'", EIO },
+        { GENERIC, "Could not open 'it' is in use, it's'", EIO },
+        { GENERIC, "Could not open 'no free slots'", EIO },
+        { GENERIC, "chardev \"is in use\" not found", ENODEV },
+        { GENERIC, "Bitmap already exists: x: No such file or directory", EEXIST },
+
+        /* the human monitor's */
+        { GENERIC, "Error: Device 'x' not found", ENODEV },
+        { GENERIC, "unknown command: 'nosuch'", EOPNOTSUPP },
+
+        /* other classes of messages */
+        { GENERIC, "The feature 'query-hotpluggable-cpus' is not enabled", EOPNOTSUPP },
+        { GENERIC, "serial property not set", EINVAL },
+        { GENERIC, "'memdev' property is not set", EINVAL },
+        { GENERIC, "drive property not set", EINVAL },
+        { GENERIC, "not enough space, currently 0x10000000 in use of total space for memory devices 0x20000000",
+          ENOSPC },
+        { GENERIC,
+          "could not find position in guest address space for memory device - memory fragmented due to alignments",
+          ENOSPC },
+        { GENERIC, "no slots where allocated, please specify the 'slots' option", ENOSPC },
+        { GENERIC, "PCI: slot 1 function 0 not available for nvme, in use by virtio-net-pci,id=n0", EBUSY },
+        { GENERIC, "memory devices (e.g. for memory hotplug) are not enabled, please specify the maxmem option",
+          EOPNOTSUPP },
+        { GENERIC, "Device 'fd0' has no medium", ENOMEDIUM },
+        { GENERIC, "Device needs media, but drive is empty", ENOMEDIUM },
+        { GENERIC, "address resolution failed for nosuch:1: Name or service not known", EHOSTUNREACH },
+        { GENERIC, "Block node is read-only", EACCES },
+        { GENERIC, "Device does not have a block device backend", ENODEV },
+        { GENERIC, "There is no console to take a screendump from", ENODEV },
+        { GENERIC, "Image is not in qcow2 format", EINVAL },
+        { GENERIC, "Unknown driver 'nosuch'", EINVAL },
+        { GENERIC, "'nosuch' is not a valid device model name", EINVAL },
+        { GENERIC, "Source and target image have different sizes", EINVAL },
+        { GENERIC, "No file descriptor supplied via SCM_RIGHTS", EINVAL },
+        { GENERIC, "Attempt to set property 'serial' on device 'nv0' (type 'nvme') after it was realized", EBUSY },
+        { GENERIC, "Job is already paused", EBUSY },
+        { GENERIC, "Job 'j' in state 'running' cannot accept command verb 'dismiss'", EBUSY },
+        { GENERIC, "There's a migration process in progress", EBUSY },
+        { GENERIC, "Unable to wake up: guest is not in suspended state", EBUSY },
+        { GENERIC, "Internal profiler not compiled", EOPNOTSUPP },
+        { GENERIC, "KVM not enabled", EOPNOTSUPP },
+        { GENERIC, "No EPC regions defined, SGX not available", EOPNOTSUPP },
+        { GENERIC, "SEV launch measurement is not available", EOPNOTSUPP },
+        { GENERIC, "SGX is not enabled in KVM", EOPNOTSUPP },
+        { GENERIC, "USB support not enabled", EOPNOTSUPP },
+
         /* all others */
         { GENERIC, "", EIO },
-        { GENERIC, "Attempt to set property 'serial' on device 'nv0' (type 'nvme') after it was realized", EBUSY },
-        { GENERIC, "Could not create '/nonexistent/x.qcow2': No such file or directory", EIO },
-        { GENERIC, "Could not open '/nonexistent': No such file or directory", EIO },
-        { GENERIC, "Could not open '/nonexistent/x': No such file or directory", EIO },
-        { GENERIC, "Device does not have a block device backend", EIO },
-        { GENERIC, "Failed to grow the L1 table: File too large", EIO },
-        { GENERIC, "Internal profiler not compiled", EIO },
-        { GENERIC, "Job is already paused", EIO },
-        { GENERIC, "KVM not enabled", EIO },
-        { GENERIC, "No EPC regions defined, SGX not available", EIO },
-        { GENERIC, "No file descriptor supplied via SCM_RIGHTS", EIO },
-        { GENERIC, "SEV launch measurement is not available", EIO },
-        { GENERIC, "SGX is not enabled in KVM", EIO },
-        { GENERIC, "Source and target image have different sizes", EIO },
-        { GENERIC, "There is no console to take a screendump from", EIO },
-        { GENERIC, "There's a migration process in progress", EIO },
-        { GENERIC, "USB support not enabled", EIO },
-        { GENERIC, "Unable to wake up: guest is not in suspended state", EIO },
-        { GENERIC, "cannot set up guest memory 'm5': Cannot allocate memory", EIO },
-        { GENERIC, "could not get blockdev size: No medium found", EIO },
-        { GENERIC, "failed to open file '/nonexistent/a.ppm': No such file or directory", EIO },
+        { GENERIC, ": ", EIO },
+        { GENERIC, "An IO error has occurred", EIO },
         { "NoSuchClass", "whatever", EIO },
         { "", "", EIO },
 };
@@ -225,6 +294,99 @@ START_TEST(every_recorded_error_is_known)
 }
 END_TEST
 
+/*
+ * All formats of messages of QEMU 7.2 that a command can get on a PC, from its sources (numbers are 7 there, and what ends
+ * with an errno's text ends with ENOENT's), each with what it is to be.
+ */
+static void each_message(void (*check)(const char *format, int error))
+{
+        _cleanup_(qmp_freep) char *text = test_data("messages.tsv", NULL);
+        size_t n = 0;
+
+        for (char *line = text, *next; *line; line = next) {
+                char *tab = strchr(line, '\t'), *end = strchr(line, '\n');
+                int error = 0;
+
+                ck_assert(tab && end && tab < end);
+                *tab = *end = '\0';
+                next = end + 1;
+                for (int e = 1; e < 200 && error == 0; e++)
+                        if (strerrorname_np(e) && streq(strerrorname_np(e), line))
+                                error = e;
+                ck_assert_msg(error != 0, "no errno: %s", line);
+                check(tab + 1, error);
+                n++;
+        }
+        ck_assert_uint_gt(n, 2500);
+}
+
+/* The format with a string in the place of each %s: of those in quotes, or of the others. */
+static char *format_message(const char *format, const char *quoted, const char *other)
+{
+        char *message = NULL;
+        size_t size;
+        FILE *out = open_memstream(&message, &size);
+
+        for (const char *s = format; *s; s++) {
+                if (s[0] != '%' || s[1] != 's') {
+                        fputc(*s, out);
+                        continue;
+                }
+                fputs(s > format && (s[-1] == '\'' || s[-1] == '"') && s[2] == s[-1] ? quoted : other, out);
+                s++;
+        }
+        fclose(out);
+        return message;
+}
+
+static void check_message(const char *format, const char *quoted, int error)
+{
+        _cleanup_(qmp_freep) char *message = format_message(format, quoted, "abc1");
+        int is = qmp_error_to_errno(GENERIC, message);
+
+        if (is != error)
+                ck_abort_msg("'%s' is %s, not %s", message, strerrorname_np(is), strerrorname_np(error));
+}
+
+static void check_plain(const char *format, int error)
+{
+        check_message(format, "abc1", error);
+}
+
+static void check_hostile(const char *format, int error)
+{
+        static const char *const names[] = { "not found",        "is in use",     "already exists",
+                                             "x' is in use",     "must be",       "x: Permission denied",
+                                             "does not support", "no free slots", "" };
+
+        for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+                check_message(format, names[i], error);
+}
+
+START_TEST(messages_of_qemu)
+{
+        each_message(check_plain);
+}
+END_TEST
+
+START_TEST(names_that_users_gave_do_not_decide)
+{
+        each_message(check_hostile);
+}
+END_TEST
+
+START_TEST(endless_words_are_cut)
+{
+        char words[3 * QMP_WORDS_MAX];
+
+        memset(words, 'x', sizeof(words) - 1);
+        words[sizeof(words) - 1] = '\0';
+        ck_assert_int_eq(qmp_error_to_errno(GENERIC, words), EIO);
+        memcpy(words, "Duplicate ", 10);
+        ck_assert_int_eq(qmp_error_to_errno(GENERIC, words), EEXIST);
+}
+END_TEST
+
 START_TEST(class_wins_over_words)
 {
         ck_assert_int_eq(qmp_error_to_errno("DeviceNotFound", "Device 'is busy' not found"), ENODEV);
@@ -237,6 +399,9 @@ int main(void)
         const struct test tests[] = {
                 TEST_EACH(error_has_its_errno, ARRAY_SIZE(errors)),
                 TEST(every_recorded_error_is_known),
+                TEST(messages_of_qemu),
+                TEST(names_that_users_gave_do_not_decide),
+                TEST(endless_words_are_cut),
                 TEST(class_wins_over_words),
         };
 

@@ -401,6 +401,8 @@ START_TEST(error_of_qemu_is_that_of_the_write_and_is_read)
                     "locked\"\n  }\n}\n");
         ASSERT_CAT_CONTAINS("errors", " /cmd/block_resize EBUSY GenericError Device 'x' is locked\n");
         ck_assert_uint_eq(n_errors(), 1);
+        fake_on_error(rig.fake, "block_resize", "GenericError", "Could not open '/x': No such file or directory");
+        ASSERT_ERROR(write_text(&file, "node-name=x size=1"), ENOENT);
         fake_on_error(rig.fake, "block_resize", "CommandNotFound", "The command block_resize has not been found");
         ASSERT_ERROR(write_text(&file, "node-name=x size=1"), EOPNOTSUPP);
 }

@@ -125,6 +125,8 @@ START_TEST(query_that_qemu_refuses_fails)
         fake_on_error(rig.fake, "query-opt", "GenericError", "No balloon device is in use");
         ASSERT_ERROR(rig_cat("query/opt", NULL), EBUSY);
         ASSERT_CAT_CONTAINS("errors", " /query/opt EBUSY GenericError No balloon device is in use\n");
+        fake_on_error(rig.fake, "query-opt", "GenericError", "Could not open '/x': No such file or directory");
+        ASSERT_ERROR(rig_cat("query/opt", NULL), EIO);
         fake_on_error(rig.fake, "query-opt", "DeviceNotActive", "No balloon device has been activated");
         ASSERT_ERROR(rig_cat("query/opt", NULL), ENODEV);
         ASSERT_OK(rig_walk("query/opt", &entry));

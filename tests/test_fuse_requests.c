@@ -264,6 +264,8 @@ END_TEST
 
 START_TEST(query_that_fails_is_asked_for_again)
 {
+        struct fuse_entry_out entry;
+
         fake_on_error(rig.fake, "query-name", "GenericError", "it is tired");
         ASSERT_ERROR(rig_cat("name", NULL), EIO);
         ASSERT_CAT_CONTAINS("errors", " /name EIO GenericError it is tired\n");
@@ -272,6 +274,10 @@ START_TEST(query_that_fails_is_asked_for_again)
         fake_on_error(rig.fake, "query-block", "CommandNotFound", "The command query-block has not been found");
         ASSERT_ERROR(rig_ls("block", NULL), EOPNOTSUPP);
         ASSERT_ERROR(rig_ls("block/x", NULL), EOPNOTSUPP);
+        /* what QEMU can't find is no name that isn't there */
+        fake_on_error(rig.fake, "query-block", "GenericError", "Could not open '/x': No such file or directory");
+        ASSERT_ERROR(rig_walk("block/x", &entry), EIO);
+        ASSERT_ERROR(rig_ls("block", NULL), EIO);
 }
 END_TEST
 

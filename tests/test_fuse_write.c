@@ -322,7 +322,7 @@ START_TEST(wakeup_waits_for_it)
         ck_assert_int_eq(k_wait_error(write), 0);
         fake_on_error(rig.fake, "system_wakeup", "GenericError",
                       "Unable to wake up: guest is not in suspended state");
-        ASSERT_ERROR(rig_echo("ctl", "wakeup"), EIO);
+        ASSERT_ERROR(rig_echo("ctl", "wakeup"), EBUSY);
 }
 END_TEST
 

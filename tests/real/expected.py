@@ -33,7 +33,8 @@ def ask(qmp, command, arguments=None):
 def errno_name(error):
     """docs/tree.md, "Errors", for what the VMs of these tests refuse to tell."""
     for words, name in (("is not readable", "EACCES"), ("not found", "ENODEV"), ("is not supported", "EOPNOTSUPP"),
-                        ("not currently supported", "EOPNOTSUPP")):
+                        ("not currently supported", "EOPNOTSUPP"), ("not available", "EOPNOTSUPP"),
+                        ("not enabled", "EOPNOTSUPP"), ("not compiled", "EOPNOTSUPP")):
         if words in error.desc:
             return name
     return "EIO"

@@ -649,7 +649,7 @@ class Soak:
             allowed = allowed | {"EHOSTDOWN", "ENODEV"}
         if place == "ctl" and "stall" in meets:
             # Not while QEMU writes or reads a state.
-            allowed = allowed | {"EIO", "EAGAIN"}
+            allowed = allowed | {"EIO", "EAGAIN", "EBUSY"}
         return how in allowed
 
     # -- all of it
