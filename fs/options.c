@@ -4,6 +4,8 @@
 #include <grp.h>
 #include <pwd.h>
 
+#include "qmp/number.h"
+
 enum {
         KEY_TIMEOUT,
         KEY_UNPLUG_TIMEOUT,
@@ -82,12 +84,12 @@ _printf_(2, 3) static int fail(struct parsing *p, const char *format, ...)
 static int parse_number(struct parsing *p, const char *arg, const char *unit, double max, double *ret_number)
 {
         const char *text = strchr(arg, '=') + 1;
-        double number;
-        char *end;
+        double number = 0;
+        const char *why = qmp_number_decimal(text, &number);
 
-        number = strtod(text, &end);
-        if (*text == '\0' || text[strspn(text, "0123456789.")] || *end || number <= 0 || number > max)
-                return fail(p, "invalid option '%s': expected %s, over 0 and at most %.15g", arg, unit, max);
+        if (why || number <= 0 || number > max)
+                return fail(p, "invalid option '%s': expected %s, over 0 and at most %.15g%s%s", arg, unit, max,
+                            why ? ": " : "", why ? why : "");
         *ret_number = number;
         return 0;
 }
@@ -117,7 +119,7 @@ static int parse_id(struct parsing *p, const char *arg, bool group, unsigned *re
         }
         errno = 0;
         id = strtoul(text, &end, 10);
-        if (*text < '0' || *text > '9' || *end || errno || id >= UINT32_MAX)
+        if (*text < '0' || *text > '9' || (text[0] == '0' && text[1]) || *end || errno || id >= UINT32_MAX)
                 return fail(p, "invalid option '%s': no such %s", arg, group ? "group" : "user");
         *ret_id = (unsigned)id;
         return 0;
@@ -166,7 +168,9 @@ static int handle(void *data, const char *arg, int key, struct fuse_args *out)
         case KEY_MAX_LOAD:
                 if (parse_number(p, arg, "per cent", 100, &percent) < 0)
                         return -1;
-                o->vm.max_load = percent < 1 ? 1 : (unsigned)percent;
+                if (percent != (unsigned)percent)
+                        return fail(p, "invalid option '%s': expected an integer, from 1 to 100", arg);
+                o->vm.max_load = (unsigned)percent;
                 return 0;
         case KEY_UID:
                 return parse_id(p, arg, false, &o->session.uid);

@@ -45,7 +45,17 @@ struct qmp_args_node *qmp_args_find(const struct qmp_args_node *node, const char
         return NULL;
 }
 
-static struct qmp_args_node *add_child(struct qmp_args_node *node, const char *key, size_t size)
+/* Where @at stands in @text, in characters from 1 on. */
+static size_t position(const char *text, const char *at)
+{
+        size_t n = 1;
+
+        for (; text < at; text++)
+                n += ((unsigned char)*text & 0xc0) != 0x80;
+        return n;
+}
+
+static struct qmp_args_node *add_child(struct qmp_args_node *node, const char *key, size_t size, size_t at)
 {
         struct qmp_args_node *child = calloc(1, sizeof(*child));
 
@@ -55,6 +65,7 @@ static struct qmp_args_node *add_child(struct qmp_args_node *node, const char *k
                 free(child);
                 return NULL;
         }
+        child->at = at;
         if (node->last)
                 node->last->next = child;
         else
@@ -63,9 +74,9 @@ static struct qmp_args_node *add_child(struct qmp_args_node *node, const char *k
         return child;
 }
 
-/* The node for a dotted key, made if it isn't there. */
-static int find_node(struct qmp_args_node *root, const char *key, size_t size, struct qmp_args_node **ret_node,
-                     char **ret_why)
+/* The node for a dotted key at that place of the text, made if it isn't there. */
+static int find_node(struct qmp_args_node *root, const char *key, size_t size, size_t at,
+                     struct qmp_args_node **ret_node, char **ret_why)
 {
         struct qmp_args_node *node = root;
         unsigned depth = 0;
@@ -76,23 +87,23 @@ static int find_node(struct qmp_args_node *root, const char *key, size_t size, s
                 struct qmp_args_node *child;
 
                 if (n == 0)
-                        return qmp_invalid(ret_why, "'%.*s' is no key", (int)size, key);
+                        return qmp_invalid(ret_why, "the key at character %zu has an empty part", at);
                 if (++depth > DEPTH_MAX)
-                        return qmp_invalid(ret_why, "the key '%.60s…' has too many parts", key);
+                        return qmp_invalid(ret_why, "the key at character %zu has over %d parts", at, DEPTH_MAX);
                 if (node->text)
-                        return qmp_invalid(ret_why, "'%.*s' has a value and members", (int)(part - 1 - key), key);
+                        return qmp_invalid(ret_why, "the key at character %zu is within one that has a value", at);
                 child = qmp_args_find(node, part, n);
                 if (!child)
-                        child = add_child(node, part, n);
+                        child = add_child(node, part, n, at + position(key, part) - 1);
                 if (!child)
                         return -ENOMEM;
                 node = child;
                 part += n + 1;
         }
         if (node->text)
-                return qmp_invalid(ret_why, "'%.*s' is given twice", (int)size, key);
+                return qmp_invalid(ret_why, "the key at character %zu is given twice", at);
         if (node->children)
-                return qmp_invalid(ret_why, "'%.*s' has a value and members", (int)size, key);
+                return qmp_invalid(ret_why, "the key at character %zu has a value and members", at);
         *ret_node = node;
         return 0;
 }
@@ -106,8 +117,7 @@ static bool ends_value(char c)
  * A value that is JSON: 1 if it is, with *at behind it; 0 if it isn't. What begins as a JSON string must be one, since
  * half a quoted text is surely not what was meant.
  */
-static int parse_json_value(const char *key, size_t key_size, const char **at, struct qmp_args_node *node,
-                            char **ret_why)
+static int parse_json_value(const char *text, const char **at, struct qmp_args_node *node, char **ret_why)
 {
         _cleanup_(qmp_json_putp) struct json_object *value = NULL;
         _cleanup_(qmp_freep) char *why = NULL;
@@ -126,15 +136,16 @@ static int parse_json_value(const char *key, size_t key_size, const char **at, s
         if (r < 0 || !ends_value(start[used])) {
                 if (*start != '"') {
                         if (r == 0)
-                                (void)qmp_invalid(&why, "more behind the JSON value");
+                                (void)qmp_invalid(&why, "trailing data after the JSON value");
                         if (!why)
                                 return -ENOMEM;
                         node->why = take_ptr(why);
                         return 0;
                 }
                 return qmp_invalid(ret_why,
-                                   "'%.*s': a quoted value must be a JSON string up to the next comma or blank",
-                                   (int)key_size, key);
+                                   "the value at character %zu: a quoted value must be a JSON string up to the next "
+                                   "comma or blank",
+                                   position(text, start));
         }
         node->text = *start == '"' ? strdup(json_object_get_string(value)) : strndup(start, used);
         if (!node->text)
@@ -145,9 +156,9 @@ static int parse_json_value(const char *key, size_t key_size, const char **at, s
         return 1;
 }
 
-static int parse_value(const char *key, size_t key_size, const char **at, struct qmp_args_node *node, char **ret_why)
+static int parse_value(const char *text, const char **at, struct qmp_args_node *node, char **ret_why)
 {
-        int r = parse_json_value(key, key_size, at, node, ret_why);
+        int r = parse_json_value(text, at, node, ret_why);
         const char *s = *at;
         char *to;
 
@@ -172,6 +183,8 @@ static int parse_value(const char *key, size_t key_size, const char **at, struct
 static int parse_pairs(const char *text, struct qmp_args *args, char **ret_why)
 {
         const struct qmp_args_node *last = NULL;
+        const char *counted = text;
+        size_t character = 1;
         unsigned n = 0;
 
         for (const char *at = text + strspn(text, BLANKS); *at;) {
@@ -182,17 +195,20 @@ static int parse_pairs(const char *text, struct qmp_args *args, char **ret_why)
 
                 at += size;
                 if ((*at != '=' || size == 0) && last && last->why)
-                        return qmp_invalid(ret_why, "'%s': %s", last->key, last->why);
+                        return qmp_invalid(ret_why, "the value of the key at character %zu: %s", last->at, last->why);
                 if (*at != '=' || size == 0)
-                        return qmp_invalid(ret_why,
-                                           "expected KEY=VALUE, not '%.*s'; a value with blanks is written \"…\"",
-                                           (int)(size > 0 ? size : 1), key);
+                        return qmp_invalid(
+                                ret_why, "expected KEY=VALUE at character %zu; a value with blanks is written \"…\"",
+                                position(text, key));
                 at++;
                 if (++n > PAIRS_MAX)
                         return qmp_invalid(ret_why, "over %d pairs; write JSON", PAIRS_MAX);
-                r = find_node(&args->root, key, size, &node, ret_why);
+                /* not counted from the start each time: there may be thousands */
+                character += position(counted, key) - 1;
+                counted = key;
+                r = find_node(&args->root, key, size, character, &node, ret_why);
                 if (r == 0)
-                        r = parse_value(key, size, &at, node, ret_why);
+                        r = parse_value(text, &at, node, ret_why);
                 if (r < 0)
                         return r;
                 last = node;

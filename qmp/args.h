@@ -4,7 +4,10 @@
  * Two notations: JSON, or KEY=VALUE pairs as QEMU's command line has them (util/keyval.c): dotted keys for members of
  * members and elements of lists (file.driver=qcow2, capabilities.0.state=on), pairs apart by a comma or blanks, ",," for
  * a comma in a value. Beyond QEMU's: a value may be a JSON string ("with blanks, and commas"), or a JSON object or list
- * where the schema has no plain string in that place.
+ * where the schema has no plain string in that place. The word null is JSON's null where the schema has that.
+ *
+ * What is wrong is told in words that hold nothing of what was written, since any part of it may be a secret, if only by a
+ * missing quote: names of the schema, positions, types.
  */
 #ifndef QMP_ARGS_H
 #define QMP_ARGS_H
@@ -37,7 +40,7 @@ int qmp_args_build(const struct qmp_args *args, const struct qmp_entity *command
 
 /*
  * The value for a QOM property of that type name ("bool", "uint32", "string", …) out of what somebody wrote: strings as
- * they are; integers with or without suffix (k, M, G, T, P, E: powers of 1024); on and off; anything of other types as
+ * they are; integers as in number.h, in the type's range; on and off; anything of other types as
  * JSON if it begins as an object, list or JSON string does, else as a string. *ret_value is the caller's. 0, -ENOMEM or
  * -EINVAL.
  */

@@ -25,6 +25,11 @@ static bool is_list(const struct qmp_args_node *node)
         return node->children != NULL;
 }
 
+static int bad_index(const struct qmp_args_node *node, const char *why, char **ret_why)
+{
+        return qmp_invalid(ret_why, "the key at character %zu %s", node->at, why);
+}
+
 static int convert_list(const struct qmp_entity *element, struct qmp_args_node *node,
                         const struct qmp_args_path *path, struct json_object **ret_value, char **ret_why)
 {
@@ -36,16 +41,17 @@ static int convert_list(const struct qmp_entity *element, struct qmp_args_node *
         for (struct qmp_args_node *child = node->children; child; child = child->next)
                 n++;
         for (struct qmp_args_node *child = node->children; child; child = child->next) {
-                struct qmp_args_path below = { path, child->key, 0 };
+                struct qmp_args_path below = { .parent = path };
                 struct json_object *value = NULL;
                 size_t index;
                 int r;
 
                 if (!is_index(child->key))
-                        return qmp_args_expected(&below, "the number of a list's element", NULL, ret_why);
+                        return bad_index(child, "is not the number of a list's element", ret_why);
                 index = strtoul(child->key, NULL, 10);
                 if (strlen(child->key) > 9 || index >= n)
-                        return qmp_args_expected(&below, "all elements before it", NULL, ret_why);
+                        return bad_index(child, "lacks list elements before it", ret_why);
+                below.index = index;
                 r = convert(element, child, &below, &value, ret_why);
                 if (r < 0)
                         return r;
@@ -73,13 +79,13 @@ static int convert_object(const struct qmp_entity *type, struct qmp_args_node *n
         if (!object)
                 return -ENOMEM;
         for (struct qmp_args_node *child = node->children; child; child = child->next) {
-                struct qmp_args_path below = { path, child->key, 0 };
+                struct qmp_args_path below = { .parent = path, .key = QMP_ARGS_ANY_KEY };
                 const struct qmp_entity *member = NULL;
                 struct json_object *value = NULL;
                 int r;
 
-                if (type)
-                        (void)qmp_args_find_member(type, get_tag, node, child->key, &member);
+                if (type && qmp_args_find_member(type, get_tag, node, child->key, &member) && member)
+                        below.key = child->key;
                 r = convert(member, child, &below, &value, ret_why);
                 if (r < 0)
                         return r;
@@ -101,14 +107,14 @@ static const struct qmp_entity *find_branch(const struct qmp_entity *alternate, 
         return NULL;
 }
 
-static bool has_string(const struct qmp_entity *type)
+static bool may_be(const struct qmp_entity *type, enum qmp_json_type json)
 {
         if (!type)
                 return false;
         if (type->meta != QMP_META_ALTERNATE)
-                return qmp_type_is(type, QMP_JSON_STRING);
+                return qmp_type_is(type, json);
         for (size_t i = 0; i < type->n_members; i++)
-                if (qmp_type_is(type->members[i].type, QMP_JSON_STRING))
+                if (qmp_type_is(type->members[i].type, json))
                         return true;
         return false;
 }
@@ -116,10 +122,13 @@ static bool has_string(const struct qmp_entity *type)
 /* A scalar, where it may be of several types: the narrowest that it fits; QAPI lets none be mistaken for another. */
 static struct json_object *convert_scalar_alternate(const struct qmp_entity *type, const char *text)
 {
-        static const enum qmp_json_type order[] = { QMP_JSON_NULL, QMP_JSON_BOOLEAN, QMP_JSON_INT, QMP_JSON_NUMBER };
+        static const enum qmp_json_type order[] = { QMP_JSON_BOOLEAN, QMP_JSON_INT, QMP_JSON_NUMBER };
         struct json_object *value;
 
-        if (has_string(type))
+        /* where a string could be meant as well, this is what QEMU's documents write; the string is "null", quoted */
+        if (streq(text, "null") && may_be(type, QMP_JSON_NULL))
+                return NULL;
+        if (may_be(type, QMP_JSON_STRING))
                 return json_object_new_string(text);
         for (size_t i = 0; i < type->n_members; i++) {
                 const struct qmp_entity *branch = type->members[i].type;
@@ -129,7 +138,7 @@ static struct json_object *convert_scalar_alternate(const struct qmp_entity *typ
         }
         for (size_t o = 0; o < ARRAY_SIZE(order); o++)
                 for (size_t i = 0; i < type->n_members; i++)
-                        if (qmp_type_is(type->members[i].type, order[o]) && qmp_args_builtin(order[o], text, &value))
+                        if (qmp_type_is(type->members[i].type, order[o]) && !qmp_args_builtin(order[o], text, &value))
                                 return value;
         return json_object_new_string(text);
 }
@@ -146,7 +155,7 @@ static int convert_text(const struct qmp_entity *type, struct qmp_args_node *nod
 {
         bool quoted = node->has_json && json_object_is_type(node->json, json_type_string);
 
-        if (node->has_json && (quoted || !has_string(type) ||
+        if (node->has_json && (quoted || !may_be(type, QMP_JSON_STRING) ||
                                (json_object_is_type(node->json, json_type_object) &&
                                 type->meta == QMP_META_ALTERNATE && find_branch(type, QMP_META_OBJECT)))) {
                 *ret_value = json_object_get(node->json);
@@ -159,8 +168,10 @@ static int convert_text(const struct qmp_entity *type, struct qmp_args_node *nod
         if (qmp_type_is_any(type)) {
                 (void)qmp_args_builtin(QMP_JSON_ANY, node->text, ret_value);
         } else if (type->meta == QMP_META_BUILTIN) {
-                if (!qmp_args_builtin(type->json, node->text, ret_value))
-                        return qmp_args_expected_type(path, type, node->text, ret_why);
+                const char *why = qmp_args_builtin(type->json, node->text, ret_value);
+
+                if (why)
+                        return qmp_args_expected_type(path, type, why, ret_why);
         } else if (type->meta == QMP_META_ALTERNATE) {
                 *ret_value = convert_scalar_alternate(type, node->text);
         } else if (type->meta == QMP_META_ENUM) {
@@ -219,7 +230,7 @@ static const char *find_property(struct json_object *properties, const char *nam
 static int convert_property(const char *name, const char *type, struct qmp_args_node *node,
                             struct json_object **ret_value, char **ret_why)
 {
-        struct qmp_args_path path = { NULL, name, 0 };
+        struct qmp_args_path path = { .key = name };
         _cleanup_(qmp_freep) char *why = NULL;
         int r;
 
@@ -244,9 +255,20 @@ bool qmp_args_may_have(struct json_object *properties, const char *name)
                find_property(properties, name);
 }
 
-int qmp_args_no_property(const char *name, char **ret_why)
+int qmp_args_no_property(struct json_object *properties, const char *name, const char *where, char **ret_why)
 {
-        return qmp_invalid(ret_why, "'%s' is no property of this type; types/ lists them", name);
+        struct qmp_nearest nearest;
+        char hint[QMP_ARGS_HINT_SIZE];
+
+        qmp_nearest_init(&nearest, name);
+        for (size_t i = 0; i < json_object_array_length(properties); i++) {
+                const char *property = qmp_json_get_string(json_object_array_get_idx(properties, i), "name");
+
+                if (property && find_property(properties, property))
+                        qmp_nearest_offer(&nearest, property);
+        }
+        return qmp_invalid(ret_why, "%s is not a property of this type%s; types/ lists them", where,
+                           qmp_args_hint(&nearest, hint));
 }
 
 /* The pair, or all that begin with @name, as properties. Their names may have dots: sse4.1. */
@@ -259,8 +281,12 @@ static int add_properties(struct json_object *properties, const char *name, stru
 
         if (!type && !node->children && qmp_args_may_have(properties, name))
                 type = "str";
-        if (!type && !node->children)
-                return qmp_args_no_property(name, ret_why);
+        if (!type && !node->children) {
+                char where[64];
+
+                snprintf(where, sizeof(where), "the key at character %zu", node->at);
+                return qmp_args_no_property(properties, name, where, ret_why);
+        }
         for (struct qmp_args_node *child = type ? NULL : node->children; child; child = child->next) {
                 char *below;
 
@@ -292,7 +318,7 @@ static int convert_open(const struct qmp_entity *type, struct json_object *prope
         if (!object)
                 return -ENOMEM;
         for (struct qmp_args_node *child = root->children; child; child = child->next) {
-                struct qmp_args_path path = { NULL, child->key, 0 };
+                struct qmp_args_path path = { .key = child->key };
                 const struct qmp_member *member = type ? qmp_entity_find_member(type, child->key) : NULL;
                 struct json_object *value = NULL;
                 int r;
@@ -333,7 +359,7 @@ int qmp_args_build(const struct qmp_args *args, const struct qmp_entity *command
         if (r == 0 && qmp_json_is_too_deep(arguments))
                 r = qmp_invalid(ret_why, "the arguments are nested too deep (over %d levels)", QMP_JSON_DEPTH_MAX);
         if (r == 0 && command->arg)
-                r = qmp_args_check(command->arg, arguments, properties, ret_why);
+                r = qmp_args_check(command->arg, arguments, properties, args->is_json ? NULL : root, ret_why);
         if (r < 0)
                 return r;
         *ret_arguments = json_object_object_length(arguments) > 0 ? take_ptr(arguments) : NULL;

@@ -6,7 +6,6 @@
 
 #include "args_internal.h"
 #include "json.h"
-#include "jsonc.h"
 #include "message.h"
 
 /* Bytes of the names that an error lists: there are 150 keys on a keyboard. */
@@ -14,9 +13,14 @@
 /* Unions in unions: later QEMUs have two; in a circle there is no end. */
 #define UNIONS_MAX 8
 
+static bool is_root(const struct qmp_args_path *path)
+{
+        return !path || (!path->parent && !path->key);
+}
+
 static void put_path(FILE *out, const struct qmp_args_path *path)
 {
-        if (path->parent) {
+        if (!is_root(path->parent)) {
                 put_path(out, path->parent);
                 fputc('.', out);
         }
@@ -30,9 +34,9 @@ char *qmp_args_where(const struct qmp_args_path *path)
 {
         char *text = NULL;
         size_t size;
-        FILE *out = path ? open_memstream(&text, &size) : NULL;
+        FILE *out = is_root(path) ? NULL : open_memstream(&text, &size);
 
-        if (!path)
+        if (is_root(path))
                 return strdup("the arguments");
         if (!out)
                 return NULL;
@@ -43,21 +47,29 @@ char *qmp_args_where(const struct qmp_args_path *path)
 }
 
 #undef qmp_args_expected
-int qmp_args_expected(const struct qmp_args_path *path, const char *what, const char *instead, char **ret_why)
+int qmp_args_expected(const struct qmp_args_path *path, const char *what, const char *why, char **ret_why)
 {
         _cleanup_(qmp_freep) char *where = qmp_args_where(path);
 
-        return qmp_invalid(ret_why, "%s: expected %s%s%.60s%s", where ? where : "?", what, instead ? ", not '" : "",
-                           instead ? instead : "", instead ? "'" : "");
+        return qmp_invalid(ret_why, "%s: expected %s%s%s", where ? where : "?", what, why ? ", but " : "",
+                           why ? why : "");
 }
 
 #undef qmp_args_expected_type
-int qmp_args_expected_type(const struct qmp_args_path *path, const struct qmp_entity *type, const char *instead,
+int qmp_args_expected_type(const struct qmp_args_path *path, const struct qmp_entity *type, const char *why,
                            char **ret_why)
 {
         _cleanup_(qmp_freep) char *words = qmp_type_words(type);
 
-        return qmp_args_expected(path, words ? words : "another type", instead, ret_why);
+        return qmp_args_expected(path, words ? words : "another type", why, ret_why);
+}
+
+const char *qmp_args_hint(const struct qmp_nearest *nearest, char buffer[QMP_ARGS_HINT_SIZE])
+{
+        const char *name = qmp_nearest_get(nearest);
+
+        snprintf(buffer, QMP_ARGS_HINT_SIZE, name ? " (nearest: '%s')" : "", name);
+        return buffer;
 }
 
 const struct qmp_entity *qmp_args_next_type(const struct qmp_entity *type, qmp_args_get_tag get, const void *object,
@@ -145,11 +157,12 @@ static bool fits(const struct qmp_entity *type, struct json_object *value)
 }
 
 /* The names of its members or values, behind @n others. What a hostile schema may hold is cut. */
-static void put_names(FILE *out, const struct qmp_entity *type, unsigned *n)
+static void put_names(FILE *out, const struct qmp_entity *type, unsigned *n, struct qmp_nearest *nearest)
 {
         for (size_t i = 0; type && i < type->n_members; i++) {
                 const char *name = type->members[i].name;
 
+                qmp_nearest_offer(nearest, name);
                 if (ftell(out) + (long)strlen(name) > NAMES_MAX) {
                         fputs(", …", out);
                         return;
@@ -163,6 +176,8 @@ static int check_enum(const struct qmp_entity *type, struct json_object *value, 
 {
         _cleanup_(qmp_freep) char *names = NULL, *where = NULL;
         const char *s = json_object_get_string(value);
+        struct qmp_nearest nearest;
+        char hint[QMP_ARGS_HINT_SIZE];
         unsigned n = 0;
         size_t size;
         FILE *out;
@@ -172,13 +187,14 @@ static int check_enum(const struct qmp_entity *type, struct json_object *value, 
         out = open_memstream(&names, &size);
         if (!out)
                 return -ENOMEM;
-        put_names(out, type, &n);
+        qmp_nearest_init(&nearest, s);
+        put_names(out, type, &n, &nearest);
         if (qmp_close_text(out, &names) < 0)
                 return -ENOMEM;
         where = qmp_args_where(path);
         /* there may be a hundred of them: what is wrong comes first */
-        return qmp_invalid(ret_why, "%s: no such value: '%.60s'; expected one of: %s", where ? where : "?", s,
-                           n > 0 ? names : "nothing");
+        return qmp_invalid(ret_why, "%s: no such value%s; expected one of: %s", where ? where : "?",
+                           qmp_args_hint(&nearest, hint), n > 0 ? names : "nothing");
 }
 
 static int check_alternate(const struct qmp_entity *type, struct json_object *value, const struct qmp_args_path *path,
@@ -203,35 +219,82 @@ static int check_alternate(const struct qmp_entity *type, struct json_object *va
         return r;
 }
 
-static int unknown_key(const struct qmp_entity *type, struct json_object *object, const struct qmp_args_path *path,
-                       char **ret_why)
+/* What the value at @path was made of; NULL: that is not known. */
+static const struct qmp_args_node *find_node(const struct qmp_args_path *path)
 {
-        _cleanup_(qmp_freep) char *where = qmp_args_where(path), *names = NULL;
+        const struct qmp_args_node *parent;
+        char index[24];
+
+        if (is_root(path))
+                return path ? path->root : NULL;
+        parent = find_node(path->parent);
+        if (!parent)
+                return NULL;
+        snprintf(index, sizeof(index), "%zu", path->index);
+        return qmp_args_find(parent, path->key ? path->key : index, strlen(path->key ? path->key : index));
+}
+
+/* "the key at character 7", "key 2 of 'file'"; the caller's; NULL: out of memory. @path: of the object. */
+static char *where_is_key(struct json_object *object, const char *key, const struct qmp_args_path *path)
+{
+        _cleanup_(qmp_freep) char *where = qmp_args_where(path);
+        const struct qmp_args_node *node = find_node(path);
+        size_t n = 0;
+        char *text;
+
+        if (!where)
+                return NULL;
+        node = node ? qmp_args_find(node, key, strlen(key)) : NULL;
+        if (node)
+                return asprintf(&text, "the key at character %zu", node->at) < 0 ? NULL : text;
+        json_object_object_foreach(object, other, member) {
+                (void)member;
+                n++;
+                if (streq(other, key))
+                        break;
+        }
+        return asprintf(&text, "key %zu of %s", n, where) < 0 ? NULL : text;
+}
+
+static int unknown_key(const struct qmp_entity *type, struct json_object *object, const char *key,
+                       const struct qmp_args_path *path, char **ret_why)
+{
+        _cleanup_(qmp_freep) char *where = where_is_key(object, key, path), *names = NULL;
         const char *tag = NULL, *value = NULL;
+        struct qmp_nearest nearest;
+        char hint[QMP_ARGS_HINT_SIZE];
+        bool any, is_name = false;
         unsigned n = 0;
         size_t size;
         FILE *out = open_memstream(&names, &size);
-        bool any;
 
         if (!out)
                 return -ENOMEM;
+        qmp_nearest_init(&nearest, key);
         for (unsigned i = 0; type && i < UNIONS_MAX; i++) {
-                put_names(out, type, &n);
+                put_names(out, type, &n, &nearest);
                 if (type->tag) {
+                        const struct qmp_member *member = qmp_entity_find_member(type, type->tag);
+
                         tag = type->tag;
                         value = get_tag(object, tag);
+                        /* one of the schema's names, as check_tags() has seen */
+                        is_name = member && member->type && member->type->meta == QMP_META_ENUM;
                 }
                 type = qmp_args_next_type(type, get_tag, object, &any);
         }
         if (qmp_close_text(out, &names) < 0)
                 return -ENOMEM;
+        qmp_args_hint(&nearest, hint);
         if (n == 0)
-                return qmp_invalid(ret_why, "%s is unknown; expected: nothing", where ? where : "?");
+                return qmp_invalid(ret_why, "%s is unknown; expected: nothing", where ? where : "a key");
         if (tag && !value)
-                return qmp_invalid(ret_why, "%s is unknown as long as '%s' is missing; expected: %s",
-                                   where ? where : "?", tag, names);
-        return qmp_invalid(ret_why, "%s is unknown%s%s%s%s; expected: %s", where ? where : "?", tag ? " where " : "",
-                           tag ? tag : "", tag ? " is " : "", tag ? value : "", names);
+                return qmp_invalid(ret_why, "%s is unknown as long as '%s' is missing%s; expected: %s",
+                                   where ? where : "a key", tag, hint, names);
+        is_name = is_name && tag;
+        return qmp_invalid(ret_why, "%s is unknown%s%s%s%s%s; expected: %s", where ? where : "a key",
+                           is_name ? " where " : "", is_name ? tag : "", is_name ? " is " : "", is_name ? value : "",
+                           hint, names);
 }
 
 static int check_missing(const struct qmp_entity *type, struct json_object *value, const struct qmp_args_path *path,
@@ -240,7 +303,7 @@ static int check_missing(const struct qmp_entity *type, struct json_object *valu
         for (size_t i = 0; i < type->n_members; i++) {
                 const struct qmp_member *member = &type->members[i];
                 _cleanup_(qmp_freep) char *words = NULL, *where = NULL;
-                struct qmp_args_path below = { path, member->name, 0 };
+                struct qmp_args_path below = { .parent = path, .key = member->name };
 
                 if (member->optional || json_object_object_get_ex(value, member->name, NULL))
                         continue;
@@ -259,7 +322,7 @@ static int check_tags(const struct qmp_entity *type, struct json_object *object,
 
         for (unsigned i = 0; type && type->tag && i < UNIONS_MAX; i++) {
                 const struct qmp_member *tag = qmp_entity_find_member(type, type->tag);
-                struct qmp_args_path below = { path, type->tag, 0 };
+                struct qmp_args_path below = { .parent = path, .key = type->tag };
                 struct json_object *value;
                 int r = 0;
 
@@ -274,6 +337,14 @@ static int check_tags(const struct qmp_entity *type, struct json_object *object,
         return 0;
 }
 
+static int no_property(struct json_object *properties, struct json_object *object, const char *key,
+                       const struct qmp_args_path *path, char **ret_why)
+{
+        _cleanup_(qmp_freep) char *where = where_is_key(object, key, path);
+
+        return qmp_args_no_property(properties, key, where ? where : "a key", ret_why);
+}
+
 /* @properties: see qmp_args_build(); their values are QEMU's to judge. */
 static int check_object(const struct qmp_entity *type, struct json_object *value, struct json_object *properties,
                         const struct qmp_args_path *path, char **ret_why)
@@ -284,15 +355,15 @@ static int check_object(const struct qmp_entity *type, struct json_object *value
         if (r < 0)
                 return r;
         json_object_object_foreach(value, key, member) {
-                struct qmp_args_path below = { path, key, 0 };
+                struct qmp_args_path below = { .parent = path, .key = key };
                 const struct qmp_entity *member_type;
 
                 if (qmp_args_find_member(type, get_tag, value, key, &member_type))
                         r = check(member_type, member, &below, ret_why);
                 else if (!properties)
-                        r = unknown_key(type, value, &below, ret_why);
+                        r = unknown_key(type, value, key, path, ret_why);
                 else if (!qmp_args_may_have(properties, key))
-                        r = qmp_args_no_property(key, ret_why);
+                        r = no_property(properties, value, key, path, ret_why);
                 if (r < 0)
                         return r;
         }
@@ -303,25 +374,40 @@ static int check_object(const struct qmp_entity *type, struct json_object *value
         return r;
 }
 
+static const char *json_words(struct json_object *value)
+{
+        switch (json_object_get_type(value)) {
+        case json_type_null:
+                return "it is null";
+        case json_type_boolean:
+                return "it is a boolean";
+        case json_type_double:
+                return "it is a number with a fraction or an exponent";
+        case json_type_int:
+                return "it is an integer";
+        case json_type_object:
+                return "it is an object";
+        case json_type_array:
+                return "it is a list";
+        default:
+                return "it is a string";
+        }
+}
+
 static int check(const struct qmp_entity *type, struct json_object *value, const struct qmp_args_path *path,
                  char **ret_why)
 {
         if (qmp_type_is_any(type))
                 return 0;
-        if (!fits(type, value)) {
-                const char *text = NULL;
-                size_t size;
-
-                (void)qmp_json_text(value, JSON_C_TO_STRING_PLAIN, &text, &size);
-                return qmp_args_expected_type(path, type, text, ret_why);
-        }
+        if (!fits(type, value))
+                return qmp_args_expected_type(path, type, json_words(value), ret_why);
         switch (type->meta) {
         case QMP_META_ENUM:
                 return check_enum(type, value, path, ret_why);
         case QMP_META_ARRAY:
                 for (size_t i = 0; i < json_object_array_length(value); i++) {
                         int r = check(type->element, json_object_array_get_idx(value, i),
-                                      &(struct qmp_args_path){ path, NULL, i }, ret_why);
+                                      &(struct qmp_args_path){ .parent = path, .index = i }, ret_why);
 
                         if (r < 0)
                                 return r;
@@ -337,7 +423,9 @@ static int check(const struct qmp_entity *type, struct json_object *value, const
 }
 
 int qmp_args_check(const struct qmp_entity *type, struct json_object *value, struct json_object *properties,
-                   char **ret_why)
+                   const struct qmp_args_node *root, char **ret_why)
 {
-        return check_object(type, value, properties, NULL, ret_why);
+        struct qmp_args_path path = { .root = root };
+
+        return check_object(type, value, properties, &path, ret_why);
 }

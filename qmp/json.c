@@ -171,7 +171,7 @@ static int check_string(const char *text, size_t *at, char **ret_why)
                 else
                         n = text[i + 1] == 'u' ? escape_length(text + i, &c) : 2;
                 if (n == 0 && text[i] == '\\')
-                        return qmp_invalid(ret_why, "not JSON: %.6s is no character", text + i);
+                        return qmp_invalid(ret_why, "not JSON: an escape in a string is not a character");
                 if (n == 0)
                         return qmp_invalid(ret_why, "not UTF-8, in a string");
                 has_nul = has_nul || c == 0;
@@ -183,8 +183,8 @@ static int check_string(const char *text, size_t *at, char **ret_why)
         return 0;
 }
 
-/* Looks at the text of a value that has been parsed for what the tree doesn't tell. */
-static int check_text(const char *text, size_t size, struct json_object *value, char **ret_why)
+/* Looks at the text of a value that has been parsed for what the tree doesn't tell. @at: how much is before it. */
+static int check_text(const char *text, size_t size, size_t at, struct json_object *value, char **ret_why)
 {
         size_t colons = 0;
 
@@ -201,17 +201,17 @@ static int check_text(const char *text, size_t size, struct json_object *value, 
 
                         /* json-c takes 1. and -01, and NaN and Infinity below, too */
                         if (!is_number(text + i, n))
-                                return qmp_invalid(ret_why, "not JSON: no number: %.*s", n > 40 ? 40 : (int)n,
-                                                   text + i);
+                                return qmp_invalid(ret_why, "not JSON, at character %zu: not a number", at + i + 1);
                         if (is_clamped(text + i, n))
-                                return qmp_invalid(ret_why, "the integer %.*s is out of range", n > 40 ? 40 : (int)n,
-                                                   text + i);
+                                return qmp_invalid(ret_why, "the integer at character %zu is out of range",
+                                                   at + i + 1);
                         i += n - 1;
                 } else if (!strchr(BLANKS "{}[],", text[i])) {
                         size_t n = strcspn(text + i, ",]} \t\r\n");
 
                         if (!is_word(text + i, n))
-                                return qmp_invalid(ret_why, "not JSON: %.*s", n > 40 ? 40 : (int)n, text + i);
+                                return qmp_invalid(ret_why, "not JSON, at character %zu: an unknown word",
+                                                   at + i + 1);
                         i += n - 1;
                 }
         }
@@ -253,7 +253,7 @@ int qmp_json_next(const char *text, size_t *offset, struct json_object **ret_val
         /* json-c has no error of its own for it */
         if (!value && text[start] != 'n')
                 return -ENOMEM;
-        r = check_text(text + start, used, value, ret_why);
+        r = check_text(text + start, used, start, value, ret_why);
         if (r < 0)
                 return r;
         *offset = start + used + strspn(text + start + used, BLANKS);
@@ -270,7 +270,7 @@ int qmp_json_parse(const char *text, struct json_object **ret_value, char **ret_
         if (r < 0)
                 return r;
         if (text[offset])
-                return qmp_invalid(ret_why, "more behind the JSON value, at character %zu", offset + 1);
+                return qmp_invalid(ret_why, "trailing data after the JSON value, at character %zu", offset + 1);
         *ret_value = take_ptr(value);
         return 0;
 }

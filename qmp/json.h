@@ -14,8 +14,8 @@
 /*
  * The next value of @text, from *offset on, which is moved behind it and the blanks that follow. Strict JSON (RFC 8259);
  * besides, what json-c would change in silence is refused: a key that occurs twice in an object or has a NUL, an integer
- * that fits neither in 64 bits with sign nor without; and what QEMU takes for no UTF-8. 0, -ENOMEM, or -EINVAL with *ret_why, the caller's. A value may be JSON null,
- * which is NULL.
+ * that fits neither in 64 bits with sign nor without; and what QEMU takes for no UTF-8. 0, -ENOMEM, or -EINVAL with *ret_why, the caller's, which quotes nothing of the text. A value may be
+ * JSON null, which is NULL.
  */
 int qmp_json_next(const char *text, size_t *offset, struct json_object **ret_value, char **ret_why);
 

@@ -194,15 +194,17 @@ static const struct {
 } refused[] = {
         { "cmd/block_resize", "", "'node-name' is missing: string" },
         { "cmd/block_resize", "node-name=x", "'size' is missing: integer" },
-        { "cmd/block_resize", "node-name=x size=much", "'size': expected integer, not 'much'" },
+        { "cmd/block_resize", "node-name=x size=much",
+          "'size': expected integer, but it does not begin with a digit" },
+        { "cmd/block_resize", "node-name=x size=+64M", "'size': expected integer, but a sign '+' is not accepted" },
         { "cmd/block_resize", "node-name=x size=1 nosuch=2",
-          "'nosuch' is unknown; expected: device, node-name, size" },
-        { "cmd/block_resize", "node-name=x node-name=y size=1", "'node-name' is given twice" },
-        { "cmd/block_resize", "disk0", "expected KEY=VALUE, not 'disk0'" },
+          "the key at character 20 is unknown; expected: device, node-name, size" },
+        { "cmd/block_resize", "node-name=x node-name=y size=1", "the key at character 13 is given twice" },
+        { "cmd/block_resize", "disk0", "expected KEY=VALUE at character 1; a value with blanks" },
         { "cmd/block_resize", "{\"node-name\": \"x\"", "the JSON value is not complete" },
         { "cmd/block_resize", "{\"node-name\": \"x\", \"size\": \"1\"}", "'size': expected integer" },
         { "cmd/block_resize", "node-name=\xff size=1", "not UTF-8" },
-        { "cmd/stop", "now=true", "'now' is unknown; expected: nothing" },
+        { "cmd/stop", "now=true", "the key at character 1 is unknown; expected: nothing" },
         { "cmd/device_add", "id=x", "'driver' is missing: string" },
 };
 
@@ -263,8 +265,9 @@ START_TEST(device_add_is_typed_by_its_driver)
         ck_assert_str_eq(rig_last("device_add")->text, "{\"execute\":\"device_add\",\"arguments\":{\"driver\":"
                                                        "\"nvme\",\"serial\":\"x\"}}");
         ASSERT_ERROR(rig_echo("cmd/device_add", "driver=nvme nosuch=1"), EINVAL);
-        ASSERT_CAT_CONTAINS("errors",
-                            " /cmd/device_add EINVAL - 'nosuch' is no property of this type; types/ lists them\n");
+        ASSERT_CAT_CONTAINS(
+                "errors", " /cmd/device_add EINVAL - the key at character 13 is not a property of this type; types/ "
+                          "lists them\n");
         ck_assert_uint_eq(rig_count("device_add"), 2);
 }
 END_TEST

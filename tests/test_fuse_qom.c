@@ -321,12 +321,14 @@ END_TEST
 static const struct {
         const char *type, *written, *why;
 } refused[] = {
-        { "bool", "maybe", "expected a boolean (on, off), not 'maybe'" },
-        { "bool", "", "expected a boolean (on, off), not ''" },
-        { "uint32", "much", "expected an integer (uint32), not 'much'" },
-        { "number", "x", "expected a number, not 'x'" },
+        { "bool", "maybe", "expected a boolean, but it is not one of on, off," },
+        { "bool", "", "expected a boolean, but it is not one of on, off," },
+        { "uint32", "much", "expected an integer (uint32), but it does not begin with a digit" },
+        { "uint32", "+1", "expected an integer (uint32), but a sign '+' is not accepted" },
+        { "uint32", "-1", "expected an integer (uint32), but it is negative" },
+        { "number", "x", "expected a number, but it does not begin with a digit" },
         { "struct tm", "{\"a\": 1", "the JSON value is not complete" },
-        { "whatever", "[1] 2", "more behind the JSON value" },
+        { "whatever", "[1] 2", "trailing data after the JSON value" },
         { "string", "\xff", "not UTF-8" },
 };
 

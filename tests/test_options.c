@@ -101,8 +101,6 @@ START_TEST(every_option)
         ck_assert(options.session.exact_sizes);
         ck_assert_int_eq(parse("qmpfs -o sizes=exact,sizes=cheap a b"), 0);
         ck_assert(!options.session.exact_sizes);
-        ck_assert_int_eq(parse("qmpfs -o max_load=0.5 a b"), 0);
-        ck_assert_uint_eq(options.vm.max_load, 1);
         ck_assert_int_eq(parse("qmpfs -o max_load=100 a b"), 0);
         ck_assert_uint_eq(options.vm.max_load, 100);
         /* the last one counts, -o may come often and anywhere */
@@ -179,6 +177,13 @@ static const struct {
         { "qmpfs -o structure_ttl=x a b", "'structure_ttl=x': expected milliseconds" },
         { "qmpfs -o max_load=0 a b", "'max_load=0': expected per cent" },
         { "qmpfs -o max_load=101 a b", "at most 100" },
+        { "qmpfs -o max_load=0.5 a b", "'max_load=0.5': expected an integer, from 1 to 100" },
+        { "qmpfs -o max_load=12.7 a b", "'max_load=12.7': expected an integer, from 1 to 100" },
+        { "qmpfs -o timeout=010 a b", "'timeout=010': expected seconds, over 0 and at most 1000000: a leading 0" },
+        { "qmpfs -o timeout=+5 a b", "a sign '+'" },
+        { "qmpfs -o timeout=5. a b", "no digit behind the point" },
+        { "qmpfs -o timeout=1_000 a b", "it ends with something other than a digit" },
+        { "qmpfs -o uid=010 a b", "'uid=010': no such user" },
         { "qmpfs -o uid= a b", "'uid=': no such user" },
         { "qmpfs -o uid=no-such-user a b", "'uid=no-such-user': no such user" },
         { "qmpfs -o uid=-1 a b", "'uid=-1'" },

@@ -13,8 +13,7 @@ static const struct {
         { "timeout=1", false, NSEC_PER_SEC },
         { "timeout=60", false, 60 * NSEC_PER_SEC },
         { "timeout=0.5", false, 500 * NSEC_PER_MSEC },
-        { "timeout=2.", false, 2 * NSEC_PER_SEC },
-        { "timeout=007", false, 7 * NSEC_PER_SEC },
+        { "timeout=2.25", false, 2250 * NSEC_PER_MSEC },
         { "timeout=0.000000001", false, 1 },
         { "timeout=1000000", false, 1000000 * NSEC_PER_SEC },
 };
@@ -53,6 +52,9 @@ static const char *const wrong[] = {
         "timeout=1,5",
         "timeout=1000001",
         "timeout=.",
+        "timeout=2.",
+        "timeout=007",
+        "timeout=1_000",
         "timeout=99999999999999999999",
         "timeout=0.0000000001",
 };
