@@ -133,14 +133,14 @@ static int check_mountpoint(char **mountpoint)
         return 0;
 }
 
-/* The mount is shown with the source as its device, and "fuse.qmpfs" as its type. */
+/* The mount is shown with the source, if no other name was given, as its device, and "fuse.qmpfs" as its type. */
 static int add_fuse_options(struct options *options)
 {
         _cleanup_(qmp_freep) char *fsname = NULL;
         char *all = NULL;
         int r = -ENOMEM;
 
-        if (asprintf(&fsname, "fsname=%s", options->source) < 0)
+        if (asprintf(&fsname, "fsname=%s", options->fsname ? options->fsname : options->source) < 0)
                 fsname = NULL;
         if (fsname && fuse_opt_add_opt_escaped(&all, fsname) == 0 &&
             fuse_opt_add_opt(&all, "subtype=qmpfs,default_permissions") == 0 &&
@@ -380,12 +380,9 @@ int main(int argc, char **argv)
         log_catch_fuse();
         r = options_parse(argc, argv, &d.options, &why);
         if (r < 0) {
-                _cleanup_(qmp_freep) char *said = log_take_fuse();
-
-                log_error("%s", why ? why : said ? said : strerror(-r));
+                log_error("%s", why ? why : strerror(ENOMEM));
         } else if (d.options.help) {
                 options_help(stdout);
-                fuse_lowlevel_help();
         } else if (d.options.version) {
                 print_version();
         } else {

@@ -4,6 +4,7 @@
 #include <grp.h>
 #include <pwd.h>
 
+#include "qmp/nearest.h"
 #include "qmp/number.h"
 
 enum {
@@ -17,14 +18,16 @@ enum {
         KEY_SIZES,
         KEY_NORAW,
         KEY_SANDBOX,
+        KEY_FSNAME,
         KEY_FOREGROUND,
         KEY_DEBUG,
         KEY_HELP,
         KEY_VERSION,
         KEY_IGNORE,
-        KEY_IGNORE_NEXT,
+        KEY_LIBFUSE,
 };
 
+/* All that is taken: libfuse is never left with an option to refuse, since it would not say which in a sentence. */
 static const struct fuse_opt templates[] = {
         FUSE_OPT_KEY("timeout=", KEY_TIMEOUT),
         FUSE_OPT_KEY("unplug_timeout=", KEY_UNPLUG_TIMEOUT),
@@ -36,6 +39,7 @@ static const struct fuse_opt templates[] = {
         FUSE_OPT_KEY("sizes=", KEY_SIZES),
         FUSE_OPT_KEY("noraw", KEY_NORAW),
         FUSE_OPT_KEY("sandbox=", KEY_SANDBOX),
+        FUSE_OPT_KEY("fsname=", KEY_FSNAME),
         FUSE_OPT_KEY("-f", KEY_FOREGROUND),
         FUSE_OPT_KEY("-d", KEY_DEBUG),
         FUSE_OPT_KEY("debug", KEY_DEBUG),
@@ -60,7 +64,50 @@ static const struct fuse_opt templates[] = {
         FUSE_OPT_KEY("nofail", KEY_IGNORE),
         FUSE_OPT_KEY("_netdev", KEY_IGNORE),
         FUSE_OPT_KEY("comment=", KEY_IGNORE),
+        /* there are no times of access */
+        FUSE_OPT_KEY("relatime", KEY_IGNORE),
+        FUSE_OPT_KEY("norelatime", KEY_IGNORE),
+        FUSE_OPT_KEY("strictatime", KEY_IGNORE),
+        FUSE_OPT_KEY("nostrictatime", KEY_IGNORE),
+        FUSE_OPT_KEY("diratime", KEY_IGNORE),
+        FUSE_OPT_KEY("nodiratime", KEY_IGNORE),
+        FUSE_OPT_KEY("lazytime", KEY_IGNORE),
+        FUSE_OPT_KEY("nolazytime", KEY_IGNORE),
+        /* what libfuse and the kernel do */
+        FUSE_OPT_KEY("allow_other", KEY_LIBFUSE),
+        FUSE_OPT_KEY("allow_root", KEY_LIBFUSE),
+        FUSE_OPT_KEY("auto_unmount", KEY_LIBFUSE),
+        FUSE_OPT_KEY("default_permissions", KEY_LIBFUSE),
+        FUSE_OPT_KEY("-r", KEY_LIBFUSE),
+        FUSE_OPT_KEY("ro", KEY_LIBFUSE),
+        FUSE_OPT_KEY("rw", KEY_LIBFUSE),
+        FUSE_OPT_KEY("suid", KEY_LIBFUSE),
+        FUSE_OPT_KEY("nosuid", KEY_LIBFUSE),
+        FUSE_OPT_KEY("dev", KEY_LIBFUSE),
+        FUSE_OPT_KEY("nodev", KEY_LIBFUSE),
+        FUSE_OPT_KEY("exec", KEY_LIBFUSE),
+        FUSE_OPT_KEY("noexec", KEY_LIBFUSE),
+        FUSE_OPT_KEY("sync", KEY_LIBFUSE),
+        FUSE_OPT_KEY("async", KEY_LIBFUSE),
+        FUSE_OPT_KEY("dirsync", KEY_LIBFUSE),
+        FUSE_OPT_KEY("atime", KEY_LIBFUSE),
+        FUSE_OPT_KEY("noatime", KEY_LIBFUSE),
+        FUSE_OPT_KEY("context=", KEY_LIBFUSE),
+        FUSE_OPT_KEY("fscontext=", KEY_LIBFUSE),
+        FUSE_OPT_KEY("defcontext=", KEY_LIBFUSE),
+        FUSE_OPT_KEY("rootcontext=", KEY_LIBFUSE),
         FUSE_OPT_END,
+};
+
+/* What other FUSE file systems take, and people may expect here; without the value. */
+static const struct {
+        const char *name, *why;
+} refused[] = {
+        { "subtype", "the type is always fuse.qmpfs" },
+        { "max_read", "the kernel chooses the size of reads" },
+        { "blkdev", "there is no block device" },
+        { "blksize", "there is no block device" },
+        { "remount", "unmount, and mount again with other options" },
 };
 
 struct parsing {
@@ -136,17 +183,58 @@ static int parse_choice(struct parsing *p, const char *arg, const char *no, cons
         return 0;
 }
 
+static int replace(struct parsing *p, char **text, const char *value)
+{
+        free(*text);
+        *text = strdup(value);
+        return *text ? 0 : fail(p, "%s", strerror(ENOMEM));
+}
+
+static int parse_fsname(struct parsing *p, const char *arg)
+{
+        const char *text = strchr(arg, '=') + 1;
+
+        /* the kernel would show "none" */
+        return *text ? replace(p, &p->options->fsname, text) : fail(p, "invalid option '%s': expected a name", arg);
+}
+
 static int parse_word(struct parsing *p, const char *arg)
 {
         struct options *o = p->options;
 
-        if (!o->source)
-                o->source = strdup(arg);
-        else if (!o->mountpoint)
-                o->mountpoint = strdup(arg);
-        else
-                return fail(p, "one SOURCE and one MOUNTPOINT, and then '%s'?", arg);
-        return 0;
+        if (o->mountpoint)
+                return fail(p, "unexpected operand '%s': expected one SOURCE and one MOUNTPOINT", arg);
+        return replace(p, o->source ? &o->mountpoint : &o->source, arg);
+}
+
+/* An option that is in no template. */
+static int refuse(struct parsing *p, const char *arg)
+{
+        const char *o = arg[0] == '-' ? "" : "-o ";
+        size_t size = strcspn(arg, "=");
+        _cleanup_(qmp_freep) char *name = strndup(arg, size);
+        struct qmp_nearest nearest;
+
+        if (!name)
+                return fail(p, "%s", strerror(ENOMEM));
+        for (size_t i = 0; i < ARRAY_SIZE(refused); i++)
+                if (streq(name, refused[i].name))
+                        return fail(p, "option '%s%s' is not supported: %s", o, arg, refused[i].why);
+        qmp_nearest_init(&nearest, name);
+        for (const struct fuse_opt *t = templates; t->templ; t++) {
+                const char *rest = startswith(t->templ, name);
+
+                if (rest && streq(rest, "=") && !arg[size])
+                        return fail(p, "option '%s%s' needs a value", o, arg);
+                if (rest && !*rest && arg[size])
+                        return fail(p, "option '%s%s' takes no value", o, arg);
+                if (t->templ[0] != '-' && arg[0] != '-')
+                        qmp_nearest_offer(&nearest, t->templ);
+        }
+        if (qmp_nearest_get(&nearest))
+                return fail(p, "unknown option '%s%s', did you mean '%.*s'?", o, arg,
+                            (int)strcspn(qmp_nearest_get(&nearest), "="), qmp_nearest_get(&nearest));
+        return fail(p, "unknown option '%s%s'", o, arg);
 }
 
 static int handle(void *data, const char *arg, int key, struct fuse_args *out)
@@ -184,6 +272,8 @@ static int handle(void *data, const char *arg, int key, struct fuse_args *out)
                 return 0;
         case KEY_SANDBOX:
                 return parse_choice(p, arg, "on", "off", &o->no_sandbox);
+        case KEY_FSNAME:
+                return parse_fsname(p, arg);
         case KEY_DEBUG:
                 o->debug = true;
                 o->vm.trace = true;
@@ -200,11 +290,13 @@ static int handle(void *data, const char *arg, int key, struct fuse_args *out)
                 return 0;
         case KEY_IGNORE:
                 return 0;
+        case KEY_LIBFUSE:
+                return 1;
         case FUSE_OPT_KEY_NONOPT:
                 return parse_word(p, arg);
         default:
-                /* x-systemd.automount and its like; the rest is libfuse's, which refuses what it doesn't know */
-                return startswith(arg, "x-") ? 0 : 1;
+                /* x-systemd.automount and its like; and "" of "ro,,noraw", where mount(8) sees nothing wrong either */
+                return startswith(arg, "x-") || !*arg ? 0 : refuse(p, arg);
         }
 }
 
@@ -225,13 +317,17 @@ int options_parse(int argc, char **argv, struct options *ret_options, char **ret
         };
         *ret_why = NULL;
         if (fuse_opt_parse(&ret_options->fuse, &p, templates, handle) < 0) {
-                /* without a word of ours it was fuse_opt_parse(), which says what is missing to its log */
+                const char *last = argv[argc - 1];
+
+                /* of which fuse_opt_parse() only tells its log */
+                if (!p.why && (streq(last, "-o") || streq(last, "-t")))
+                        (void)fail(&p, "option '%s' needs a value", last);
                 *ret_why = p.why;
                 return -EINVAL;
         }
         free(p.why);
         if (!ret_options->help && !ret_options->version && !ret_options->mountpoint) {
-                *ret_why = strdup("expected SOURCE and MOUNTPOINT; qmpfs -h tells more");
+                *ret_why = strdup("expected SOURCE and MOUNTPOINT; see qmpfs -h");
                 return -EINVAL;
         }
         return 0;
@@ -241,6 +337,7 @@ void options_deinit(struct options *o)
 {
         free(o->source);
         free(o->mountpoint);
+        free(o->fsname);
         fuse_opt_free_args(&o->fuse);
 }
 
@@ -270,9 +367,13 @@ void options_help(FILE *out)
               "                         for NFS and find -size (cheap)\n"
               "  -o noraw               without cmd/, qmp and hmp, which can do anything\n"
               "  -o sandbox=off         keep the rights of who mounts, for debugging (on)\n"
+              "  -o fsname=NAME         what /proc/mounts shows as the source (SOURCE)\n"
               "  -o ro                  nothing can be written\n"
               "  -o allow_other         other users may look; modes are enforced\n"
+              "  -o allow_root          root may look\n"
+              "  -o auto_unmount        fusermount3 unmounts, too, when the process ends\n"
               "\n"
-              "and libfuse's:\n",
+              "and mount(8)'s dev, exec, suid, sync, dirsync, atime, context=, fscontext=, defcontext=\n"
+              "and rootcontext=. Of an option that is given twice the last one counts.\n",
               out);
 }

@@ -12,6 +12,7 @@
 
 struct options {
         char *source, *mountpoint;
+        char *fsname; /* as which the mount is shown; NULL: source */
         bool foreground, debug, help, version, no_sandbox;
         struct vm_options vm;
         struct session_options session;

@@ -66,7 +66,7 @@ START_TEST(as_mount_calls_a_helper)
         /* mount(8) and mount.fuse3(8), with what fstab(5) may hold */
         ck_assert_int_eq(parse("qmpfs tcp:localhost:4444 /mnt/vm -n -s -v -t fuse.qmpfs -o "
                                "rw,defaults,auto,noauto,user,user=joe,nouser,users,owner,group,nofail,_netdev,"
-                               "comment=x,x-systemd.automount,x-gvfs-show,timeout=3"),
+                               "comment=x,relatime,lazytime,x-systemd.automount,x-gvfs-show,timeout=3"),
                          0);
         ck_assert_str_eq(options.source, "tcp:localhost:4444");
         ck_assert_str_eq(options.mountpoint, "/mnt/vm");
@@ -137,20 +137,26 @@ START_TEST(help_and_version_need_no_arguments)
 }
 END_TEST
 
-START_TEST(what_is_unknown_is_left_for_libfuse)
+START_TEST(what_libfuse_does_is_left_for_it)
 {
-        ck_assert_int_eq(parse("qmpfs -o ro,allow_other,nosuchoption,timeout=1 --wrong a b"), 0);
-        ck_assert(is_left_for_fuse("ro"));
-        ck_assert(is_left_for_fuse("allow_other"));
-        ck_assert(is_left_for_fuse("nosuchoption"));
-        ck_assert(is_left_for_fuse("--wrong"));
+        static const char *const names[] = { "allow_other", "allow_root", "auto_unmount", "ro",
+                                             "nosuid",      "sync",       "context=x:y" };
+
+        ck_assert_int_eq(
+                parse("qmpfs -o ro,allow_other,allow_root,auto_unmount,nosuid,sync,context=x:y,timeout=1,,fsname=n a "
+                      "b"),
+                0);
+        for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+                ck_assert_msg(is_left_for_fuse(names[i]), "%s", names[i]);
         ck_assert(!is_left_for_fuse("timeout"));
+        /* main tells libfuse */
+        ck_assert(!is_left_for_fuse("fsname"));
+        ck_assert_str_eq(options.fsname, "n");
         ck_assert_str_eq(options.source, "a");
-        /* and what only looks like ours */
-        ck_assert_int_eq(parse("qmpfs -o timeouts=1,Timeout=1,uidx=1 a b"), 0);
-        ck_assert(is_left_for_fuse("timeouts=1"));
-        ck_assert(is_left_for_fuse("Timeout=1"));
-        ck_assert(is_left_for_fuse("uidx=1"));
+        ck_assert_int_eq(parse("qmpfs -o fsname=n,fsname=m\\,k -r -- a -b"), 0);
+        ck_assert_str_eq(options.fsname, "m,k");
+        ck_assert_str_eq(options.mountpoint, "-b");
+        ck_assert(is_left_for_fuse("-r"));
 }
 END_TEST
 
@@ -160,7 +166,30 @@ static const struct {
         { "qmpfs", "SOURCE and MOUNTPOINT" },
         { "qmpfs a", "SOURCE and MOUNTPOINT" },
         { "qmpfs -o timeout=1 a", "SOURCE and MOUNTPOINT" },
-        { "qmpfs a b c", "'c'" },
+        { "qmpfs a b c", "unexpected operand 'c'" },
+        { "qmpfs -o bogus=1 a b", "unknown option '-o bogus=1'" },
+        { "qmpfs -obogus a b", "unknown option '-o bogus'" },
+        { "qmpfs -x a b", "unknown option '-x'" },
+        { "qmpfs --wrong=1 a b", "unknown option '--wrong=1'" },
+        { "qmpfs -o timeouts=1 a b", "unknown option '-o timeouts=1', did you mean 'timeout'?" },
+        { "qmpfs -o Timeout=1 a b", "unknown option '-o Timeout=1', did you mean 'timeout'?" },
+        { "qmpfs -o alow_other a b", "unknown option '-o alow_other', did you mean 'allow_other'?" },
+        { "qmpfs -o uidx=1 a b", "unknown option '-o uidx=1', did you mean 'uid'?" },
+        { "qmpfs -o fd=3 a b", "unknown option '-o fd=3'" },
+        { "qmpfs -o rootmode=40000 a b", "unknown option '-o rootmode=40000'" },
+        { "qmpfs -o user_id=0 a b", "unknown option '-o user_id=0'" },
+        { "qmpfs -o max_read=4096 a b", "option '-o max_read=4096' is not supported: " },
+        { "qmpfs -o blkdev a b", "option '-o blkdev' is not supported: " },
+        { "qmpfs -o blksize=512 a b", "option '-o blksize=512' is not supported: " },
+        { "qmpfs -o subtype=x a b", "option '-o subtype=x' is not supported: the type is always fuse.qmpfs" },
+        { "qmpfs -o remount,ro a b", "option '-o remount' is not supported: unmount" },
+        { "qmpfs -o fsname= a b", "invalid option 'fsname=': expected a name" },
+        { "qmpfs -o timeout a b", "option '-o timeout' needs a value" },
+        { "qmpfs -o sandbox a b", "option '-o sandbox' needs a value" },
+        { "qmpfs -o noraw=1 a b", "option '-o noraw=1' takes no value" },
+        { "qmpfs -o ro=1 a b", "option '-o ro=1' takes no value" },
+        { "qmpfs a b -o", "option '-o' needs a value" },
+        { "qmpfs a b -t", "option '-t' needs a value" },
         { "qmpfs -o timeout= a b", "'timeout='" },
         { "qmpfs -o timeout=0 a b", "'timeout=0': expected seconds" },
         { "qmpfs -o timeout=-1 a b", "'timeout=-1'" },
@@ -215,6 +244,9 @@ START_TEST(help_tells_every_option)
                                               "-o ro",
                                               "-o sandbox=off",
                                               "-o allow_other",
+                                              "-o allow_root",
+                                              "-o auto_unmount",
+                                              "fsname=NAME",
                                               "-h",
                                               "-V",
                                               "-f",
@@ -239,7 +271,7 @@ int main(void)
                 TEST(every_option),
                 TEST(foreground_and_debug),
                 TEST(help_and_version_need_no_arguments),
-                TEST(what_is_unknown_is_left_for_libfuse),
+                TEST(what_libfuse_does_is_left_for_it),
                 TEST_EACH(wrong_command_line_is_refused_with_a_reason, ARRAY_SIZE(wrong)),
                 TEST(help_tells_every_option),
         };

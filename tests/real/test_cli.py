@@ -123,7 +123,11 @@ class Cli(real.RealTest):
         for option in ("colour", "colour=red", "timeouts=3"):
             with self.subTest(option):
                 self.refuses(vm.socket, option.partition("=")[0], options=option)
-        self.assertIn("--colour", self.run_it("--colour", vm.socket, self.dir).err)
+        self.refuses(vm.socket, "unknown option '-o bogus=1'", options="bogus=1")
+        for option in ("max_read=4096", "subtype=other", "blkdev", "remount,ro"):
+            with self.subTest(option):
+                self.refuses(vm.socket, f"option '-o {option.partition(',')[0]}' is not supported", options=option)
+        self.assertIn("unknown option '--colour'", self.run_it("--colour", vm.socket, self.dir).err)
 
     def test_bad_values(self):
         vm = self.vm("-S")
@@ -203,6 +207,23 @@ class Cli(real.RealTest):
         mount = self.mount(vm, "noauto,user,_netdev,rw,x-systemd.automount,nofail,nosuid,nodev,noexec,noatime,"
                                "timeout=3")
         self.assertEqual(self.ok(mount, "cat state"), "prelaunch\n")
+
+    def source_and_type(self, mount):
+        with open("/proc/self/mounts") as file:
+            return next((words[0], words[2]) for words in map(str.split, file) if words[1] == mount.dir)
+
+    def test_fsname(self):
+        vm = self.vm("-S")
+        for options, name in (("fsname=web\\,1", "web,1"), ("timeout=3", vm.socket)):
+            mount = self.mount(vm, options)
+            self.assertEqual(self.source_and_type(mount), (name, "fuse.qmpfs"))
+            mount.unmount()
+
+    def test_options_of_libfuse(self):
+        vm = self.vm("-S")
+        mount = self.mount(vm, "allow_root,auto_unmount,sync,nosuid,noatime,ro")
+        self.assertEqual(self.ok(mount, "cat state"), "prelaunch\n")
+        mount.unmount()
 
     def installed(self, mount, script):
         """The result of a script where qmpfs is installed, and mount(8) finds it."""
