@@ -19,6 +19,8 @@ import tempfile
 import threading
 import time
 
+from chart import picture
+
 GREETING = {"QMP": {"version": {"qemu": {"major": 7, "minor": 2, "micro": 0}, "package": ""}, "capabilities": ["oob"]}}
 REPEATS = 5
 
@@ -247,35 +249,6 @@ def markdown(results):
             lines.append(f"| {name} | {' | '.join(f'{value:.3g}' for value in values)} | "
                          f"{'' if power is None else f'{power:.2f}'} |")
     return "\n".join(lines[1:]) + "\n"
-
-
-def picture(results):
-    """A panel for each quantity, both axes logarithmic: a line at 45 degrees is linear growth."""
-    panels = [(what, sizes, name, values) for what, sizes, rows in results for name, values in rows.items()]
-    width, height, columns = 300, 220, 3
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{columns * width}" '
-           f'height="{(len(panels) + columns - 1) // columns * height}" font-family="sans-serif" font-size="11">',
-           '<rect width="100%" height="100%" fill="white"/>']
-    for n, (what, sizes, name, values) in enumerate(panels):
-        x0, y0 = n % columns * width + 40, n // columns * height + 180
-        values = [max(value, 1e-4) for value in values]
-        low, high = math.log10(min(values)), math.log10(max(values))
-        span = max(high - low, math.log10(sizes[-1] / sizes[0]), 1)
-        scale = 140 / span
-        points = [(x0 + (math.log10(size / sizes[0])) * 220 / math.log10(sizes[-1] / sizes[0]),
-                   y0 - (math.log10(value) - low) * scale) for size, value in zip(sizes, values)]
-        text = name.replace("`", "").replace("&", "&amp;").replace("<", "&lt;")
-        out += [f'<text x="{x0 - 30}" y="{y0 - 160}">{text}</text>',
-                f'<line x1="{x0}" y1="{y0}" x2="{x0 + 220}" y2="{y0}" stroke="#999"/>',
-                f'<line x1="{x0}" y1="{y0}" x2="{x0}" y2="{y0 - 145}" stroke="#999"/>',
-                '<polyline fill="none" stroke="#1565c0" stroke-width="2" points="'
-                + " ".join(f"{x:.1f},{y:.1f}" for x, y in points) + '"/>']
-        for (x, y), size, value in zip(points, sizes, values):
-            out += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="#1565c0"/>',
-                    f'<text x="{x - 8:.1f}" y="{y0 + 14}">{size}</text>',
-                    f'<text x="{x - 8:.1f}" y="{y - 7:.1f}" fill="#555">{value:.2g}</text>']
-        out.append(f'<text x="{x0 + 90}" y="{y0 + 28}" fill="#555">{what}</text>')
-    return "\n".join([*out, "</svg>", ""])
 
 
 def main():
