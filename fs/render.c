@@ -5,15 +5,7 @@
 
 #include "qmp/jsonc.h"
 #include "qmp/utf8.h"
-
-static uint64_t hash(const char *s, size_t size)
-{
-        uint64_t h = UINT64_C(14695981039346656037); /* FNV-1a */
-
-        for (size_t i = 0; i < size; i++)
-                h = (h ^ (unsigned char)s[i]) * UINT64_C(1099511628211);
-        return h;
-}
+#include "sha256.h"
 
 /* Whether the character there, of so many bytes, can stay as it is. Control characters are also U+0080 to U+009F. */
 static bool is_plain(const unsigned char *s, size_t length)
@@ -23,12 +15,13 @@ static bool is_plain(const unsigned char *s, size_t length)
         return length > 2 || (length == 2 && (s[0] != 0xc2 || s[1] >= 0xa0));
 }
 
-#define MARK_SIZE (2 + 16)
+#define MARK_SIZE (2 + SHA256_HEX_SIZE)
 
-/* Closes what is cut at @cut with the hash of the whole. */
+/* Closes what is cut at @cut with the digest of the whole. */
 static void close_name(char *name, size_t cut, const char *whole, size_t size)
 {
-        snprintf(name + cut, MARK_SIZE + 1, "%%~%016llx", (unsigned long long)hash(whole, size));
+        memcpy(name + cut, "%~", 2);
+        sha256_hex(whole, size, name + cut + 2);
 }
 
 char *render_name(const char *string, size_t size)

@@ -9,16 +9,16 @@
 #define RENDER_NAME_MAX 255
 
 /*
- * The file name for a string from QEMU, the caller's; NULL when out of memory. Injective but for strings that are cut:
+ * The file name for a string from QEMU, the caller's; NULL when out of memory. No two strings have the same:
  *   "/", "%", control characters and bytes that are not UTF-8 become %XX; "." is "%2E", ".." is "%2E%2E";
  *   the empty string is "%empty";
- *   what would be longer than RENDER_NAME_MAX is cut between characters and closed with "%~" and 16 hex digits.
+ *   what would be longer than RENDER_NAME_MAX is cut between characters and closed with "%~" and the SHA-256 of the whole string in hex digits.
  * "%" is followed by two hex digits in all other cases, so neither mark can be the name of another string.
  */
 char *render_name(const char *string, size_t size);
 
 /* The name for the @nth (from 2) of several objects of one name: NAME%~N, or, if that is too long, cut and closed with
- * the hash before the "%~N". The caller's; NULL when out of memory. */
+ * its SHA-256 before the "%~N". The caller's; NULL when out of memory. */
 char *render_name_again(const char *name, unsigned nth);
 
 /* A bare value and a newline; strings raw, structures as pretty JSON. The caller's; 0 or -ENOMEM. */

@@ -43,8 +43,8 @@ static void check_decodes(const char *name, const char *string, size_t size)
 
                 MUST(n < size);
                 if (c == '%' && name[1] == '~') {
-                        MUST(strlen(name) == 2 + 16);
-                        MUST(strspn(name + 2, "0123456789abcdef") == 16);
+                        MUST(strlen(name) == 2 + 64);
+                        MUST(strspn(name + 2, "0123456789abcdef") == 64);
                         return;
                 }
                 if (c == '%') {
