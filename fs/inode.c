@@ -205,6 +205,7 @@ static int inode_new(struct inode *dir, const char *name, const struct inode_arg
         }
         inode->session = session;
         inode->vm = dir->vm;
+        inode->epoch = dir->vm->epoch;
         inode->refs = 1;
         inode->size = inode->told = -1;
         inode->parent = inode_ref(dir);
@@ -231,7 +232,7 @@ int inode_child(struct inode *dir, const char *name, const struct inode_args *ar
         for (struct inode *i = *bucket(t, dir, name); i && !args->kind->own_inode; i = i->hash_next) {
                 if (i->parent != dir || !streq(i->name, name))
                         continue;
-                if (i->kind == args->kind && i->object == object) {
+                if (i->kind == args->kind && i->object == object && i->epoch >= args->since) {
                         snapshot_unref(args->snapshot);
                         *ret_inode = inode_ref(i);
                         return 0;

@@ -29,6 +29,7 @@ struct inode {
         int64_t size;              /* of the content when it was last read; -1: never */
         int64_t told;              /* the size that the kernel was told last; -1: none */
         struct timespec born;
+        uint64_t epoch; /* the vm's, when it was made */
         struct inode *hash_next;
 };
 
@@ -71,9 +72,10 @@ struct inode_args {
         struct object *object;     /* NULL: the parent's */
         struct snapshot *snapshot; /* taken over, also on failure */
         uint64_t ino;              /* 0: made from the parent's and the name */
+        uint64_t since;            /* one that was made before this epoch of the vm's is another */
 };
 
-/* The child of that name, made if there is none (or if the name is of another kind or object now). The caller gets a
+/* The child of that name, made if there is none (or if the name is of another kind or object now, see also since). The caller gets a
  * reference. 0 or -ENOMEM. */
 int inode_child(struct inode *dir, const char *name, const struct inode_args *args, struct inode **ret_inode);
 

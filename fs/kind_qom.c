@@ -2,6 +2,9 @@
  * qom/: QEMU's object model. A child<> is a directory, a link<> a symbolic link, any other property a file: reading is
  * qom-get, writing qom-set, typed by the property's type. Which properties an object has comes from qom-list. A directory
  * knows its path from when it was looked up; what is in it finds its own name in the directory's list.
+ *
+ * A path may come to lead to another object. So what was looked up before the object was deleted, or one that it is in, or
+ * before the connection was made again, is ENODEV from then on; what is looked up afterwards is another inode.
  */
 #include <errno.h>
 #include <limits.h>
@@ -24,6 +27,32 @@ static const struct kind kind_qom_link;
 /* What an unset link points at: no object's file name, see render_name(). */
 #define NO_TARGET "%none"
 
+static bool is_root(const struct inode *dir)
+{
+        return dir->parent->kind != &kind_qom;
+}
+
+/* Whether this was looked up when its path led to another object. */
+static bool is_of_another(const struct inode *inode)
+{
+        const struct gone *gone = &inode->vm->gone;
+        const struct inode *dir = inode->kind == &kind_qom ? inode : inode->parent;
+
+        if (inode->kind == &kind_qom && is_root(inode))
+                return false;
+        if (inode->epoch < gone_since(gone, NULL))
+                return true;
+        for (; !is_root(dir); dir = dir->parent)
+                if (dir->epoch < gone_since(gone, dir->snapshot->spec.a))
+                        return true;
+        return false;
+}
+
+static int fail_gone(struct request *r)
+{
+        return request_fail(r, -ENODEV, NULL, "the object was deleted");
+}
+
 /* Makes sure of the list of what the object has, and of its path, which is borrowed from the directory's snapshot. */
 static int require_list(struct request *r, struct inode *dir, enum freshness freshness,
                         struct json_object **ret_properties)
@@ -34,6 +63,8 @@ static int require_list(struct request *r, struct inode *dir, enum freshness fre
 
         if (e < 0)
                 return e;
+        if (is_of_another(dir))
+                return fail_gone(r);
         if (!dir->snapshot->spec.a)
                 return request_fail(r, -ENODEV, NULL, "QEMU has no path to an object of this name");
         e = snapshot_require(dir->snapshot, r, freshness);
@@ -73,28 +104,31 @@ static unsigned depth_of(const char *path)
         return depth;
 }
 
-/* The snapshot of the list of a child, by which its directory knows its path. */
-static int child_snapshot(struct request *r, struct inode *dir, const char *name, struct snapshot **ret_snapshot)
+/* The path of a child, the caller's; NULL: none that QEMU could be told. 0 or -ENOMEM. */
+static int child_path(const struct inode *dir, const char *name, char **ret_path)
 {
-        struct fetch_spec spec = { .kind = FETCH_LIST };
-        _cleanup_(qmp_freep) char *path = NULL;
         const char *parent = dir->snapshot->spec.a;
 
-        if (depth_of(parent) >= DEPTH_MAX)
-                return request_fail(r, -ELOOP, NULL, "over %d objects in one another", DEPTH_MAX);
+        *ret_path = NULL;
         /* QEMU takes a path apart at the slashes, whatever names there are */
-        if (qdev_id_is_usable(name)) {
-                if (asprintf(&path, "%s/%s", streq(parent, "/") ? "" : parent, name) < 0) {
-                        path = NULL;
-                        return -ENOMEM;
-                }
-                spec.a = path;
+        if (qdev_id_is_usable(name) && asprintf(ret_path, "%s/%s", streq(parent, "/") ? "" : parent, name) < 0) {
+                *ret_path = NULL;
+                return -ENOMEM;
         }
-        return snapshot_new(dir->vm, &spec, ret_snapshot);
+        return 0;
+}
+
+/* An inode number belongs to one object: that of a path's next one is another. */
+static uint64_t child_ino(const struct inode *dir, const char *file_name, uint64_t since)
+{
+        uint64_t ino = inode_child_ino(dir, file_name);
+
+        return since ? (ino ^ since * UINT64_C(0x9e3779b97f4a7c15)) | UINT64_C(1) << 63 : ino;
 }
 
 static int qom_lookup(struct request *r, struct inode *dir, const char *file_name, struct inode **ret_inode)
 {
+        _cleanup_(qmp_freep) char *path = NULL;
         struct inode_args args = { 0 };
         const char *name, *type;
         int e = require_property(r, dir, file_name, &name, &type);
@@ -105,9 +139,30 @@ static int qom_lookup(struct request *r, struct inode *dir, const char *file_nam
         args.row = args.kind == &kind_qom_property                               ? &qom_property
                    : streq(dir->snapshot->spec.a, "/") && streq(name, "objects") ? &qom_objects
                                                                                  : NULL;
+        if (args.kind == &kind_qom && depth_of(dir->snapshot->spec.a) >= DEPTH_MAX)
+                return request_fail(r, -ELOOP, NULL, "over %d objects in one another", DEPTH_MAX);
         if (args.kind == &kind_qom)
-                e = child_snapshot(r, dir, name, &args.snapshot);
-        return e ? e : inode_child(dir, file_name, &args, ret_inode);
+                e = child_path(dir, name, &path);
+        /* its list, by which the directory knows its path */
+        if (e == 0 && args.kind == &kind_qom)
+                e = snapshot_new(dir->vm, &(struct fetch_spec){ .kind = FETCH_LIST, .a = path }, &args.snapshot);
+        if (e < 0)
+                return e;
+        args.since = gone_since(&dir->vm->gone, path);
+        args.ino = child_ino(dir, file_name, args.since);
+        return inode_child(dir, file_name, &args, ret_inode);
+}
+
+static int list_child(struct inode *dir, const char *property, const struct kind *kind, struct listing *listing)
+{
+        _cleanup_(qmp_freep) char *name = render_name(property, strlen(property)), *path = NULL;
+        int e = name ? 0 : -ENOMEM;
+
+        if (e == 0 && kind == &kind_qom)
+                e = child_path(dir, property, &path);
+        if (e < 0)
+                return e;
+        return listing_add(listing, name, kind->type, child_ino(dir, name, gone_since(&dir->vm->gone, path)));
 }
 
 static int qom_list(struct request *r, struct inode *dir, struct listing *listing)
@@ -118,11 +173,7 @@ static int qom_list(struct request *r, struct inode *dir, struct listing *listin
         if (e)
                 return e;
         json_object_object_foreach(properties, property, type) {
-                _cleanup_(qmp_freep) char *name = render_name(property, strlen(property));
-
-                e = name ? listing_add(listing, name, kind_of(json_object_get_string(type))->type,
-                                       inode_child_ino(dir, name))
-                         : -ENOMEM;
+                e = list_child(dir, property, kind_of(json_object_get_string(type)), listing);
                 if (e < 0)
                         return e;
         }
@@ -142,6 +193,8 @@ static int require_value(struct request *r, struct inode *inode, struct json_obj
         const char *type;
         int e = 0;
 
+        if (is_of_another(inode))
+                return fail_gone(r);
         /* mostly the file's name is the property's own, which can't have changed since the lookup */
         if (!inode->snapshot && strchr(inode->name, '%'))
                 e = require_property(r, inode->parent, inode->name, &spec.b, &type);
@@ -180,7 +233,7 @@ static int property_write(struct request *r, struct file *file)
         struct inode *dir = file->inode->parent;
         struct json_object *value;
         const char *name, *type;
-        int e = require_property(r, dir, file->inode->name, &name, &type);
+        int e = is_of_another(file->inode) ? fail_gone(r) : require_property(r, dir, file->inode->name, &name, &type);
 
         if (e)
                 return e == -ENOENT ? -ENODEV : e;

@@ -78,7 +78,14 @@ static void kill_at(struct object *object, uint64_t stamp)
 
 void object_kill(struct object *object)
 {
-        kill_at(object, object->collection->vm->stamp);
+        struct vm *vm = object->collection->vm;
+
+        /* no event told of it: a CPU under TCG */
+        if (object->alive && object->device && gone_since(&vm->gone, object->device) <= object->epoch) {
+                vm_invalidate(vm);
+                gone_note(&vm->gone, object->device, vm->epoch);
+        }
+        kill_at(object, vm->stamp);
 }
 
 static void collection_kill(struct collection *c, struct json_object *paths, uint64_t stamp)
@@ -190,6 +197,7 @@ static int object_new(struct collection *c, char *name, const char *identity, st
         }
         object->alive = true;
         object->serial = ++c->vm->serial;
+        object->epoch = c->vm->epoch;
         clock_gettime(CLOCK_REALTIME, &object->born);
         *ret_object = object;
         return 0;

@@ -54,6 +54,7 @@ struct object {
         uint64_t ended; /* … when the vm's stamp was this */
         unsigned pass, twins;
         struct timespec born;
+        uint64_t epoch; /* the vm's, when it was made */
 };
 
 /* The collection of the row's data, made when it is first asked for; the vm's. 0 or -ENOMEM. */

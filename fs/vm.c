@@ -126,6 +126,7 @@ static void client_changed(void *userdata)
                 if (vm->up) {
                         /* another QEMU, as far as anybody can tell */
                         objects_kill(vm, NULL);
+                        gone_note(&vm->gone, NULL, vm->epoch);
                         json_object_put(take_ptr(vm->unreadable));
                         json_object_put(take_ptr(vm->type_names));
                         vm->paused = false;
@@ -200,8 +201,10 @@ static void handle_event(struct qmp_subscription *subscription, const struct qmp
         if (streq(event->name, "DEVICE_DELETED")) {
                 const char *path = qmp_json_get_string(event->data, "path");
 
-                if (path)
+                if (path) {
                         objects_kill(vm, path);
+                        gone_note(&vm->gone, path, vm->epoch);
+                }
         }
         if (render_json_line(event->message, &line.data, &line.size) == 0)
                 vm->event_line = line;
@@ -309,6 +312,7 @@ struct vm *vm_free(struct vm *vm)
         removals_end(vm);
         qmp_client_free(vm->client);
         collections_free(vm);
+        gone_deinit(&vm->gone);
         json_object_put(vm->unreadable);
         json_object_put(vm->type_names);
         introspection_forget(vm);

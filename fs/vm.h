@@ -4,6 +4,7 @@
 #ifndef FS_VM_H
 #define FS_VM_H
 
+#include "gone.h"
 #include "introspection.h"
 #include "journal.h"
 #include "load.h"
@@ -57,6 +58,8 @@ struct vm {
         struct json_object *deleted; /* {path: null}: see objects_kill(); NULL: none */
         size_t deleted_bytes;        /* of its paths */
         uint64_t deleted_stamp;      /* when the last one was noted */
+
+        struct gone gone; /* paths that lead to other objects now, see kind_qom.c */
 
         struct list requests; /* of the kernel's, as they came */
         struct list asking;   /* those that wait for a snapshot */

@@ -7,9 +7,8 @@
 
 #define PROPERTY(name, type) "{\"name\": \"" name "\", \"type\": \"" type "\"}"
 
-static void up(void)
+static void fill(void)
 {
-        rig_up();
         fake_on(rig.fake, "qom-set", "{}");
         rig_qom("/", NULL,
                 "[" PROPERTY("type", "string") ", " PROPERTY("machine", "child<pc-machine>") ", " PROPERTY(
@@ -29,6 +28,12 @@ static void up(void)
         rig_qom("/machine", "size", "18446744073709551615");
         rig_qom("/machine", "on", "true");
         rig_qom("/machine", "tree", "{\"tm_year\": 126}");
+}
+
+static void up(void)
+{
+        rig_up();
+        fill();
 }
 
 static char *readlink_of(const char *path)
@@ -414,6 +419,90 @@ START_TEST(what_has_vanished_is_gone)
 }
 END_TEST
 
+static uint64_t ino_of(const char *path)
+{
+        struct fuse_entry_out entry;
+
+        ASSERT_OK(rig_walk(path, &entry));
+        return entry.attr.ino;
+}
+
+/* The numbers that a directory lists are those of what is looked up. */
+static void check_listed_inos(const char *path)
+{
+        struct fuse_entry_out dir, entry;
+        struct k_reply *reply;
+        struct k_file file;
+        size_t n = 0;
+
+        ASSERT_OK(rig_walk(path, &dir));
+        ASSERT_OK(k_opendir(dir.nodeid, &file));
+        reply = k_wait(k_send_readdir(&file, 0, 65536));
+        ck_assert_int_eq(reply->error, 0);
+        for (size_t at = 0; at < reply->size; n++) {
+                struct fuse_dirent *e = (struct fuse_dirent *)(void *)(reply->data + at);
+                _cleanup_(qmp_freep) char *name = strndup(e->name, e->namelen);
+
+                at += FUSE_DIRENT_SIZE(e);
+                if (n < 2) /* ".", ".." */
+                        continue;
+                ASSERT_OK(k_lookup(dir.nodeid, name, &entry));
+                ck_assert_msg(e->ino == entry.attr.ino, "%s/%s", path, name);
+        }
+        ck_assert_uint_gt(n, 2);
+        free(reply);
+}
+
+static const char *const deleted_paths[] = { "/machine/peripheral/nv0", "/machine/peripheral" };
+
+START_TEST(file_of_a_deleted_device_is_not_the_next_ones)
+{
+        struct k_file serial = rig_must_open("qom/machine/peripheral/nv0/serial", O_RDWR),
+                      size = rig_must_open("qom/machine/size", O_RDWR);
+        struct fuse_entry_out dir, entry;
+        uint64_t ino = ino_of("qom/machine/peripheral/nv0"), ino_serial = ino_of("qom/machine/peripheral/nv0/serial"),
+                 ino_size = ino_of("qom/machine/size");
+
+        ASSERT_OK(rig_walk("qom/machine/peripheral/nv0", &dir));
+        ASSERT_REPLY(k_send_read(&serial, 0, 100), "abc\n");
+        /* others' devices, and parts of this one */
+        rig_deleted("/machine/peripheral/nv0/virtio-backend");
+        rig_deleted("/machine/peripheral/nv");
+        rig_deleted("/machine/peripheral/nv00");
+        ASSERT_REPLY(k_send_read(&serial, 0, 100), "abc\n");
+        ck_assert_uint_eq(ino_of("qom/machine/peripheral/nv0"), ino);
+        /* unplugged, and plugged again under its name */
+        rig_deleted(deleted_paths[_i]);
+        ASSERT_CAT("qom/machine/peripheral/nv0/serial", "abc\n");
+        ASSERT_ERROR(k_wait_error(k_send_read(&serial, 0, 100)), ENODEV);
+        ASSERT_ERROR(k_wait_error(k_send_write(&serial, "1", 1)), ENODEV);
+        ASSERT_ERROR(k_lookup(dir.nodeid, "serial", &entry), ENODEV);
+        ck_assert_uint_eq(rig_count("qom-set"), 0);
+        ck_assert_uint_ne(ino_of("qom/machine/peripheral/nv0"), ino);
+        ck_assert_uint_ne(ino_of("qom/machine/peripheral/nv0/serial"), ino_serial);
+        check_listed_inos("qom/machine");
+        check_listed_inos("qom/machine/peripheral");
+        check_listed_inos("qom/machine/peripheral/nv0");
+        /* what it isn't in */
+        ck_assert_uint_eq(ino_of("qom/machine/size"), ino_size);
+        ASSERT_REPLY(k_send_read(&size, 0, 100), "18446744073709551615\n");
+}
+END_TEST
+
+START_TEST(value_that_comes_with_the_end_is_not_shown)
+{
+        struct k_file serial = rig_must_open("qom/machine/peripheral/nv0/serial", O_RDONLY);
+        uint64_t read;
+
+        fake_on_nothing(rig.fake, "qom-get");
+        read = k_send_read(&serial, 0, 100);
+        PUMP(rig.loop, rig_count("qom-get") == 1);
+        rig_deleted("/machine/peripheral/nv0");
+        fake_return(rig.fake, rig_last("qom-get"), "\"of the next one\"");
+        ASSERT_ERROR(k_wait_error(read), ENODEV);
+}
+END_TEST
+
 START_TEST(property_with_an_encoded_name_may_vanish_too)
 {
         struct k_file file;
@@ -647,21 +736,34 @@ END_TEST
 
 START_TEST(another_qemu_is_asked_again)
 {
+        struct k_file type, serial;
+        uint64_t ino;
         const char *path = test_path("qmp.sock");
 
         rig_unmake();
         rig_make(path);
         rig_init();
+        fill();
         fake_listen(rig.fake, path);
         qmp_client_start(rig.vm->client);
         PUMP(rig.loop, rig.vm->up);
         ASSERT_CAT_CONTAINS("devices/nv0/status", "\"serial\": \"abc\"");
+        type = rig_must_open("qom/type", O_RDONLY);
+        serial = rig_must_open("qom/machine/peripheral/nv0/serial", O_RDONLY);
+        ino = ino_of("qom/machine/peripheral/nv0");
+        ASSERT_REPLY(k_send_read(&serial, 0, 100), "abc\n");
         fake_close(rig.fake);
         PUMP(rig.loop, !rig.vm->up);
         fake_on(rig.fake, "qom-list-get", VALUED);
         PUMP(rig.loop, rig.vm->up);
         ASSERT_CAT_CONTAINS("devices/nv0/status", "\"nothing\": null");
         ck_assert_uint_eq(rig_count("qom-list-get"), 2);
+        ASSERT_ERROR(k_wait_error(k_send_read(&serial, 0, 100)), ENODEV);
+        ASSERT_ERROR(k_wait_error(k_send_read(&type, 0, 100)), ENODEV);
+        ASSERT_CAT("qom/type", "container\n");
+        ASSERT_CAT("qom/machine/peripheral/nv0/serial", "abc\n");
+        ck_assert_uint_ne(ino_of("qom/machine/peripheral/nv0"), ino);
+        check_listed_inos("qom");
 }
 END_TEST
 
@@ -746,6 +848,8 @@ int main(void)
                 TEST(what_qemu_refuses_fails_so),
                 TEST(a_write_has_its_time_whatever_was_asked_before_it),
                 TEST(what_has_vanished_is_gone),
+                TEST_EACH(file_of_a_deleted_device_is_not_the_next_ones, ARRAY_SIZE(deleted_paths)),
+                TEST(value_that_comes_with_the_end_is_not_shown),
                 TEST(property_with_an_encoded_name_may_vanish_too),
                 TEST(no_connection_no_objects),
                 TEST(links_are_relative),
