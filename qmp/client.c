@@ -469,7 +469,9 @@ static void begin(struct qmp_client *client)
                 r = qmp_address_peer(fd, &client->peer);
         if (r == 0 && client->address.path && !is_trusted(client)) {
                 close(fd);
-                disconnect(client, -EPERM, "'%s' is served by user %u now, not by user %u as at first: not trusted",
+                disconnect(client, -EPERM,
+                           "'%s' is served by user %u now, not by user %u as at first: not trusted, mount again to "
+                           "accept it",
                            client->address.text, (unsigned)client->peer, (unsigned)client->first_peer);
                 return;
         }

@@ -2088,7 +2088,8 @@ START_TEST(another_users_socket_is_not_taken_for_the_first)
         PUMP(loop, state() == QMP_CLIENT_UP);
         served_by(path, 20002);
         PUMP_FOR(loop, 20 * SEC);
-        assert_down("is served by user 20002 now, not by user 20001 as at first: not trusted");
+        assert_down("is served by user 20002 now, not by user 20001 as at first: not trusted, mount again to "
+                    "accept it");
         ck_assert_int_eq(info().error, -EPERM);
         ck_assert_uint_gt(info().next_try_ns, 0);
         /* it has not been told a word, nor waited for to say one */
