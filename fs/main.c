@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 
 #include "log.h"
+#include "mountpoint.h"
 #include "options.h"
 #include "outside.h"
 #include "sandbox.h"
@@ -133,6 +134,20 @@ static int check_mountpoint(char **mountpoint)
         return 0;
 }
 
+/*
+ * The kernel lets any mount cover any other. To cover one of qmpfs's is a mistake: of the same VM there would be two, of which
+ * the lower one holds the monitor; of another VM, paths that were used so far would lead to the wrong one.
+ */
+static int refuse_to_cover(const char *mountpoint)
+{
+        _cleanup_(qmp_freep) char *source = NULL;
+
+        if (mountpoint_find_qmpfs(mountpoint, &source) < 0)
+                return 0;
+        log_error("cannot mount on '%s': '%s' is mounted there already", mountpoint, source);
+        return -EBUSY;
+}
+
 /* The mount is shown with the source, if no other name was given, as its device, and "fuse.qmpfs" as its type. */
 static int add_fuse_options(struct options *options)
 {
@@ -167,6 +182,8 @@ static int set_up(struct daemon *d)
         struct options *o = &d->options;
         int r = check_mountpoint(&o->mountpoint);
 
+        if (r == 0)
+                r = refuse_to_cover(o->mountpoint);
         if (r < 0)
                 return r;
         r = qmp_loop_new(&d->loop);
@@ -194,6 +211,9 @@ static int set_up(struct daemon *d)
                 return r;
         }
         r = connect_vm(d);
+        /* that may have taken its time */
+        if (r == 0)
+                r = refuse_to_cover(o->mountpoint);
         if (r < 0)
                 return r;
         r = session_mount(d->session, o->mountpoint);

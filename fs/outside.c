@@ -9,11 +9,11 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <syslog.h>
 
 #include "log.h"
+#include "mountpoint.h"
 #include "qmp/loop.h"
 
 #define CONNECT_MS 1000
@@ -55,29 +55,9 @@ struct helper {
         const struct qmp_address *address;
         const char *mountpoint;
         uint64_t mount_id;
+        bool unique; /* mount_id */
         int fd;
 };
-
-/* Of statx(2), Linux 6.8: numbers that are not used again. */
-#define MOUNT_ID_UNIQUE 0x4000
-
-/*
- * Which mount is at this path, by the kernel's number for it; a negative errno if that can't be told. Asks the mount itself
- * nothing, so it works on one whose daemon is dead, or is asking. Before Linux 6.8 the number of a mount that is gone may be
- * another's: then one that comes to its place between the daemon's death and our look is taken for it.
- */
-static int find_mount(const char *path, uint64_t *ret_id)
-{
-        _cleanup_(qmp_closep) int fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        struct statx st;
-
-        if (fd < 0 || statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, MOUNT_ID_UNIQUE | STATX_MNT_ID, &st) < 0)
-                return -errno;
-        if (!(st.stx_mask & (MOUNT_ID_UNIQUE | STATX_MNT_ID)))
-                return -EOPNOTSUPP;
-        *ret_id = st.stx_mnt_id;
-        return 0;
-}
 
 /* As fusermount3(1) does it for users who may not. */
 static int spawn_fusermount(const char *mountpoint)
@@ -105,10 +85,14 @@ static int spawn_fusermount(const char *mountpoint)
 static int unmount(const struct helper *h)
 {
         uint64_t id = 0;
+        bool unique;
         int r;
 
-        /* whoever took ours away may have mounted another there */
-        if (find_mount(h->mountpoint, &id) < 0 || id != h->mount_id)
+        /*
+         * Whoever took ours away may have mounted another there. Before Linux 6.8 that may have the same number: then one that
+         * comes to its place between the daemon's death and this look is taken for ours.
+         */
+        if (mountpoint_get_id(h->mountpoint, &id, &unique) < 0 || id != h->mount_id)
                 return 0;
         /* lazily, as libfuse does: somebody's working directory may be in there */
         r = umount2(h->mountpoint, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 ? -errno : 0;
@@ -219,7 +203,7 @@ int outside_start(const struct qmp_address *address, const char *mountpoint, boo
         int fds[2], r;
         pid_t pid;
 
-        r = find_mount(mountpoint, &h.mount_id);
+        r = mountpoint_get_id(mountpoint, &h.mount_id, &h.unique);
         if (r < 0)
                 return r;
         outside = calloc(1, sizeof(*outside));

@@ -118,6 +118,47 @@ class Cli(real.RealTest):
                 self.assertIn(path, result.err)
                 self.assertIn(words.lower(), result.err.lower())
 
+    def test_mount_on_a_mount_of_qmpfs(self):
+        first = self.mount(self.vm("-S"), "fsname=the first")
+        second = self.vm("-S")
+        os.symlink(first.dir, f"{self.dir}/link")
+        for source in (first.argv[-2], second.socket):
+            for path in (first.dir, f"{first.dir}/", f"{first.dir}/../vm//.", f"{self.dir}/link", "vm"):
+                with self.subTest(source=source, path=path):
+                    result = Running(["env", "-C", first.base, binary(), source, path]).wait(10)
+                    self.assertEqual((result.code, result.err), (
+                        1, f"qmpfs: cannot mount on '{first.dir}': 'the first' is mounted there already\n"))
+        self.assertEqual(self.ok(first, "cat state"), "prelaunch\n")
+        # The other VM's monitor is free, and the place when the mount is gone.
+        first.unmount()
+        again = self.new_mount(second)
+        again.argv[-1] = again.dir = first.dir
+        again.start()
+        self.assertEqual(self.ok(again, "cat state"), "prelaunch\n")
+
+    def test_mount_on_another_mount(self):
+        if os.geteuid() != 0:
+            self.skipTest("needs root")
+        mount = self.new_mount(self.vm("-S"))
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", mount.dir], check=True)
+        try:
+            mount.start()
+            self.assertEqual(self.ok(mount, "cat state"), "prelaunch\n")
+            Running(["fusermount3", "-u", mount.dir], hung=mount.kill).wait()
+            self.assertEqual(mount.wait_end(), 0)
+            mount.pid = None
+        finally:
+            subprocess.run(["umount", mount.dir], check=True)
+
+    def test_dead_mount(self):
+        mount = self.mount(self.vm("-S"), "sandbox=off")
+        os.kill(mount.pid, signal.SIGKILL)
+        self.assertEqual(mount.wait_end(5), -signal.SIGKILL)
+        mount.pid = None
+        result = self.run_it(mount.argv[-2], mount.dir)
+        self.assertEqual(result.code, 1)
+        self.assertIn(f"'{mount.dir}': Transport endpoint is not connected (", result.err)
+
     def test_unknown_options(self):
         vm = self.vm("-S")
         for option in ("colour", "colour=red", "timeouts=3"):
