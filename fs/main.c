@@ -199,6 +199,7 @@ static int set_up(struct daemon *d)
         if (r < 0) {
                 log_error("cannot use '%s': %s", o->source,
                           r == -EINVAL          ? "expected PATH, unix:PATH or tcp:HOST:PORT"
+                          : r == -ERANGE        ? "expected a port from 1 to 65535"
                           : r == -EADDRNOTAVAIL ? "no such host or port"
                                                 : strerror(-r));
                 return r;

@@ -84,7 +84,7 @@ struct vm {
         void *userdata;
 };
 
-/* Nothing is connected yet: see qmp_client_start(). 0, -EINVAL, -EADDRNOTAVAIL or -ENOMEM. */
+/* Nothing is connected yet: see qmp_client_start(). 0, -ENOMEM, or as qmp_address_parse() fails. */
 int vm_new(struct qmp_loop *loop, const char *address, const struct vm_options *options, struct vm **ret_vm);
 /* After all inodes are gone. Always returns NULL. */
 struct vm *vm_free(struct vm *vm);

@@ -10,15 +10,33 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+/*
+ * getaddrinfo(3) takes a number modulo 65536, so that "99999" is 34463 and "-1" is 65535. Names of services are left to it:
+ * they have a letter (RFC 6335).
+ */
+static int check_port(const char *port)
+{
+        static const char digits[] = "0123456789";
+
+        if (port[strspn(port, digits)])
+                return strpbrk(port, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") ? 0 : -EINVAL;
+        /* beyond its range strtoul() gives the largest number */
+        return strtoul(port, NULL, 10) - 1 < 65535 ? 0 : -ERANGE;
+}
+
 static int parse_tcp(const char *text, struct qmp_address *a)
 {
         const char *colon = strrchr(text, ':');
         const char *host = text, *host_end = colon;
         /* without AI_ADDRCONFIG, which on a host of no network knows no localhost: each address is tried anyway */
         struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
+        int r;
 
         if (!colon || colon == text || !colon[1])
                 return -EINVAL;
+        r = check_port(colon + 1);
+        if (r < 0)
+                return r;
         if (*host == '[' && host_end[-1] == ']') {
                 host++;
                 host_end--;

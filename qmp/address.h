@@ -17,8 +17,9 @@ struct qmp_address {
 
 /*
  * Takes the text apart, makes a path absolute (the caller may change its directory afterwards) and, for tcp, looks the
- * name up, which may block: it is done once, before the loop runs. 0, -EINVAL for a malformed text, -ENOMEM,
- * -EADDRNOTAVAIL if the name could not be resolved; the last two leave nothing to free.
+ * name up, which may block: it is done once, before the loop runs. PORT is a decimal number from 1 to 65535 or the name of a
+ * service. 0, -EINVAL for a malformed text, -ERANGE for another number, -ENOMEM, -EADDRNOTAVAIL if the name of the host or
+ * the service could not be resolved. A failure leaves nothing to free.
  */
 int qmp_address_parse(const char *text, struct qmp_address *ret_address);
 void qmp_address_deinit(struct qmp_address *address);

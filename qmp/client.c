@@ -374,7 +374,9 @@ static void connect_failed(struct qmp_client *client, int error)
                            "cannot connect to '%s': its queue is full, another client holds this monitor",
                            client->address.text);
         else
-                disconnect(client, error, "cannot connect to '%s': %s", client->address.text, strerror(-error));
+                disconnect(client, error,
+                           error == -ETIMEDOUT ? "no answer from '%s': %s" : "cannot connect to '%s': %s",
+                           client->address.text, strerror(-error));
 }
 
 static void dispatch(struct qmp_source *source, uint32_t revents)
@@ -422,9 +424,13 @@ static void handshake_timeout(struct qmp_timer *timer)
          * just the same. Staying keeps the place in the queue.
          */
         free(client->failure);
+        /* over tcp a proxy or a tunnel may have taken the connection for a host that is not there */
         if (asprintf(&client->failure,
-                     "'%s' sent no QMP greeting within %.3g s: another client holds this monitor, "
-                     "QEMU is stopped, or it is no monitor",
+                     client->address.path
+                             ? "'%s' sent no QMP greeting within %.3g s: another client holds this monitor, "
+                               "QEMU is stopped, or it is not a monitor"
+                             : "no answer from '%s': connected, but no QMP greeting within %.3g s: another "
+                               "client holds this monitor, QEMU is stopped, or no monitor is there",
                      client->address.text, seconds) < 0)
                 client->failure = NULL;
         client->error = -EBUSY;

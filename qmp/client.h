@@ -81,7 +81,7 @@ struct qmp_client_info {
         bool alive;             /* and it does: only its main loop is stuck */
 };
 
-/* 0, -EINVAL (malformed address), -EADDRNOTAVAIL (unknown host), -ENOMEM. It does not connect yet. */
+/* 0, or as qmp_address_parse() fails. It does not connect yet. */
 int qmp_client_new(struct qmp_loop *loop, const struct qmp_client_config *config, struct qmp_client **ret_client);
 /* Ends all commands (QMP_DISCONNECTED) and the connection. Always returns NULL. */
 struct qmp_client *qmp_client_free(struct qmp_client *client);

@@ -84,12 +84,32 @@ START_TEST(relative_path_survives_a_change_of_directory)
 }
 END_TEST
 
-static const char *const malformed[] = { "", "unix:", "tcp:", "tcp:host", "tcp:host:", "tcp::4444", "tcp:4444" };
+static const char *const malformed[] = {
+        "",         "unix:",       "tcp:",         "tcp:host",     "tcp:host:",   "tcp::4444",
+        "tcp:4444", "tcp:host:-1", "tcp:host:+80", "tcp:host: 80", "tcp:host:8 0"
+};
 
 START_TEST(malformed_address_is_refused)
 {
         ck_assert_int_eq(qmp_address_parse(malformed[_i], &address), -EINVAL);
         ck_assert_ptr_null(address.text);
+}
+END_TEST
+
+static const char *const no_ports[] = { "tcp:127.0.0.1:0", "tcp:127.0.0.1:65536", "tcp:127.0.0.1:99999",
+                                        "tcp:127.0.0.1:18446744073709551617", "tcp:127.0.0.1:99999999999999999999" };
+
+START_TEST(port_that_does_not_exist_is_refused)
+{
+        ck_assert_int_eq(qmp_address_parse(no_ports[_i], &address), -ERANGE);
+        ck_assert_ptr_null(address.text);
+}
+END_TEST
+
+START_TEST(first_and_last_port)
+{
+        ck_assert_int_eq(qmp_address_parse(_i ? "tcp:127.0.0.1:65535" : "tcp:127.0.0.1:1", &address), 0);
+        ck_assert_str_eq(address.port, _i ? "65535" : "1");
 }
 END_TEST
 
@@ -345,6 +365,8 @@ int main(void)
                 TEST(unix_prefix),
                 TEST_EACH(relative_path_survives_a_change_of_directory, 2),
                 TEST_EACH(malformed_address_is_refused, ARRAY_SIZE(malformed)),
+                TEST_EACH(port_that_does_not_exist_is_refused, ARRAY_SIZE(no_ports)),
+                TEST_EACH(first_and_last_port, 2),
                 TEST(unknown_service_is_no_address),
                 TEST(tcp_host_and_port),
                 TEST(tcp_host_of_ipv6_in_brackets),

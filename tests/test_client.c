@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -1988,6 +1989,59 @@ START_TEST(plain_file)
 }
 END_TEST
 
+/* A listening socket of 127.0.0.1 that accepts nobody, and its address as text. */
+static int listen_tcp(char **ret_text)
+{
+        struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+        socklen_t size = sizeof(in);
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        ck_assert_int_eq(bind(fd, (struct sockaddr *)&in, sizeof(in)), 0);
+        ck_assert_int_eq(listen(fd, 0), 0);
+        ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&in, &size), 0);
+        ck_assert_int_gt(asprintf(ret_text, "tcp:127.0.0.1:%d", ntohs(in.sin_port)), 0);
+        return fd;
+}
+
+START_TEST(tcp_host_that_does_not_answer)
+{
+        _cleanup_(qmp_freep) char *text = NULL, *why = NULL;
+        int listener = listen_tcp(&text), fds[4];
+        struct sockaddr_in in;
+        socklen_t size = sizeof(in);
+
+        /* whose queue is full drops further requests, as a host that is not there */
+        ck_assert_int_eq(getsockname(listener, (struct sockaddr *)&in, &size), 0);
+        for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+                fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+                (void)connect(fds[i], (struct sockaddr *)&in, size);
+        }
+        ck_assert_int_gt(asprintf(&why, "no answer from '%s': Connection timed out", text), 0);
+        new_client(text);
+        qmp_client_start(client);
+        goes_down(why);
+        ck_assert_int_eq(info().error, -ETIMEDOUT);
+        for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+                close(fds[i]);
+        close(listener);
+}
+END_TEST
+
+START_TEST(tcp_host_that_connects_and_is_silent)
+{
+        _cleanup_(qmp_freep) char *text = NULL, *why = NULL;
+        int listener = listen_tcp(&text);
+
+        ck_assert_int_gt(asprintf(&why, "no answer from '%s': connected, but no QMP greeting within 5 s: ", text), 0);
+        new_client(text);
+        qmp_client_start(client);
+        PUMP(loop, info().failure);
+        ck_assert_int_eq(state(), QMP_CLIENT_CONNECTING);
+        ck_assert_contains(info().failure, why);
+        close(listener);
+}
+END_TEST
+
 START_TEST(full_queue)
 {
         const char *path = test_path("full");
@@ -2558,6 +2612,8 @@ int main(void)
                 TEST(no_such_socket),
                 TEST(stale_socket),
                 TEST(plain_file),
+                TEST(tcp_host_that_does_not_answer),
+                TEST(tcp_host_that_connects_and_is_silent),
                 TEST(full_queue),
                 TEST(held_by_another_client_and_served_when_that_one_leaves),
                 TEST(reconnects_at_growing_intervals),

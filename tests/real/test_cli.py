@@ -105,6 +105,7 @@ class Cli(real.RealTest):
         for source in ("tcp:", "tcp:localhost", "tcp:localhost:", "tcp:localhost:http!", "tcp:localhost:99999"):
             with self.subTest(source):
                 self.refuses(source)
+        self.refuses("tcp:localhost:99999", "expected a port from 1 to 65535")
 
     # -- mount points and options that don't do
 
