@@ -20,6 +20,7 @@ struct line {
         struct list link;
         size_t size;
         bool unwanted; /* for filter_lines() */
+        bool ended;    /* the connection ended behind it */
         char text[];
 };
 
@@ -30,6 +31,7 @@ struct stream {
         size_t n_lines, n_bytes;
         size_t at;           /* of the first line: what has been read */
         uint64_t lost;       /* lines dropped and not yet told of */
+        bool ended;          /* the connection ended before the first line, and no read has failed for that yet */
         struct list readers; /* requests */
         struct event_filter filter;
 };
@@ -41,33 +43,35 @@ static bool is_stream(const struct file *file)
 
 static void drop(struct stream *s, struct line *line)
 {
+        /* that the connection ended there must be heard of, whatever becomes of the lines around */
+        if (line->ended && line->link.prev == &s->lines)
+                s->ended = true;
+        else if (line->ended)
+                list_entry(line->link.prev, struct line, link)->ended = true;
         list_unlink(&line->link);
         s->n_lines--;
         s->n_bytes -= line->size;
         free(line);
 }
 
-static bool has_lines(const struct stream *s)
+/* Whether a read has something to tell at once. */
+static bool has_news(const struct stream *s)
 {
-        return s->n_lines > 0 || s->lost > 0;
+        return s->n_lines > 0 || s->lost > 0 || s->ended;
 }
 
 /* In place of the lines that were dropped. Goes to the front, unless the first line is half read. 0 or -ENOMEM. */
 static int tell_lost(struct stream *s)
 {
         struct line *line;
-        char text[100];
-        int n;
 
         if (s->lost == 0 || s->at > 0)
                 return 0;
-        n = snprintf(text, sizeof(text), "{\"event\":\"QMPFS_EVENTS_LOST\",\"data\":{\"count\":%llu}}\n",
-                     (unsigned long long)s->lost);
-        line = malloc(sizeof(*line) + (size_t)n);
+        line = calloc(1, sizeof(*line) + VM_LOST_SIZE);
         if (!line)
                 return -ENOMEM;
-        memcpy(line->text, text, (size_t)n);
-        line->size = (size_t)n;
+        line->size = vm_format_lost(s->lost, line->text, VM_LOST_SIZE);
+        line->text[line->size++] = '\n';
         s->lines.next->prev = &line->link;
         line->link.next = s->lines.next;
         line->link.prev = &s->lines;
@@ -82,12 +86,12 @@ static void stream_event(struct vm_listener *listener, const struct qmp_event *e
 {
         struct stream *s = container_of(listener, struct stream, listener);
         const struct text *text = &s->file->inode->vm->event_line;
-        int matches = event_filter_matches(&s->filter, event->message);
+        int matches = event->message ? event_filter_matches(&s->filter, event->message) : -ENOMEM;
         struct line *line;
 
         if (matches == 0)
                 return;
-        line = matches > 0 && text->data ? malloc(sizeof(*line) + text->size + 1) : NULL;
+        line = matches > 0 && text->data ? calloc(1, sizeof(*line) + text->size + 1) : NULL;
         if (!line) {
                 /* whoever waits for it would wait for ever */
                 s->lost++;
@@ -109,9 +113,16 @@ static void stream_event(struct vm_listener *listener, const struct qmp_event *e
         requests_run(&s->readers);
 }
 
+/* Each gap is told once, to those too who don't read before it is over: as the error of the read that comes to it. */
 static void stream_down(struct vm_listener *listener)
 {
-        requests_run(&container_of(listener, struct stream, listener)->readers);
+        struct stream *s = container_of(listener, struct stream, listener);
+
+        if (s->n_lines > 0)
+                list_entry(s->lines.prev, struct line, link)->ended = true;
+        else
+                s->ended = true;
+        requests_run(&s->readers);
 }
 
 static int events_open(struct request *r, struct file *file)
@@ -125,6 +136,7 @@ static int events_open(struct request *r, struct file *file)
                 return -ENOMEM;
         s->file = file;
         s->listener = (struct vm_listener){ .event = stream_event, .down = stream_down };
+        s->ended = !r->vm->up;
         list_init(&s->lines);
         list_init(&s->readers);
         vm_listen(r->vm, &s->listener);
@@ -153,9 +165,11 @@ static int take_lines(struct stream *s, size_t size, struct text *ret_text)
         if (r < 0)
                 return r;
         list_for_each(i, &s->lines) {
-                total += list_entry(i, struct line, link)->size;
-                /* what was lost behind a line that was half read is told next */
-                if (total - s->at >= size || s->lost > 0)
+                const struct line *line = list_entry(i, struct line, link);
+
+                total += line->size;
+                /* what was lost behind a line that was half read is told next, as is the end of the connection */
+                if (total - s->at >= size || s->lost > 0 || line->ended)
                         break;
         }
         total = total - s->at < size ? total - s->at : size;
@@ -178,16 +192,24 @@ static int take_lines(struct stream *s, size_t size, struct text *ret_text)
         return 0;
 }
 
+static int tell_end(struct request *r, struct stream *s)
+{
+        s->ended = false;
+        if (!r->vm->up)
+                return request_fail_down(r);
+        return request_fail(r, -EHOSTDOWN, NULL, "the connection ended and has been made again, events between are missing");
+}
+
 static int events_read(struct request *r, struct file *file, struct text *ret_text)
 {
         struct stream *s = file->stream;
 
         if (!s)
                 return log_file_read(&r->vm->events, r, file, ret_text);
-        if (has_lines(s))
+        if (s->ended)
+                return tell_end(r, s);
+        if (has_news(s))
                 return take_lines(s, r->size, ret_text);
-        if (!r->vm->up)
-                return -EHOSTDOWN;
         if (r->flags & O_NONBLOCK)
                 return -EAGAIN;
         request_set_limit(r, s->filter.limit_ns);
@@ -255,10 +277,9 @@ static int events_write(struct request *r, struct file *file)
 
 static bool events_readable(struct file *file)
 {
-        struct vm *vm = file->inode->vm;
         struct stream *s = file->stream;
 
-        return s ? has_lines(s) || !vm->up : vm->events.end > file->seen;
+        return s ? has_news(s) : file->inode->vm->events.end > file->seen;
 }
 
 static int64_t events_size(struct inode *inode)

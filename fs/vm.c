@@ -18,6 +18,8 @@ static const char *const state_events[] = {
         "WAKEUP", "GUEST_PANICKED", "GUEST_CRASHLOADED", "MIGRATION", "WATCHDOG",
 };
 
+const char *const vm_event_names[] = { "QMPFS_DOWN", "QMPFS_UP", "QMPFS_EVENTS_LOST", NULL };
+
 /* A reply can have megabytes; what a log line shows of it. */
 #define TRACE_MAX 1000
 
@@ -100,6 +102,125 @@ void vm_log_error(struct vm *vm, const char *path, int error, const char *class,
         news(vm, CHANNEL_ERRORS);
 }
 
+static void trace(void *userdata, bool sent, const char *text)
+{
+        _cleanup_(qmp_freep) char *words = qmp_words(text);
+
+        (void)userdata;
+        if (words)
+                log_debug("%s %.*s%s", sent ? "->" : "<-", TRACE_MAX, words, strlen(words) > TRACE_MAX ? " …" : "");
+}
+
+size_t vm_format_lost(uint64_t count, char *buffer, size_t size)
+{
+        struct timespec now;
+
+        clock_gettime(CLOCK_REALTIME, &now);
+        return (size_t)snprintf(buffer, size,
+                                "{\"timestamp\":{\"seconds\":%lld,\"microseconds\":%ld},"
+                                "\"event\":\"QMPFS_EVENTS_LOST\",\"data\":{\"count\":%llu}}",
+                                (long long)now.tv_sec, now.tv_nsec / 1000, (unsigned long long)count);
+}
+
+/* A gap in the log must be seen by its reader. */
+static int log_lost(struct vm *vm)
+{
+        char line[VM_LOST_SIZE];
+        size_t n;
+
+        if (vm->events_lost == 0)
+                return 0;
+        n = vm_format_lost(vm->events_lost, line, sizeof(line));
+        if (journal_append(&vm->events, line, n) < 0)
+                return -ENOMEM;
+        vm->events_lost = 0;
+        return 0;
+}
+
+static void log_event(struct vm *vm)
+{
+        const struct text *line = &vm->event_line;
+
+        if (log_lost(vm) == 0 && line->data && journal_append(&vm->events, line->data, line->size) == 0)
+                clock_gettime(CLOCK_REALTIME, &vm->events_at);
+        else
+                vm->events_lost++;
+}
+
+/* The event goes to the log and to all listeners. */
+static void publish(struct vm *vm, const struct qmp_event *event)
+{
+        struct text line;
+
+        if (event->message && render_json_line(event->message, &line.data, &line.size) == 0)
+                vm->event_line = line;
+        log_event(vm);
+        list_for_each_safe(i, &vm->listeners) {
+                struct vm_listener *listener = list_entry(i, struct vm_listener, link);
+
+                if (listener->event)
+                        listener->event(listener, event);
+        }
+        free(take_ptr(vm->event_line.data));
+        vm->event_line.size = 0;
+}
+
+/* {"timestamp": {"seconds", "microseconds"}, "event": @name, "data": {@key: @value}}; NULL: out of memory. */
+static struct json_object *make_event(const char *name, const char *key, const char *value)
+{
+        struct json_object *event = json_object_new_object(), *timestamp = json_object_new_object(),
+                           *data = json_object_new_object();
+        struct timespec now;
+        bool ok;
+
+        clock_gettime(CLOCK_REALTIME, &now);
+        ok = timestamp && qmp_json_add(timestamp, "seconds", json_object_new_int64(now.tv_sec)) &&
+             qmp_json_add(timestamp, "microseconds", json_object_new_int64(now.tv_nsec / 1000));
+        ok = ok && data && qmp_json_add_string(data, key, value);
+        ok = ok && event && qmp_json_add(event, "timestamp", json_object_get(timestamp)) &&
+             qmp_json_add_string(event, "event", name) && qmp_json_add(event, "data", json_object_get(data));
+        json_object_put(timestamp);
+        json_object_put(data);
+        if (ok)
+                return event;
+        json_object_put(event);
+        return NULL;
+}
+
+/* An event of our own, as if QEMU had sent it. */
+static void mark(struct vm *vm, const char *name, const char *key, const char *value)
+{
+        _cleanup_(qmp_json_putp) struct json_object *message = make_event(name, key, value);
+        struct qmp_event event = { .name = name, .data = qmp_json_get(message, "data"), .message = message };
+
+        publish(vm, &event);
+}
+
+static void handle_event(struct qmp_subscription *subscription, const struct qmp_event *event)
+{
+        struct vm *vm = container_of(subscription, struct vm, subscription);
+
+        vm_invalidate(vm);
+        if (streq(event->name, "STOP"))
+                vm->paused = true;
+        else if (streq(event->name, "RESUME"))
+                vm->paused = false;
+        if (streq(event->name, "DEVICE_DELETED")) {
+                const char *path = qmp_json_get_string(event->data, "path");
+
+                if (path) {
+                        objects_kill(vm, path);
+                        gone_note(&vm->gone, path, vm->epoch);
+                }
+        }
+        publish(vm, event);
+        removals_event(vm, event);
+        for (size_t i = 0; i < ARRAY_SIZE(state_events); i++)
+                if (streq(event->name, state_events[i]))
+                        news(vm, CHANNEL_STATE);
+        news(vm, CHANNEL_EVENTS);
+}
+
 static void status_known(void *userdata, const struct qmp_result *result)
 {
         struct vm *vm = userdata;
@@ -135,8 +256,15 @@ static void client_changed(void *userdata)
                         (void)qmp_client_send(vm->client, "query-status", NULL, vm->options.timeout_ns, NULL,
                                               status_known, vm, NULL);
                         log_info("connected to QEMU %s", info.version);
+                        /* the first connection is where the log begins, later ones are behind a gap in it */
+                        if (vm->was_down)
+                                mark(vm, "QMPFS_UP", "version", info.version);
                 } else {
-                        log_warning("%s", info.failure ? info.failure : "the connection ended");
+                        const char *why = info.failure ? info.failure : "the connection ended";
+
+                        log_warning("%s", why);
+                        vm->was_down = true;
+                        mark(vm, "QMPFS_DOWN", "reason", why);
                         list_for_each_safe(i, &vm->listeners) {
                                 struct vm_listener *listener = list_entry(i, struct vm_listener, link);
 
@@ -146,82 +274,11 @@ static void client_changed(void *userdata)
                         removals_end(vm);
                 }
                 news(vm, CHANNEL_STATE);
-                /* a stream's readers get EHOSTDOWN now */
-                vm_notify(vm, CHANNEL_EVENTS);
+                news(vm, CHANNEL_EVENTS);
         }
         news(vm, CHANNEL_CONNECTION);
         if (vm->changed)
                 vm->changed(vm->userdata);
-}
-
-static void trace(void *userdata, bool sent, const char *text)
-{
-        _cleanup_(qmp_freep) char *words = qmp_words(text);
-
-        (void)userdata;
-        if (words)
-                log_debug("%s %.*s%s", sent ? "->" : "<-", TRACE_MAX, words, strlen(words) > TRACE_MAX ? " …" : "");
-}
-
-/* Whoever reads a log with a gap must see it. */
-static int log_lost(struct vm *vm)
-{
-        char line[100];
-
-        if (vm->events_lost == 0)
-                return 0;
-        snprintf(line, sizeof(line), "{\"event\":\"QMPFS_EVENTS_LOST\",\"data\":{\"count\":%llu}}",
-                 (unsigned long long)vm->events_lost);
-        if (journal_append(&vm->events, line, strlen(line)) < 0)
-                return -ENOMEM;
-        vm->events_lost = 0;
-        return 0;
-}
-
-static void log_event(struct vm *vm)
-{
-        const struct text *line = &vm->event_line;
-
-        if (log_lost(vm) == 0 && line->data && journal_append(&vm->events, line->data, line->size) == 0)
-                clock_gettime(CLOCK_REALTIME, &vm->events_at);
-        else
-                vm->events_lost++;
-}
-
-static void handle_event(struct qmp_subscription *subscription, const struct qmp_event *event)
-{
-        struct vm *vm = container_of(subscription, struct vm, subscription);
-        struct text line;
-
-        vm_invalidate(vm);
-        if (streq(event->name, "STOP"))
-                vm->paused = true;
-        else if (streq(event->name, "RESUME"))
-                vm->paused = false;
-        if (streq(event->name, "DEVICE_DELETED")) {
-                const char *path = qmp_json_get_string(event->data, "path");
-
-                if (path) {
-                        objects_kill(vm, path);
-                        gone_note(&vm->gone, path, vm->epoch);
-                }
-        }
-        if (render_json_line(event->message, &line.data, &line.size) == 0)
-                vm->event_line = line;
-        log_event(vm);
-        list_for_each_safe(i, &vm->listeners) {
-                struct vm_listener *listener = list_entry(i, struct vm_listener, link);
-
-                if (listener->event)
-                        listener->event(listener, event);
-        }
-        free(take_ptr(vm->event_line.data));
-        vm->event_line.size = 0;
-        removals_event(vm, event);
-        for (size_t i = 0; i < ARRAY_SIZE(state_events); i++)
-                if (streq(event->name, state_events[i]))
-                        news(vm, CHANNEL_STATE);
-        news(vm, CHANNEL_EVENTS);
 }
 
 char *vm_describe_connection(struct vm *vm)

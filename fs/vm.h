@@ -25,11 +25,23 @@ struct vm_options {
 
 struct vm;
 
+/*
+ * Events of our own, in the shape of QEMU's; ended by NULL. QMPFS_DOWN {"reason"}: the connection has ended, and what
+ * happens from then on is not known. QMPFS_UP {"version"}: there is one again. QMPFS_EVENTS_LOST {"count"}: so many events
+ * are missing here.
+ */
+extern const char *const vm_event_names[];
+
+#define VM_LOST_SIZE 160
+/* The line of QMPFS_EVENTS_LOST as of now, without newline; its length, less than VM_LOST_SIZE. Allocates nothing. */
+size_t vm_format_lost(uint64_t count, char *buffer, size_t size);
+
 /* Whoever is to hear of events and of the end of the connection, after the vm itself has. Embedded; a function may
  * remove its own listener, no other. */
 struct vm_listener {
         struct list link;
-        void (*event)(struct vm_listener *listener, const struct qmp_event *event); /* may be NULL */
+        /* may be NULL. Our own events come here, too; one for which there was no memory has no data and no message */
+        void (*event)(struct vm_listener *listener, const struct qmp_event *event);
         void (*down)(struct vm_listener *listener);                                 /* may be NULL */
 };
 
@@ -45,6 +57,7 @@ struct vm {
         bool paused;     /* by the last STOP or RESUME; false before */
 
         bool up;
+        bool was_down; /* a connection has ended since the vm was made */
 
         /* {driver: {property: null}}: what the types of devices seen so far don't let anybody read; NULL: none yet */
         struct json_object *unreadable;

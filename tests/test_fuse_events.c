@@ -1,11 +1,29 @@
 /*
  * `events` and `errors` as logs, `events` as a stream, and poll(2).
  */
+#include <fnmatch.h>
 #include <poll.h>
 
 #include "helper_fuse.h"
 
 #define LINE(name) "{\"timestamp\":{\"seconds\":1795164681,\"microseconds\":361414},\"event\":\"" name "\"}\n"
+
+/* An event of our own, whose time is the host's; a pattern for fnmatch(). */
+#define OWN(name, data) "{\"timestamp\":{\"seconds\":*,\"microseconds\":*},\"event\":\"" name "\",\"data\":{" data "}}\n"
+#define DOWN(reason)    OWN("QMPFS_DOWN", "\"reason\":\"" reason "\"")
+#define UP              OWN("QMPFS_UP", "\"version\":\"7.2.22 (Debian 1:7.2)\"")
+#define LOST(count)     OWN("QMPFS_EVENTS_LOST", "\"count\":" count)
+
+#define ASSERT_LIKE(text, pattern) ck_assert_msg(fnmatch((pattern), (text), 0) == 0, "not like %s: %s", pattern, text)
+
+#define ASSERT_REPLY_LIKE(unique, pattern)                                                                           \
+        do {                                                                                                         \
+                struct k_reply *_reply = k_wait(unique);                                                             \
+                                                                                                                     \
+                ck_assert_msg(_reply->error == 0, "%s", strerrorname_np(-_reply->error));                            \
+                ASSERT_LIKE(_reply->data, pattern);                                                                  \
+                free(_reply);                                                                                        \
+        } while (0)
 
 static struct k_file stream(const char *filter)
 {
@@ -73,10 +91,13 @@ END_TEST
 
 START_TEST(log_survives_the_connection)
 {
+        _cleanup_(qmp_freep) char *text = NULL;
+
         event("STOP");
         fake_close(rig.fake);
         SETTLE();
-        ASSERT_CAT("events", LINE("STOP"));
+        ASSERT_OK(rig_cat("events", &text));
+        ASSERT_LIKE(text, LINE("STOP") DOWN("*"));
 }
 END_TEST
 
@@ -272,25 +293,10 @@ START_TEST(unwilling_to_wait_gets_eagain)
 }
 END_TEST
 
-START_TEST(stream_without_a_connection_fails_when_it_is_empty)
-{
-        struct k_file file = stream(NULL);
-        uint64_t read;
-
-        event("SHUTDOWN");
-        fake_close(rig.fake);
-        SETTLE();
-        ASSERT_REPLY(k_send_read(&file, 0, 4096), LINE("SHUTDOWN"));
-        read = k_send_read(&file, 0, 4096);
-        ASSERT_ERROR(k_wait_error(read), EHOSTDOWN);
-        ck_assert_uint_eq(k_poll(&file, 0) & POLLIN, POLLIN);
-}
-END_TEST
-
-START_TEST(stream_goes_on_after_a_reconnect)
+/* A daemon that connects again by itself. */
+static void reconnecting(void)
 {
         const char *path = test_path("qmp.sock");
-        struct k_file file;
 
         rig_unmake();
         rig_make(path);
@@ -298,12 +304,160 @@ START_TEST(stream_goes_on_after_a_reconnect)
         fake_listen(rig.fake, path);
         qmp_client_start(rig.vm->client);
         PUMP(rig.loop, rig.vm->up);
-        file = stream("timeout=60 STOP");
+}
+
+/* The connection ends and comes back. */
+static void gap(void)
+{
         fake_close(rig.fake);
-        ASSERT_ERROR(k_wait_error(k_send_read(&file, 0, 4096)), EHOSTDOWN);
+        PUMP(rig.loop, !rig.vm->up);
         PUMP(rig.loop, rig.vm->up);
+        SETTLE();
+}
+
+START_TEST(log_marks_the_end_of_a_connection_and_the_next_one)
+{
+        _cleanup_(qmp_freep) char *text = NULL;
+
+        reconnecting();
+        ASSERT_CAT("events", "");
+        rig_event("SHUTDOWN", "{\"guest\": false, \"reason\": \"host-qmp-quit\"}");
+        SETTLE();
+        gap();
+        event("STOP");
+        ASSERT_OK(rig_cat("events", &text));
+        ASSERT_LIKE(text, "*\"SHUTDOWN\"*\n" DOWN("QEMU ended (host-qmp-quit)") UP LINE("STOP"));
+}
+END_TEST
+
+START_TEST(attempts_in_vain_leave_one_mark)
+{
+        _cleanup_(qmp_freep) char *text = NULL;
+        struct k_file file;
+
+        reconnecting();
+        file = stream(NULL);
+        fake_unlisten(rig.fake);
+        fake_close(rig.fake);
+        PUMP_FOR(rig.loop, 20 * SEC);
+        ASSERT_REPLY_LIKE(k_send_read(&file, 0, 4096), DOWN("*closed the connection"));
+        ASSERT_OK(rig_cat("events", &text));
+        ASSERT_LIKE(text, DOWN("*closed the connection"));
+        ck_assert_ptr_eq(strchr(text, '\n'), text + strlen(text) - 1);
+}
+END_TEST
+
+START_TEST(stream_tells_of_a_gap_in_order_and_once)
+{
+        struct k_file file;
+        uint64_t read;
+
+        reconnecting();
+        file = stream(NULL);
+        event("SHUTDOWN");
+        fake_unlisten(rig.fake);
+        fake_close(rig.fake);
+        SETTLE();
+        ASSERT_REPLY_LIKE(k_send_read(&file, 0, 4096), LINE("SHUTDOWN") DOWN("QEMU ended (shutdown)"));
+        ck_assert_uint_ne(k_poll(&file, 0) & POLLIN, 0);
+        ASSERT_ERROR(k_wait_error(k_send_read(&file, 0, 4096)), EHOSTDOWN);
+        ASSERT_CAT_CONTAINS("errors", " /events EHOSTDOWN - down: QEMU ended (shutdown), next try in ");
+        /* told: from now on it waits for what comes next */
+        ck_assert_uint_eq(k_poll(&file, 0) & POLLIN, 0);
+        read = k_send_read(&file, 0, 4096);
+        PUMP_FOR(rig.loop, 10 * SEC);
+        ck_assert(!k_is_answered(read));
+        fake_listen(rig.fake, test_path("qmp.sock"));
+        PUMP(rig.loop, rig.vm->up);
+        ASSERT_REPLY_LIKE(read, UP);
         event("STOP");
         ASSERT_REPLY(k_send_read(&file, 0, 4096), LINE("STOP"));
+}
+END_TEST
+
+START_TEST(gap_between_two_reads_is_told)
+{
+        struct k_file file;
+
+        reconnecting();
+        file = stream(NULL);
+        event("STOP");
+        gap();
+        event("RESUME");
+        ASSERT_REPLY_LIKE(k_send_read(&file, 0, 4096), LINE("STOP") DOWN("*"));
+        ASSERT_ERROR(k_wait_error(k_send_read(&file, 0, 4096)), EHOSTDOWN);
+        ASSERT_CAT_CONTAINS("errors", " /events EHOSTDOWN - the connection ended and has been made again");
+        ASSERT_REPLY_LIKE(k_send_read(&file, 0, 4096), UP LINE("RESUME"));
+        ck_assert_uint_eq(k_poll(&file, 0) & POLLIN, 0);
+}
+END_TEST
+
+START_TEST(filter_keeps_no_gap_from_its_reader)
+{
+        struct k_file deleted, marks;
+        uint64_t waiting;
+
+        reconnecting();
+        deleted = stream("DEVICE_DELETED device=nv0");
+        marks = stream("QMPFS_UP QMPFS_DOWN");
+        waiting = k_send_read(&deleted, 0, 4096);
+        SETTLE();
+        gap();
+        ASSERT_ERROR(k_wait_error(waiting), EHOSTDOWN);
+        ck_assert_uint_eq(k_poll(&deleted, 0) & POLLIN, 0);
+        ASSERT_REPLY_LIKE(k_send_read(&marks, 0, 4096), DOWN("*"));
+        ASSERT_ERROR(k_wait_error(k_send_read(&marks, 0, 4096)), EHOSTDOWN);
+        ASSERT_REPLY_LIKE(k_send_read(&marks, 0, 4096), UP);
+        /* nor one that nobody read of yet, nor several */
+        ck_assert_uint_eq(k_poll(&deleted, 1) & POLLIN, 0);
+        gap();
+        ck_assert(k_was_woken(1));
+        gap();
+        ck_assert_uint_ne(k_poll(&deleted, 0) & POLLIN, 0);
+        ASSERT_ERROR(k_wait_error(k_send_read(&deleted, 0, 4096)), EHOSTDOWN);
+        ck_assert_uint_eq(k_poll(&deleted, 0) & POLLIN, 0);
+        rig_deleted("/machine/peripheral/nv0");
+        SETTLE();
+        ASSERT_REPLY_LIKE(k_send_read(&deleted, 0, 4096), "*DEVICE_DELETED*");
+}
+END_TEST
+
+START_TEST(gap_stays_where_it_was_when_the_lines_around_it_go)
+{
+        struct k_file file;
+
+        reconnecting();
+        file = stream(NULL);
+        event("STOP");
+        event("RESUME");
+        gap();
+        event("RESUME");
+        ASSERT_REPLY(k_send_read(&file, 0, 5), "{\"tim");
+        ck_assert_int_eq(k_wait_error(k_send_write(&file, "RESUME", 6)), 0);
+        ASSERT_REPLY(k_send_read(&file, 0, 4096), (LINE("STOP") LINE("RESUME")) + 5);
+        ASSERT_ERROR(k_wait_error(k_send_read(&file, 0, 4096)), EHOSTDOWN);
+        ASSERT_REPLY(k_send_read(&file, 0, 4096), LINE("RESUME"));
+        gap();
+        event("RESUME");
+        ck_assert_int_eq(k_wait_error(k_send_write(&file, "STOP", 4)), 0);
+        ASSERT_ERROR(k_wait_error(k_send_read(&file, 0, 4096)), EHOSTDOWN);
+        ck_assert_uint_eq(k_poll(&file, 0) & POLLIN, 0);
+}
+END_TEST
+
+START_TEST(stream_without_a_connection_fails_once)
+{
+        struct k_file file;
+        uint64_t read;
+
+        fake_close(rig.fake);
+        SETTLE();
+        file = stream("timeout=5");
+        ck_assert_uint_eq(k_poll(&file, 0) & POLLIN, POLLIN);
+        ASSERT_ERROR(k_wait_error(k_send_read(&file, 0, 4096)), EHOSTDOWN);
+        ck_assert_uint_eq(k_poll(&file, 0) & POLLIN, 0);
+        read = k_send_read(&file, 0, 4096);
+        ASSERT_ERROR(k_wait_error(read), ETIMEDOUT);
 }
 END_TEST
 
@@ -314,30 +468,68 @@ static void many(unsigned n)
         event("LAST");
 }
 
-START_TEST(reader_who_falls_behind_is_told_how_many_are_lost)
+/* Removes the first line of @text, which must be like @pattern. */
+static void assert_first_line(char *text, const char *pattern)
 {
-        struct k_file file = stream(NULL), other = stream("LAST");
+        char *end = strchr(text, '\n'), *line;
+
+        ck_assert_ptr_nonnull(end);
+        line = strndup(text, (size_t)(end + 1 - text));
+        ASSERT_LIKE(line, pattern);
+        free(line);
+        memmove(text, end + 1, strlen(end + 1) + 1);
+}
+
+/* All that the stream has; the caller's. */
+static char *drain(struct k_file *file)
+{
         size_t size = 0;
-        char *text = malloc(1 << 20);
+        char *text = calloc(1, 2 << 20);
 
-        many(10499);
-        for (;;) {
-                struct k_reply *reply;
+        while (k_poll(file, 0) & POLLIN) {
+                struct k_reply *reply = k_wait(k_send_read(file, 0, 65536));
 
-                if (!(k_poll(&file, 0) & POLLIN))
-                        break;
-                reply = k_wait(k_send_read(&file, 0, 65536));
-                ck_assert_int_eq(reply->error, 0);
-                memcpy(text + size, reply->data, reply->size + 1);
+                if (reply->error == 0)
+                        memcpy(text + size, reply->data, reply->size + 1);
+                else
+                        size += (size_t)sprintf(text + size, "%s\n", strerrorname_np(-reply->error));
                 size += reply->size;
                 free(reply);
         }
-        ck_assert_contains(text, "{\"event\":\"QMPFS_EVENTS_LOST\",\"data\":{\"count\":500}}\n");
-        ck_assert_ptr_eq(strstr(text, "{\"event\":\"QMPFS_EVENTS_LOST\""), text);
-        ck_assert_ptr_null(strstr(text + 20, "QMPFS_EVENTS_LOST"));
-        ck_assert_uint_eq(size, strlen("{\"event\":\"QMPFS_EVENTS_LOST\",\"data\":{\"count\":500}}\n") +
-                                        9999 * strlen("{\"event\":\"E\",\"timestamp\":{}}\n") + strlen(LINE("LAST")));
+        return text;
+}
+
+START_TEST(reader_who_falls_behind_is_told_how_many_are_lost)
+{
+        struct k_file file = stream(NULL), other = stream("LAST");
+        char *text;
+
+        many(10499);
+        text = drain(&file);
+        assert_first_line(text, LOST("500"));
+        ck_assert_ptr_null(strstr(text, "QMPFS_EVENTS_LOST"));
+        ck_assert_uint_eq(strlen(text), 9999 * strlen("{\"event\":\"E\",\"timestamp\":{}}\n") + strlen(LINE("LAST")));
         ASSERT_REPLY(k_send_read(&other, 0, 4096), LINE("LAST"));
+        free(text);
+}
+END_TEST
+
+START_TEST(reader_who_falls_behind_hears_of_a_gap)
+{
+        struct k_file file;
+        char *text;
+
+        reconnecting();
+        file = stream(NULL);
+        event("FIRST");
+        gap();
+        many(10000);
+        text = drain(&file);
+        /* what of the gap is lost is its marks */
+        assert_first_line(text, "EHOSTDOWN\n");
+        assert_first_line(text, LOST("4"));
+        assert_first_line(text, "*\"E\"*");
+        ck_assert_ptr_null(strstr(text, "EHOSTDOWN"));
         free(text);
 }
 END_TEST
@@ -346,19 +538,18 @@ START_TEST(the_loss_is_told_where_the_gap_is)
 {
         struct k_file file = stream(NULL);
         struct k_reply *reply;
-        char text[300] = "";
+        char text[400] = "";
 
         event("FIRST");
         ASSERT_REPLY(k_send_read(&file, 0, 5), "{\"tim");
         many(10099);
         /* the rest of the line that was half read, then the notice, then what follows the gap */
-        while (strlen(text) < strlen(LINE("FIRST")) + 60) {
+        while (strlen(text) < strlen(LINE("FIRST")) + 120) {
                 reply = k_wait(k_send_read(&file, 0, 120));
                 strcat(text, reply->data);
                 free(reply);
         }
-        ck_assert_contains(
-                text, "\"FIRST\"}\n{\"event\":\"QMPFS_EVENTS_LOST\",\"data\":{\"count\":101}}\n{\"event\":\"E\"");
+        ASSERT_LIKE(text, "*\"FIRST\"}\n" LOST("101") "{\"event\":\"E\"*");
 }
 END_TEST
 
@@ -553,9 +744,15 @@ int main(void)
                 TEST(wrong_filter_leaves_the_old_one),
                 TEST(limit_ends_a_read),
                 TEST(unwilling_to_wait_gets_eagain),
-                TEST(stream_without_a_connection_fails_when_it_is_empty),
-                TEST(stream_goes_on_after_a_reconnect),
+                TEST(log_marks_the_end_of_a_connection_and_the_next_one),
+                TEST(attempts_in_vain_leave_one_mark),
+                TEST(stream_tells_of_a_gap_in_order_and_once),
+                TEST(gap_between_two_reads_is_told),
+                TEST(filter_keeps_no_gap_from_its_reader),
+                TEST(gap_stays_where_it_was_when_the_lines_around_it_go),
+                TEST(stream_without_a_connection_fails_once),
                 TEST(reader_who_falls_behind_is_told_how_many_are_lost),
+                TEST(reader_who_falls_behind_hears_of_a_gap),
                 TEST(the_loss_is_told_where_the_gap_is),
                 TEST(reader_of_a_closed_stream_is_still_served),
                 TEST(poll_of_the_state),

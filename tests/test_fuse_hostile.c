@@ -647,7 +647,9 @@ START_TEST(a_flood_of_large_events_is_kept_within_bounds)
         /* and who doesn't read is told of the loss */
         reply = k_wait(k_send_read(&stream, 0, 65536));
         ck_assert_int_eq(reply->error, 0);
-        ck_assert_contains(reply->data, "{\"event\":\"QMPFS_EVENTS_LOST\",\"data\":{\"count\":5}}\n");
+        /* of the event that follows the first bytes are there, too, which is too much for a message */
+        reply->data[200] = '\0';
+        ck_assert_contains(reply->data, "\"event\":\"QMPFS_EVENTS_LOST\",\"data\":{\"count\":5}}\n");
         free(reply);
         free(data);
 }

@@ -3,6 +3,8 @@
 Nothing hangs, nothing lists as empty, all comes back. No command may outlast its limit by more than a second.
 """
 
+import errno
+import json
 import os
 import select
 import socket
@@ -199,6 +201,34 @@ class Faults(real.RealTest):
         for command in (stream, waiter):
             command.abandon()
             self.assertTrue(command.ended())
+
+    def test_another_vm_is_marked_in_events(self):
+        """Neither the log nor a stream shows the old VM's last words as if they were the new one's."""
+        stream = os.open(f"{self.files.dir}/events", os.O_RDWR)
+        self.addCleanup(os.close, stream)
+        waiter = self.files.spawn("exec 3<> events; echo 'DEVICE_DELETED timeout=60' >&3; echo ready; read -r event <&3")
+        self.eventually(lambda: waiter.output() == "ready\n", "the waiter's start")
+        self.machine.qmp("quit")
+        self.assertIn(DOWN, waiter.wait_more(5).err)
+        self.machine.kill()
+        self.machine.start()
+        self.back()
+        log = [json.loads(line) for line in self.files.read("events").splitlines()]
+        self.assertEqual([event["event"] for event in log], ["SHUTDOWN", "QMPFS_DOWN", "QMPFS_UP"])
+        self.assertEqual(log[1]["data"], {"reason": "QEMU ended (host-qmp-quit)"})
+        self.assertEqual(log[2]["data"], {"version": self.files.read("version")})
+        times = [event["timestamp"]["seconds"] + event["timestamp"]["microseconds"] / 1e6 for event in log]
+        self.assertEqual(times, sorted(times))
+        # A reader who was busy meanwhile hears the same, and of the gap once.
+        told = [json.loads(line) for line in os.read(stream, 1 << 16).splitlines()]
+        self.assertEqual(told, log[:2])
+        with self.assertRaises(OSError) as error:
+            os.read(stream, 1 << 16)
+        self.assertEqual(error.exception.errno, errno.EHOSTDOWN)
+        self.assertEqual([json.loads(line) for line in os.read(stream, 1 << 16).splitlines()], log[2:])
+        poller = select.poll()
+        poller.register(stream, select.POLLIN)
+        self.assertEqual(poller.poll(100), [])
 
     def test_unmount_while_silent(self):
         self.machine.stop()
