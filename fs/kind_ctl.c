@@ -14,6 +14,7 @@ struct ctl_op {
         const struct verb *verb;
         struct qmp_command *command; /* NULL once it has ended */
         bool replied, happened, nowait;
+        struct qmp_timer again; /* for verbs that are repeated */
 };
 
 static void ctl_cancel(struct request *r, int error)
@@ -31,6 +32,7 @@ static void ctl_cancel(struct request *r, int error)
                 request_fail(r, error, NULL, "QEMU is stalled: '%s' was not sent within %.3g s", op->verb->command,
                              limit);
         vm_listener_remove(&op->listener);
+        qmp_timer_disarm(r->vm->loop, &op->again);
         op->r = NULL;
         if (op->command)
                 qmp_command_cancel(op->command);
@@ -43,6 +45,11 @@ static bool ctl_is_committed(const struct request *r)
 
         /* what is left to the guest has been passed on, and asking for it twice is what a user does */
         return !op->verb->guest && (op->replied || !op->command || qmp_command_is_sent(op->command));
+}
+
+static void arm(struct ctl_op *op, uint64_t since)
+{
+        qmp_timer_arm(op->r->vm->loop, &op->again, since + op->verb->repeat_ns);
 }
 
 static void check(struct ctl_op *op)
@@ -61,13 +68,42 @@ static void ctl_replied(void *userdata, const struct qmp_result *result)
                 return;
         if (result->outcome == QMP_OK) {
                 op->replied = true;
+                if (op->again.fire)
+                        arm(op, qmp_now());
                 check(op);
         } else if (result->outcome == QMP_DISCONNECTED && result->sent && op->verb->ends) {
                 request_finish(r, 0);
+        } else if (op->replied && result->outcome != QMP_DISCONNECTED) {
+                /* it was passed on before, and that counts */
+                arm(op, qmp_now());
         } else {
                 request_fail(r, result->error, result->error_class, "%s", result->text);
                 request_finish(r, result->error);
         }
+}
+
+static int ctl_send(struct ctl_op *op)
+{
+        struct vm *vm = op->r->vm;
+        int e = qmp_client_send(vm->client, op->verb->command, NULL, vm->options.timeout_ns,
+                                &(struct qmp_send_options){ .effect = true }, ctl_replied, op, &op->command);
+
+        if (e == 0 && op->verb->repeat_ns)
+                vm->pressed_at = qmp_now();
+        return e;
+}
+
+static void ctl_again(struct qmp_timer *timer)
+{
+        struct ctl_op *op = container_of(timer, struct ctl_op, again);
+        struct vm *vm = op->r->vm;
+        uint64_t now = qmp_now();
+
+        if (now - vm->pressed_at < op->verb->repeat_ns)
+                arm(op, vm->pressed_at);
+        /* a guest that stands still finds what it was sent when it goes on */
+        else if (vm->paused || ctl_send(op) < 0)
+                arm(op, now);
 }
 
 static void ctl_event(struct vm_listener *listener, const struct qmp_event *event)
@@ -76,6 +112,8 @@ static void ctl_event(struct vm_listener *listener, const struct qmp_event *even
 
         for (size_t i = 0; i < ARRAY_SIZE(op->verb->until) && op->verb->until[i]; i++)
                 op->happened |= streq(event->name, op->verb->until[i]);
+        if (op->verb->told_by && streq(event->name, op->verb->told_by))
+                op->r->vm->pressed_at = qmp_now();
         check(op);
 }
 
@@ -98,21 +136,44 @@ static const struct verb *find(const struct verb *verbs, const char *name, size_
         return NULL;
 }
 
-static int parse(struct request *r, const struct verb *verbs, const struct verb **ret_verb, struct wait *ret_wait)
+static int parse_words(struct request *r, const struct verb *verb, const char *words, bool *ret_once,
+                       struct wait *ret_wait)
+{
+        char *save = NULL;
+        _cleanup_(qmp_freep) char *copy = strdup(words);
+
+        *ret_once = false;
+        *ret_wait = (struct wait){ 0 };
+        if (!copy)
+                return -ENOMEM;
+        for (char *word = strtok_r(copy, " \t", &save); word; word = strtok_r(NULL, " \t", &save)) {
+                struct wait wait = { 0 };
+                bool is_once = verb->repeat_ns && streq(word, "once");
+
+                if (!verb->guest)
+                        return request_fail(r, -EINVAL, NULL, "'%s' takes no arguments, not '%s'", verb->name, word);
+                if (!is_once && wait_parse(word, &wait) < 0)
+                        return request_fail(r, -EINVAL, NULL, "'%s' takes %snowait or timeout=SEC, not '%s'",
+                                            verb->name, verb->repeat_ns ? "once, " : "", word);
+                if (!is_once && (ret_wait->nowait || ret_wait->limit_ns))
+                        return request_fail(r, -EINVAL, NULL, "'%s' takes one of nowait and timeout=SEC, '%s' is too many",
+                                            verb->name, word);
+                *ret_once |= is_once;
+                if (!is_once)
+                        *ret_wait = wait;
+        }
+        return 0;
+}
+
+static int parse(struct request *r, const struct verb *verbs, const struct verb **ret_verb, bool *ret_once,
+                 struct wait *ret_wait)
 {
         size_t n = strcspn(r->data, " \t");
-        const char *rest = r->data + n + strspn(r->data + n, " \t");
-        const struct verb *verb = find(verbs, r->data, n);
 
-        *ret_wait = (struct wait){ 0 };
-        if (!verb)
+        *ret_verb = find(verbs, r->data, n);
+        if (!*ret_verb)
                 return request_fail(r, -EINVAL, NULL, "no verb '%s'; reading the file lists them", r->data);
-        if (*rest && !verb->guest)
-                return request_fail(r, -EINVAL, NULL, "'%s' takes nothing behind it: '%s'", verb->name, rest);
-        if (*rest && wait_parse(rest, ret_wait) < 0)
-                return request_fail(r, -EINVAL, NULL, "'%s' takes nowait or timeout=SEC, not '%s'", verb->name, rest);
-        *ret_verb = verb;
-        return 0;
+        return parse_words(r, *ret_verb, r->data + n, ret_once, ret_wait);
 }
 
 static int ctl_write(struct request *r, struct file *file)
@@ -120,7 +181,8 @@ static int ctl_write(struct request *r, struct file *file)
         const struct verb *verb;
         struct ctl_op *op;
         struct wait wait;
-        int e = parse(r, file->inode->row->data, &verb, &wait);
+        bool once;
+        int e = parse(r, file->inode->row->data, &verb, &once, &wait);
 
         if (e < 0)
                 return e;
@@ -132,9 +194,9 @@ static int ctl_write(struct request *r, struct file *file)
                 .r = r,
                 .verb = verb,
                 .nowait = wait.nowait,
+                .again = { .fire = verb->repeat_ns && !once ? ctl_again : NULL },
         };
-        e = qmp_client_send(r->vm->client, verb->command, NULL, r->vm->options.timeout_ns,
-                            &(struct qmp_send_options){ .effect = true }, ctl_replied, op, &op->command);
+        e = ctl_send(op);
         if (e < 0) {
                 free(op);
                 return e == -EHOSTDOWN ? request_fail_down(r) : e;

@@ -59,6 +59,12 @@ struct verb {
         const char *until[3]; /* done after the reply and one of these events; none: with the reply */
         bool ends;            /* done with the end of the connection */
         bool guest;           /* the guest has to do it: unplug_timeout, "nowait" and "timeout=SEC" */
+        /*
+         * It may get lost in the guest: while somebody waits it is sent again, so long after it was sent the last time,
+         * unless "once" was written; 0: not.
+         */
+        uint64_t repeat_ns;
+        const char *told_by; /* the event that tells of each time, whoever sent it */
 };
 extern const struct kind kind_ctl;
 

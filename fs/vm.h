@@ -55,6 +55,7 @@ struct vm {
         uint64_t epoch;  /* grows when something happened that could have changed any result */
         uint64_t serial; /* of objects; their inode numbers */
         bool paused;     /* by the last STOP or RESUME; false before */
+        uint64_t pressed_at; /* when the power button was pressed last, as far as a verb that repeats it knows */
 
         bool up;
         bool was_down; /* a connection has ended since the vm was made */

@@ -221,6 +221,9 @@ START_TEST(what_is_no_verb_is_refused)
                                              "powerdown timeout=-1",
                                              "powerdown soon",
                                              "powerdown nowait timeout=3",
+                                             "powerdown timeout=3 timeout=4",
+                                             "powerdown twice",
+                                             "stop once",
                                              "{\"execute\":\"quit\"}",
                                              "stop;quit",
                                              "stop\nquit" };
@@ -269,6 +272,97 @@ START_TEST(powerdown_waits_for_the_guest)
         PUMP_FOR(rig.loop, 25 * SEC);
         ck_assert(!k_is_answered(write));
         rig_event("SHUTDOWN", "%s", "{\"guest\": true, \"reason\": \"guest-shutdown\"}");
+        ck_assert_int_eq(k_wait_error(write), 0);
+}
+END_TEST
+
+START_TEST(powerdown_is_repeated_while_somebody_waits)
+{
+        struct k_file file = rig_must_open("ctl", O_WRONLY);
+        uint64_t write;
+
+        /* as a guest that is booting: it loses all presses before the third */
+        fake_on(rig.fake, "system_powerdown", "{}");
+        write = k_send_write(&file, "powerdown", 9);
+        PUMP_FOR(rig.loop, 9900 * MS);
+        ck_assert_uint_eq(rig_count("system_powerdown"), 1);
+        PUMP_FOR(rig.loop, 200 * MS);
+        ck_assert_uint_eq(rig_count("system_powerdown"), 2);
+        PUMP_FOR(rig.loop, 9 * SEC);
+        ck_assert_uint_eq(rig_count("system_powerdown"), 2);
+        PUMP_FOR(rig.loop, SEC);
+        ck_assert_uint_eq(rig_count("system_powerdown"), 3);
+        rig_event("SHUTDOWN", "%s", "{\"guest\": true, \"reason\": \"guest-shutdown\"}");
+        ck_assert_int_eq(k_wait_error(write), 0);
+        /* and not when nobody waits any more */
+        ASSERT_ERROR(rig_echo("ctl", "powerdown timeout=1"), ETIMEDOUT);
+        ASSERT_OK(rig_echo("ctl", "powerdown nowait"));
+        PUMP_FOR(rig.loop, 60 * SEC);
+        ck_assert_uint_eq(rig_count("system_powerdown"), 5);
+}
+END_TEST
+
+START_TEST(powerdown_once_is_a_single_press)
+{
+        uint64_t before = qmp_now();
+
+        fake_on(rig.fake, "system_powerdown", "{}");
+        ASSERT_ERROR(rig_echo("ctl", "powerdown once"), ETIMEDOUT);
+        ck_assert_uint_ge(qmp_now() - before, 30 * SEC);
+        ASSERT_ERROR(rig_echo("ctl", "powerdown timeout=25 once"), ETIMEDOUT);
+        ASSERT_OK(rig_echo("ctl", "powerdown once nowait"));
+        ck_assert_uint_eq(rig_count("system_powerdown"), 3);
+}
+END_TEST
+
+START_TEST(a_press_too_many_is_not_made)
+{
+        struct k_file file = rig_must_open("ctl", O_WRONLY);
+        uint64_t a, b;
+
+        fake_on(rig.fake, "system_powerdown", "{}");
+        /* several who wait press as often as one */
+        a = k_send_write(&file, "powerdown timeout=100", 21);
+        PUMP_FOR(rig.loop, 5 * SEC);
+        b = k_send_write(&file, "powerdown timeout=100", 21);
+        PUMP_FOR(rig.loop, 9 * SEC);
+        ck_assert_uint_eq(rig_count("system_powerdown"), 2);
+        PUMP_FOR(rig.loop, 2 * SEC);
+        ck_assert_uint_eq(rig_count("system_powerdown"), 3);
+        /* at 16 s; somebody else does at 23 s */
+        PUMP_FOR(rig.loop, 7 * SEC);
+        rig_event("POWERDOWN", "%s", "");
+        PUMP_FOR(rig.loop, 9 * SEC);
+        ck_assert_uint_eq(rig_count("system_powerdown"), 3);
+        PUMP_FOR(rig.loop, 2 * SEC);
+        ck_assert_uint_eq(rig_count("system_powerdown"), 4);
+        /* a guest that stands still keeps the press that it has */
+        rig_event("STOP", "%s", "");
+        PUMP_FOR(rig.loop, 30 * SEC);
+        ck_assert_uint_eq(rig_count("system_powerdown"), 4);
+        rig_event("RESUME", "%s", "");
+        PUMP_FOR(rig.loop, 10 * SEC);
+        ck_assert_uint_eq(rig_count("system_powerdown"), 5);
+        rig_event("SHUTDOWN", "%s", "");
+        ck_assert_int_eq(k_wait_error(a), 0);
+        ck_assert_int_eq(k_wait_error(b), 0);
+}
+END_TEST
+
+START_TEST(press_that_qemu_has_no_time_for_ends_no_wait)
+{
+        struct k_file file = rig_must_open("ctl", O_WRONLY);
+        uint64_t write;
+
+        fake_on(rig.fake, "system_powerdown", "{}");
+        write = k_send_write(&file, "powerdown timeout=60", 20);
+        SETTLE();
+        fake_stick(rig.fake);
+        PUMP_FOR(rig.loop, 40 * SEC);
+        ck_assert(!k_is_answered(write));
+        fake_unstick(rig.fake);
+        SETTLE();
+        rig_event("SHUTDOWN", "%s", "");
         ck_assert_int_eq(k_wait_error(write), 0);
 }
 END_TEST
@@ -408,6 +502,10 @@ int main(void)
                 TEST(what_is_no_verb_is_refused),
                 TEST(reset_waits_for_the_reset),
                 TEST(powerdown_waits_for_the_guest),
+                TEST(powerdown_is_repeated_while_somebody_waits),
+                TEST(powerdown_once_is_a_single_press),
+                TEST(a_press_too_many_is_not_made),
+                TEST(press_that_qemu_has_no_time_for_ends_no_wait),
                 TEST(powerdown_without_a_shutdown_is_none),
                 TEST(powerdown_that_the_guest_ignores_times_out),
                 TEST(wakeup_waits_for_it),

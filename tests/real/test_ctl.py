@@ -66,6 +66,23 @@ class Ctl(real.RealTest):
         self.assertEqual(vm.process.wait(5), 0)
         self.eventually(lambda: mount.read("state") == "down", "state to be down")
 
+    def test_powerdown_of_a_guest_that_boots(self):
+        # It has lost the first press when its kernel comes up.
+        vm = self.vm(guest=True, wait=False)
+        mount = self.mount(vm)
+        self.assertNotIn("GUEST-READY", vm.output())
+        result = mount.sh("echo powerdown timeout=60 > ctl", 65)
+        self.assertEqual((result.code, result.err), (0, ""), result)
+        presses = self.ok(mount, "grep -c POWERDOWN events").strip()
+        self.assertGreaterEqual(int(presses), 2, mount.read("events"))
+        self.assertEqual(vm.process.wait(5), 0)
+
+    def test_powerdown_once(self):
+        vm = self.vm()  # no guest
+        mount = self.mount(vm)
+        self.fails(mount, "echo powerdown once timeout=12 > ctl", "Connection timed out", 15)
+        self.assertEqual(self.ok(mount, "grep -c POWERDOWN events").strip(), "1")
+
     def test_powerdown_that_qemu_survives(self):
         vm = self.vm("-no-shutdown", guest=True)
         mount = self.mount(vm)
