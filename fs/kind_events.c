@@ -11,6 +11,7 @@
 #include "kinds.h"
 #include "log_file.h"
 #include "qmp/jsonc.h"
+#include "qmp/nearest.h"
 
 /* What a reader may fall behind. */
 #define STREAM_MAX_LINES 10000
@@ -252,6 +253,48 @@ static int filter_lines(struct stream *s, const struct event_filter *filter)
         return 0;
 }
 
+static bool is_own(const char *name)
+{
+        for (size_t i = 0; vm_event_names[i]; i++)
+                if (streq(vm_event_names[i], name))
+                        return true;
+        return false;
+}
+
+static int no_event(struct request *r, const struct qmp_schema *schema, const char *name)
+{
+        struct qmp_nearest nearest;
+        const char *like;
+
+        qmp_nearest_init(&nearest, name);
+        for (size_t i = 0; i < schema->events.n; i++)
+                qmp_nearest_offer(&nearest, schema->events.all[i]->name);
+        for (size_t i = 0; vm_event_names[i]; i++)
+                qmp_nearest_offer(&nearest, vm_event_names[i]);
+        like = qmp_nearest_get(&nearest);
+        return request_fail(r, -EINVAL, NULL, "no event '%s' in this QEMU%s%s%s; schema/events/ lists them", name,
+                            like ? ", did you mean '" : "", like ? like : "", like ? "'?" : "");
+}
+
+/*
+ * A name that QEMU hasn't would be waited for in vain. Names of our own need no schema; and without a connection there is
+ * no schema, while the filter may well be for the next one.
+ */
+static int check_names(struct request *r, const struct event_filter *filter)
+{
+        for (size_t i = 0; r->vm->up && i < filter->n_names; i++) {
+                const char *name = filter->names[i];
+                const struct qmp_schema *schema;
+                int e = is_own(name) ? 0 : introspection_schema(r, &schema);
+
+                if (e)
+                        return e;
+                if (!is_own(name) && !qmp_entities_find(&schema->events, name))
+                        return no_event(r, schema, name);
+        }
+        return 0;
+}
+
 static int events_write(struct request *r, struct file *file)
 {
         struct stream *s = file->stream;
@@ -265,8 +308,10 @@ static int events_write(struct request *r, struct file *file)
         e = event_filter_parse(r->data, &filter, &why);
         if (e < 0)
                 return why ? request_fail(r, e, NULL, "%s", why) : e;
-        e = filter_lines(s, &filter);
-        if (e < 0) {
+        e = check_names(r, &filter);
+        if (e == 0)
+                e = filter_lines(s, &filter);
+        if (e) {
                 event_filter_deinit(&filter);
                 return e;
         }

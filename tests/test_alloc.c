@@ -192,6 +192,8 @@ static const char schema[] =
         COMMAND("query-name", "0", "any", "") ", "
         COMMAND("x-query-name", "0", "any", ", \"features\": [\"unstable\"]") ", "
         COMMAND("x-query-jit", "0", "any", "") ", "
+        "{\"name\": \"DEVICE_DELETED\", \"meta-type\": \"event\", \"arg-type\": \"1\"}, "
+        "{\"name\": \"RESUME\", \"meta-type\": \"event\", \"arg-type\": \"1\"}, "
         "{\"name\": \"STOP\", \"meta-type\": \"event\", \"arg-type\": \"1\"}]";
 // clang-format on
 

@@ -33,6 +33,7 @@ static const char schema[] =
         "{\"name\": \"x-query-jit\", \"meta-type\": \"command\", \"arg-type\": \"0\", \"ret-type\": \"[2]\"}, "
         "{\"name\": \"balloon\", \"meta-type\": \"command\", \"arg-type\": \"1\", \"ret-type\": \"0\"}, "
         "{\"name\": \"device_add\", \"meta-type\": \"command\", \"arg-type\": \"4\", \"ret-type\": \"0\"}, "
+        "{\"name\": \"DEVICE_DELETED\", \"meta-type\": \"event\", \"arg-type\": \"1\"}, "
         "{\"name\": \"STOP\", \"meta-type\": \"event\", \"arg-type\": \"1\"}]";
 
 /* Besides the recorded ones: what other machines and later versions add, and what a plain VM has empty. */

@@ -25,6 +25,23 @@
                 free(_reply);                                                                                        \
         } while (0)
 
+/* Which events this QEMU has. */
+static void know_events(void)
+{
+        fake_on(rig.fake, "query-qmp-schema",
+                "[{\"name\": \"0\", \"meta-type\": \"object\", \"members\": []},"
+                "{\"name\": \"STOP\", \"meta-type\": \"event\", \"arg-type\": \"0\"},"
+                "{\"name\": \"RESUME\", \"meta-type\": \"event\", \"arg-type\": \"0\"},"
+                "{\"name\": \"LAST\", \"meta-type\": \"event\", \"arg-type\": \"0\"},"
+                "{\"name\": \"DEVICE_DELETED\", \"meta-type\": \"event\", \"arg-type\": \"0\"}]");
+}
+
+static void set_up(void)
+{
+        rig_up();
+        know_events();
+}
+
 static struct k_file stream(const char *filter)
 {
         struct k_file file = rig_must_open("events", O_RDWR);
@@ -269,6 +286,50 @@ START_TEST(wrong_filter_leaves_the_old_one)
 }
 END_TEST
 
+START_TEST(names_that_qemu_has_not_are_refused)
+{
+        struct k_file file = stream("STOP");
+        static const struct {
+                const char *filter, *why;
+        } wrong[] = {
+                { "DEVICE_DELETD timeout=60",
+                  "no event 'DEVICE_DELETD' in this QEMU, did you mean 'DEVICE_DELETED'?; schema/events/ lists them" },
+                { "STOP QMPFS_UPP", "no event 'QMPFS_UPP' in this QEMU, did you mean 'QMPFS_UP'?; schema/events/" },
+                { "NOTHING_LIKE_IT", "no event 'NOTHING_LIKE_IT' in this QEMU; schema/events/ lists them" },
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+                uint64_t before = qmp_now();
+
+                ASSERT_ERROR(k_wait_error(k_send_write(&file, wrong[i].filter, strlen(wrong[i].filter))), EINVAL);
+                ck_assert_uint_lt(qmp_now() - before, SEC);
+                ASSERT_CAT_CONTAINS("errors", wrong[i].why);
+        }
+        /* the filter before stays */
+        event("RESUME");
+        event("STOP");
+        ASSERT_REPLY(k_send_read(&file, 0, 4096), LINE("STOP"));
+}
+END_TEST
+
+START_TEST(names_cost_one_schema_per_connection)
+{
+        struct k_file file = rig_must_open("events", O_RDWR);
+
+        ASSERT_OK(k_wait_error(k_send_write(&file, "timeout=1 device=x", 18)));
+        ASSERT_OK(k_wait_error(k_send_write(&file, "QMPFS_UP QMPFS_DOWN QMPFS_EVENTS_LOST", 37)));
+        ASSERT_SENT("");
+        ASSERT_OK(k_wait_error(k_send_write(&file, "STOP RESUME", 11)));
+        ASSERT_SENT("query-qmp-schema");
+        ASSERT_OK(k_wait_error(k_send_write(&file, "LAST", 4)));
+        ASSERT_SENT("");
+        /* there is nobody to ask, and it may be for the next QEMU */
+        fake_close(rig.fake);
+        SETTLE();
+        ASSERT_OK(k_wait_error(k_send_write(&file, "JOB_STATUS_CHANGE", 17)));
+}
+END_TEST
+
 START_TEST(limit_ends_a_read)
 {
         struct k_file file = stream("timeout=2.5");
@@ -301,6 +362,7 @@ static void reconnecting(void)
         rig_unmake();
         rig_make(path);
         rig_init();
+        know_events();
         fake_listen(rig.fake, path);
         qmp_client_start(rig.vm->client);
         PUMP(rig.loop, rig.vm->up);
@@ -742,6 +804,8 @@ int main(void)
                 TEST(filter_is_for_what_waits_too),
                 TEST(filter_leaves_the_line_that_is_half_read),
                 TEST(wrong_filter_leaves_the_old_one),
+                TEST(names_that_qemu_has_not_are_refused),
+                TEST(names_cost_one_schema_per_connection),
                 TEST(limit_ends_a_read),
                 TEST(unwilling_to_wait_gets_eagain),
                 TEST(log_marks_the_end_of_a_connection_and_the_next_one),
@@ -766,5 +830,5 @@ int main(void)
                 TEST(poll_of_no_file),
         };
 
-        return test_main("fuse_events", tests, ARRAY_SIZE(tests), rig_up, rig_down);
+        return test_main("fuse_events", tests, ARRAY_SIZE(tests), set_up, rig_down);
 }

@@ -98,6 +98,15 @@ class Events(real.RealTest):
             with self.subTest(text):
                 self.fails(self.files, f"exec 3<>events; echo '{text}' >&3", "Invalid argument")
 
+    def test_mistyped_event_is_refused_at_once(self):
+        result = self.fails(self.files, "exec 3<>events; echo 'DEVICE_DELETE timeout=60' >&3 && read -r event <&3",
+                            "Invalid argument", 5)
+        self.assertLess(result.seconds, 5, result)
+        self.assertIn("'DEVICE_DELETED'", self.files.read("errors").splitlines()[-1])
+        # Every name of the schema, and ours.
+        names = self.ok(self.files, "ls schema/events").split() + ["QMPFS_DOWN", "QMPFS_UP", "QMPFS_EVENTS_LOST"]
+        self.ok(self.files, f"exec 3<>events; echo '{' '.join(names)}' >&3")
+
     def test_two_streams_have_a_queue_each(self):
         loops = [self.files.spawn("exec 3<>events; echo ready; read -r event <&3; echo \"$event\"") for _ in range(2)]
         for loop in loops:
