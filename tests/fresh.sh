@@ -46,11 +46,11 @@ trusting_git() {
 }
 
 outside() {
-    local recommends=0 commit=HEAD child status=0
+    local recommends=0 revision=HEAD commit child status=0
     while [ $# -gt 0 ]; do
         case $1 in
         --recommends) recommends=1 ;;
-        --commit) [ $# -gt 1 ] || usage; commit=$2; shift ;;
+        --commit) [ $# -gt 1 ] || usage; revision=$2; shift ;;
         --) shift; break ;;
         *) usage ;;
         esac
@@ -64,7 +64,7 @@ outside() {
     install_packages debootstrap debian-archive-keyring wget git || cannot "debootstrap can't be installed"
 
     unshare --mount --pid --ipc --uts --fork true 2> /dev/null || cannot "namespaces of its own are refused"
-    commit=$(trusting_git rev-parse --quiet --verify "$commit^{commit}") || die "no such commit: '$commit'"
+    commit=$(trusting_git rev-parse --quiet --verify "$revision^{commit}") || die "no such commit: '$revision'"
     echo "commit: $(trusting_git log -1 --format='%h %s' "$commit")"
     [ -z "$(trusting_git status --porcelain | head -n 1)" ] || echo "NOTE: uncommitted changes are not tested"
 
@@ -195,6 +195,7 @@ inside() {
     local recommends=$1 commit=$2 mirror
     shift 2
     mount -t tmpfs -o mode=700 none "$scratch" || cannot "no tmpfs can be mounted"
+    export TMPDIR=$scratch
     mkdir "$root"
     mount -t tmpfs -o size=4G,mode=755 none "$root"
     list_sources
