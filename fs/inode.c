@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <sys/random.h>
 #include <time.h>
@@ -248,6 +249,21 @@ int inode_child(struct inode *dir, const char *name, const struct inode_args *ar
         return r;
 }
 
+int inode_renew(struct inode *inode, struct inode **ret_inode)
+{
+        struct inode_args args = {
+                .kind = inode->kind,
+                .row = inode->row,
+                .object = inode->object,
+                .snapshot = inode->snapshot ? snapshot_ref(inode->snapshot) : NULL,
+                .ino = inode->ino,
+        };
+
+        assert(inode->parent && !inode->kind->own_inode);
+        hash_remove(&inode->session->inodes, inode);
+        return inode_child(inode->parent, inode->name, &args, ret_inode);
+}
+
 static unsigned permissions(const struct inode *inode)
 {
         unsigned mode;
@@ -267,8 +283,10 @@ void inode_attr(struct inode *inode, struct stat *ret_attr)
         struct session *session = inode->session;
         int64_t size = -1;
 
-        if (S_ISREG(inode->kind->type))
-                size = inode->kind->size ? inode->kind->size(inode) : -1;
+        if (inode->content)
+                size = (int64_t)inode->content->text.size;
+        else if (S_ISREG(inode->kind->type) && inode->kind->size)
+                size = inode->kind->size(inode);
         if (size < 0)
                 size = inode->size;
         *ret_attr = (struct stat){
@@ -284,6 +302,7 @@ void inode_attr(struct inode *inode, struct stat *ret_attr)
                 .st_ctim = inode->born,
         };
         inode->told = ret_attr->st_size;
+        inode->announced = false;
         ret_attr->st_blocks = (ret_attr->st_size + 511) / 512;
         /* for those who look at the time to see that a log has grown */
         if (inode->row && inode->row->channel == CHANNEL_EVENTS)
@@ -297,7 +316,12 @@ void inode_set_size(struct inode *inode, int64_t size)
         inode->size = size;
         if (inode->told < 0 || inode->told == size)
                 return;
-        inode->told = -1;
+        /* a reader of the page cache finds the end of a shorter file by himself, and the kernel then has its size */
+        if (size < inode->told)
+                inode->told = size;
+        if (inode->announced)
+                return;
+        inode->announced = true;
         (void)fuse_lowlevel_notify_inval_inode(inode->session->fuse, inode->nodeid, -1, 0);
 }
 
@@ -340,6 +364,8 @@ int file_new(struct inode *inode, int flags, struct file **ret_file)
         file->refs = 1;
         file->inode = inode_ref(inode);
         file->flags = flags;
+        if ((flags & O_ACCMODE) != O_RDONLY)
+                inode->writers++;
         list_init(&file->watcher);
         *ret_file = file;
         return 0;
@@ -366,7 +392,9 @@ struct file *file_unref(struct file *file)
         if (file->poll)
                 fuse_pollhandle_destroy(file->poll);
         slots_remove(&file->inode->session->inodes.files, file->handle);
-        free(file->content.data);
+        content_unref(file->content);
+        if ((file->flags & O_ACCMODE) != O_RDONLY)
+                file->inode->writers--;
         listing_deinit(&file->listing);
         inode_unref(file->inode);
         free(file);

@@ -8,7 +8,7 @@
 #ifndef FS_INODE_H
 #define FS_INODE_H
 
-#include "request.h"
+#include "content.h"
 #include "slots.h"
 
 struct snapshot;
@@ -26,8 +26,11 @@ struct inode {
         const struct row *row;     /* what declares it; NULL for members */
         struct object *object;     /* what it is or is in; a reference, NULL outside of objects */
         struct snapshot *snapshot; /* a query of its own; a reference, or NULL */
+        struct content *content;   /* what those who have it open share; borrowed from them, NULL: nobody has */
         int64_t size;              /* of the content when it was last read; -1: never */
-        int64_t told;              /* the size that the kernel was told last; -1: none */
+        int64_t told;              /* the kernel's idea of the size is not below this; -1: it has none */
+        unsigned writers;          /* open files that can be written */
+        bool announced;            /* the kernel knows that its attributes are not valid any more */
         struct timespec born;
         uint64_t epoch; /* the vm's, when it was made */
         struct inode *hash_next;
@@ -48,9 +51,12 @@ struct file {
         struct inode *inode;
         int flags; /* as opened */
 
-        struct text content; /* of the last read at offset 0 */
-        bool has_content;
-        struct listing listing; /* directories */
+        struct content *content; /* of the opening, or the last read at offset 0; a reference, NULL: not yet */
+        bool unread;             /* nobody has read the content that came with the opening from its start */
+        /* Where a file position may be: where the last write began and ended, where the last read ended, and the farthest
+         * of the reads since that write (some may have been by pread(2)). */
+        off_t write_from, write_to, read_to, farthest;
+        struct listing listing;              /* directories */
         bool has_listing;
         uint64_t seen;  /* the channel's generation when it was last read */
         uint64_t shift; /* of a journal's reader */
@@ -79,6 +85,12 @@ struct inode_args {
  * reference. 0 or -ENOMEM. */
 int inode_child(struct inode *dir, const char *name, const struct inode_args *args, struct inode **ret_inode);
 
+/*
+ * Another inode of the same name, number and meaning, which lookups of the name find from now on. The caller gets a
+ * reference. 0 or -ENOMEM.
+ */
+int inode_renew(struct inode *inode, struct inode **ret_inode);
+
 /* The inode number that the child will have. */
 uint64_t inode_child_ino(const struct inode *dir, const char *name);
 
@@ -87,7 +99,7 @@ struct inode *inode_unref(struct inode *inode);
 void inode_forget(struct inode *inode, uint64_t lookups);
 
 void inode_attr(struct inode *inode, struct stat *ret_attr);
-/* The content was read, and had that size; the kernel is told if it believes another. */
+/* The content has that size; the kernel hears of it if it believes another. */
 void inode_set_size(struct inode *inode, int64_t size);
 
 /* "/block/NVME1/remove"; the caller's; NULL: out of memory. */

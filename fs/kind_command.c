@@ -110,26 +110,20 @@ static int usage(const struct qmp_schema *schema, const struct qmp_entity *comma
         return 0;
 }
 
-static int command_read(struct request *r, struct file *file, struct text *ret_text)
+static int command_render(struct request *r, struct inode *inode, struct text *ret_text)
 {
         const struct qmp_schema *schema;
         const struct qmp_entity *command;
-        struct text text;
+        int e = require(r, inode, &schema, &command);
+
+        return e ? e : usage(schema, command, ret_text);
+}
+
+static int command_read(struct request *r, struct file *file, struct text *ret_text)
+{
         int e;
 
-        if (answer_read(r, file, ret_text, &e))
-                return e;
-        if (r->offset == 0 || !file->has_content) {
-                e = require(r, r->inode, &schema, &command);
-                if (e == 0)
-                        e = usage(schema, command, &text);
-                if (e)
-                        return e;
-                free(file->content.data);
-                file->content = text;
-                file->has_content = true;
-        }
-        return request_slice(r, &file->content, ret_text);
+        return answer_read(r, file, ret_text, &e) ? e : READ_CONTENT;
 }
 
 static int64_t command_size(struct inode *inode)
@@ -239,6 +233,7 @@ static int command_write(struct request *r, struct file *file)
 const struct kind kind_command = {
         .type = S_IFREG,
         .own_inode = true,
+        .render = command_render,
         .read = command_read,
         .write = command_write,
         .refuse = answer_refuse,

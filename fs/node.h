@@ -16,6 +16,7 @@
 #include "qmp/util.h"
 
 #define REQUEST_PARKED 1
+#define READ_CONTENT   2
 
 struct file;
 struct inode;
@@ -74,7 +75,10 @@ struct kind {
 
         /* files with a content: all of it, as of now; the caller's */
         int (*render)(struct request *r, struct inode *inode, struct text *ret_text);
-        /* other files: r->offset and r->size say what; *ret_text is the caller's, empty at the end */
+        /*
+         * Other files: r->offset and r->size say what; *ret_text is the caller's, empty at the end. READ_CONTENT: this open
+         * file shows what render() makes.
+         */
         int (*read)(struct request *r, struct file *file, struct text *ret_text);
         /* one request: r->data, r->size, terminated, without its newline */
         int (*write)(struct request *r, struct file *file);

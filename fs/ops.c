@@ -60,7 +60,8 @@ static double attr_timeout(const struct inode *inode)
 {
         if (!S_ISREG(inode->kind->type))
                 return FOREVER;
-        return inode->kind->render ? (double)inode->vm->options.structure_ttl_ns / NSEC_PER_SEC : 0;
+        return inode->kind->render && !inode->kind->read ? (double)inode->vm->options.structure_ttl_ns / NSEC_PER_SEC
+                                                         : 0;
 }
 
 static void fill_entry(struct inode *inode, struct fuse_entry_param *ret_entry)
@@ -81,9 +82,12 @@ static int lookup_step(struct request *r)
 
         if (!r->inode->kind->lookup)
                 return -ENOTDIR;
-        e = r->inode->kind->lookup(r, r->inode, r->data, &inode);
+        e = r->found ? 0 : r->inode->kind->lookup(r, r->inode, r->data, &r->found);
+        if (e == 0)
+                e = content_require_size(r, r->found);
         if (e)
                 return e;
+        inode = take_ptr(r->found);
         fill_entry(inode, &entry);
         inode->lookups++;
         /* an answer that nobody waits for any more is no lookup */
@@ -129,7 +133,10 @@ static void ops_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_da
 static int getattr_step(struct request *r)
 {
         struct stat attr;
+        int e = content_require_size(r, r->inode);
 
+        if (e)
+                return e;
         inode_attr(r->inode, &attr);
         fuse_reply_attr(request_take(r), &attr, attr_timeout(r->inode));
         return 0;
@@ -146,14 +153,18 @@ static void ops_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *f
 
 static void ops_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *fi)
 {
+        const int now = FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW;
         struct request *r = request_new(session_of(req), req, ino, getattr_step);
 
         (void)attr;
         (void)fi;
         if (!r)
                 return;
-        /* "echo 1 > file" truncates first, which means nothing here; no other attribute can be changed */
-        if (to_set != FUSE_SET_ATTR_SIZE || !r->inode->kind->write)
+        /*
+         * "echo 1 > file" truncates first, which means nothing here, and an NFS server sets the time of the change then. No
+         * other attribute can be changed.
+         */
+        if (!r->inode->kind->write || (to_set != FUSE_SET_ATTR_SIZE && (to_set != now || r->inode->writers == 0)))
                 request_finish(r, -EPERM);
         else
                 request_run(r);
@@ -257,14 +268,13 @@ static int check_access(const struct inode *inode, int flags)
 static void reply_open(fuse_req_t req, struct file *file)
 {
         const struct kind *kind = file->inode->kind;
-        int mode = file->flags & O_ACCMODE;
         struct fuse_open_out out = {
                 .fh = file->handle,
                 .open_flags = FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES,
         };
 
         /* no file position, whose lock would make those who share a descriptor wait for each other */
-        if ((kind->stream && mode == O_RDWR) || (kind->own_inode && mode == O_WRONLY))
+        if (kind->stream && (file->flags & O_ACCMODE) == O_RDWR)
                 out.open_flags |= FOPEN_STREAM;
         if (fuse_reply_buf(req, (const char *)&out, sizeof(out)) == -ENOENT)
                 file_unref(file);
@@ -272,14 +282,22 @@ static void reply_open(fuse_req_t req, struct file *file)
 
 static int open_step(struct request *r)
 {
+        struct content *content = NULL;
         struct file *file;
         int e = check_access(r->inode, r->flags);
 
-        if (e < 0)
+        /* those who write, too, ask for it when they read */
+        if (e == 0 && r->inode->kind->render && (r->flags & O_ACCMODE) == O_RDONLY)
+                e = content_open(r, &content);
+        if (e)
                 return e;
         e = file_new(r->inode, r->flags, &file);
-        if (e < 0)
+        if (e < 0) {
+                content_unref(content);
                 return e;
+        }
+        file->content = content;
+        file->unread = content != NULL;
         if (r->inode->row)
                 file->seen = r->inode->row->channel ? r->vm->generations[r->inode->row->channel] - 1 : 0;
         if (r->inode->kind->readable)
@@ -340,7 +358,24 @@ static void reply_slice(struct request *r, const struct text *text, uint64_t off
 
         if (offset < text->size)
                 n = text->size - offset < r->size ? text->size - offset : r->size;
+        r->file->read_to = r->offset + (off_t)n;
+        if (r->file->read_to > r->file->farthest)
+                r->file->farthest = r->file->read_to;
         fuse_reply_buf(request_take(r), n > 0 ? text->data + offset : NULL, n);
+}
+
+/*
+ * A read at the start asks again, but for the first one after the opening, unless something has happened in between. One
+ * further on continues what was read there, and so does the page cache (sendfile(2), mmap(2)), all of whose pages shall be
+ * of one content. Only its reads have no lock owner (fuse_send_read(), Linux 2.6.29).
+ */
+static bool needs_content(const struct request *r)
+{
+        const struct file *file = r->file;
+
+        if (!file->content)
+                return true;
+        return r->offset == 0 && r->is_direct && !(file->unread && content_is_current(file->content, file->inode));
 }
 
 static int read_step(struct request *r)
@@ -348,30 +383,22 @@ static int read_step(struct request *r)
         const struct kind *kind = r->inode->kind;
         struct file *file = r->file;
         struct text text = { 0 };
-        int e;
+        int e = kind->read ? kind->read(r, file, &text) : READ_CONTENT;
 
-        if (kind->read) {
-                e = kind->read(r, file, &text);
-                if (e)
-                        return e;
+        if (e == 0) {
                 reply_slice(r, &text, 0);
                 free(text.data);
                 return 0;
         }
-        /* a read at the start asks anew; one further on continues what was read there */
-        if (r->offset == 0 || !file->has_content) {
-                uint64_t generation = r->inode->row ? r->vm->generations[r->inode->row->channel] : 0;
-
-                e = kind->render(r, r->inode, &text);
-                if (e)
-                        return e;
-                free(file->content.data);
-                file->content = text;
-                inode_set_size(file->inode, (int64_t)text.size);
-                file->has_content = true;
-                file->seen = generation;
+        if (e == READ_CONTENT)
+                e = needs_content(r) ? content_renew(r, file) : 0;
+        if (e)
+                return e;
+        if (r->offset == 0) {
+                file->unread = false;
+                file->seen = file->content->generation;
         }
-        reply_slice(r, &file->content, (uint64_t)r->offset);
+        reply_slice(r, &file->content->text, (uint64_t)r->offset);
         return 0;
 }
 
@@ -383,6 +410,7 @@ static void ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, 
                 return;
         r->size = size;
         r->offset = offset;
+        r->is_direct = fi->lock_owner != 0;
         request_run(r);
 }
 
@@ -400,9 +428,35 @@ static int write_step(struct request *r)
         return e;
 }
 
+/*
+ * One write is one request: at offset 0, as those write who open a file for it (sftp-server, NFS servers and bindfs by
+ * pwrite(2)), or wherever the file position of a shell that keeps the file open has come to. It stays where it was when a
+ * write fails, and moves with what is read. Anything else would be a piece of something larger.
+ */
+static int check_offset(struct request *r)
+{
+        struct file *file = r->file;
+        bool continues = r->offset == file->write_from || r->offset == file->write_to || r->offset == file->read_to ||
+                         r->offset == file->farthest;
+
+        if (r->offset != 0 && !continues && !(r->flags & O_APPEND))
+                return request_fail(
+                        r, -EINVAL, NULL,
+                        "a write at offset %lld: a request is one write, at offset 0 or behind the last one",
+                        (long long)r->offset);
+        file->write_from = r->offset;
+        file->write_to = file->farthest = r->offset + (off_t)r->written;
+        return 0;
+}
+
 static int take_written(struct request *r, const char *data, size_t size)
 {
+        int e;
+
         r->written = size;
+        e = check_offset(r);
+        if (e < 0)
+                return e;
         if (size > WRITE_MAX)
                 return request_fail(r, -EMSGSIZE, NULL, "a request is one write of at most 64 KiB");
         if (size > 0 && data[size - 1] == '\n')

@@ -136,6 +136,7 @@ void request_finish(struct request *r, int error)
         if (r->req)
                 fuse_reply_err(request_take(r), -error);
         file_unref(r->file);
+        inode_unref(r->found);
         inode_unref(r->inode);
         snapshot_unref(r->snapshot);
         free(r->data);

@@ -47,15 +47,18 @@ struct request {
         size_t written;      /* what to answer to a write: the size as it came */
         off_t offset;
         int flags;
-        bool patient; /* a write: what it asks first keeps its limit, too, while QEMU is stalled */
+        bool is_direct; /* a read(2), not one of the page cache's */
+        bool patient;   /* a write: what it asks first keeps its limit, too, while QEMU is stalled */
 
         unsigned phase; /* the kind's */
         void *op;       /* the kind's; released by cancel() or before finishing */
 
         struct snapshot *snapshot; /* a query that the kind needs for this one; a reference, or NULL */
+        struct inode *found;       /* by a lookup that still needs its size; a reference, or NULL */
 
         char *reason_class, *reason; /* why it failed, for `errors`; owned */
         bool parked, registering, interrupted;
+        bool repeated; /* an open(2) that has begun again, see content.h */
 };
 
 /* Takes over @req. NULL after having answered ENOMEM, or ENOENT for a node that doesn't exist. */

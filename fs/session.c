@@ -64,6 +64,7 @@ int session_new(struct qmp_loop *loop, struct vm *vm, struct fuse_args *args, co
         session->vm = vm;
         session->options = *options;
         session->source.fd = -1;
+        content_pool_init(&session->contents);
         clock_gettime(CLOCK_REALTIME, &session->born);
         session->fuse = fuse_session_new(args, &session_ops, sizeof(session_ops), session);
         if (!session->fuse) {
@@ -86,6 +87,7 @@ struct session *session_free(struct session *session)
         request_finish_all(session, -ENODEV);
         qmp_loop_remove(session->loop, &session->source);
         fuse_session_unmount(session->fuse);
+        content_pool_deinit(session);
         inode_table_deinit(session);
         fuse_session_destroy(session->fuse);
         free(session->buffer.mem);

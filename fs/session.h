@@ -4,6 +4,7 @@
 #ifndef FS_SESSION_H
 #define FS_SESSION_H
 
+#include "content.h"
 #include "inode.h"
 
 struct session_options {
@@ -22,6 +23,7 @@ struct session {
         struct session_options options;
         struct vm *vm;
         struct inode_table inodes;
+        struct content_pool contents;
         struct timespec born;
         bool begun; /* the first request, which agrees on the protocol, has been answered */
         bool over;  /* there will be no more requests, because of … */

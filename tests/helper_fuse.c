@@ -150,9 +150,9 @@ static void put(uint32_t opcode, uint64_t unique, uint64_t node, const void *a, 
                 .opcode = opcode,
                 .unique = unique,
                 .nodeid = node,
-                .uid = getuid(),
+                .uid = rig.uid,
                 .gid = getgid(),
-                .pid = (uint32_t)getpid(),
+                .pid = rig.pid,
         };
         struct iovec iov[] = {
                 { &header, sizeof(header) },
@@ -281,28 +281,68 @@ uint64_t k_send_readlink(uint64_t node)
         return k_send(FUSE_READLINK, node, NULL, 0, NULL, 0);
 }
 
-static int do_open(uint32_t opcode, uint64_t node, int flags, struct k_file *ret_file)
+static uint64_t send_open(uint32_t opcode, uint64_t node, int flags)
 {
         struct fuse_open_in in = { .flags = (uint32_t)flags };
+
+        return k_send(opcode, node, &in, sizeof(in), NULL, 0);
+}
+
+static int take_open(uint64_t unique, uint64_t node, int flags, struct k_file *ret_file)
+{
         struct fuse_open_out out;
-        int r = wait_struct(k_send(opcode, node, &in, sizeof(in), NULL, 0), &out, sizeof(out));
+        int r = wait_struct(unique, &out, sizeof(out));
 
         if (r == 0)
                 *ret_file = (struct k_file){ node, out.fh, out.open_flags, flags };
         return r;
 }
 
+uint64_t k_send_open(uint64_t node, int flags)
+{
+        return send_open(FUSE_OPEN, node, flags);
+}
+
+int k_opened(uint64_t unique, uint64_t node, int flags, struct k_file *ret_file)
+{
+        return take_open(unique, node, flags, ret_file);
+}
+
+int k_open_once(uint64_t node, int flags, struct k_file *ret_file)
+{
+        return take_open(k_send_open(node, flags), node, flags, ret_file);
+}
+
 int k_open(uint64_t node, int flags, struct k_file *ret_file)
 {
-        return do_open(FUSE_OPEN, node, flags, ret_file);
+        int r = k_open_once(node, flags, ret_file);
+
+        return r == -ESTALE ? k_open_once(node, flags, ret_file) : r;
 }
 
 int k_opendir(uint64_t node, struct k_file *ret_file)
 {
-        return do_open(FUSE_OPENDIR, node, O_RDONLY | O_DIRECTORY, ret_file);
+        int flags = O_RDONLY | O_DIRECTORY;
+
+        return take_open(send_open(FUSE_OPENDIR, node, flags), node, flags, ret_file);
 }
 
 uint64_t k_send_read(const struct k_file *file, uint64_t offset, uint32_t size)
+{
+        /* by read(2) */
+        struct fuse_read_in in = {
+                .fh = file->fh,
+                .offset = offset,
+                .size = size,
+                .flags = (uint32_t)file->flags,
+                .read_flags = FUSE_READ_LOCKOWNER,
+                .lock_owner = 1,
+        };
+
+        return k_send(FUSE_READ, file->node, &in, sizeof(in), NULL, 0);
+}
+
+uint64_t k_send_readpages(const struct k_file *file, uint64_t offset, uint32_t size)
 {
         struct fuse_read_in in = { .fh = file->fh, .offset = offset, .size = size, .flags = (uint32_t)file->flags };
 
@@ -311,7 +351,17 @@ uint64_t k_send_read(const struct k_file *file, uint64_t offset, uint32_t size)
 
 uint64_t k_send_write(const struct k_file *file, const void *data, size_t size)
 {
-        struct fuse_write_in in = { .fh = file->fh, .size = (uint32_t)size, .flags = (uint32_t)file->flags };
+        return k_send_pwrite(file, data, size, 0);
+}
+
+uint64_t k_send_pwrite(const struct k_file *file, const void *data, size_t size, uint64_t offset)
+{
+        struct fuse_write_in in = {
+                .fh = file->fh,
+                .offset = offset,
+                .size = (uint32_t)size,
+                .flags = (uint32_t)file->flags,
+        };
 
         return k_send(FUSE_WRITE, file->node, &in, sizeof(in), data, size);
 }
@@ -406,7 +456,13 @@ int rig_open(const char *path, int flags, struct k_file *ret_file)
         struct fuse_entry_out entry;
         int r = rig_walk(path, &entry);
 
-        return r < 0 ? r : k_open(entry.nodeid, flags, ret_file);
+        if (r == 0)
+                r = k_open_once(entry.nodeid, flags, ret_file);
+        if (r != -ESTALE)
+                return r;
+        /* as do_filp_open() */
+        r = rig_walk(path, &entry);
+        return r < 0 ? r : k_open_once(entry.nodeid, flags, ret_file);
 }
 
 struct k_file rig_must_open(const char *path, int flags)
@@ -415,6 +471,15 @@ struct k_file rig_must_open(const char *path, int flags)
         int r = rig_open(path, flags, &file);
 
         ck_assert_msg(r == 0, "%s: %s", path, strerror(-r));
+        return file;
+}
+
+struct k_file rig_must_open_and_read(const char *path, int flags)
+{
+        struct k_file file = rig_must_open(path, flags);
+
+        ck_assert_int_eq(k_wait_error(k_send_read(&file, 0, 1)), 0);
+        free(rig_sent());
         return file;
 }
 
@@ -768,7 +833,7 @@ void rig_make_with(const char *address, const struct vm_options *options)
         struct fuse_args args = FUSE_ARGS_INIT(1, argv);
         int fds[2];
 
-        rig = (struct rig){ .source.fd = -1, .fd = -1 };
+        rig = (struct rig){ .source.fd = -1, .fd = -1, .uid = getuid(), .pid = (uint32_t)getpid() };
         list_init(&rig.replies);
         CHECK(qmp_loop_new(&rig.loop) == 0);
         rig.fake = fake_new(rig.loop);
@@ -853,6 +918,7 @@ void rig_forget(void)
         k_drop_all();
         if (rig.ended)
                 return;
+        PUMP(rig.loop, list_empty(&rig.session->contents.repeats));
         SETTLE();
         CHECK(rig.n_pending == 0);
         CHECK(list_empty(&rig.vm->requests));

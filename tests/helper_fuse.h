@@ -76,6 +76,9 @@ struct rig {
         struct rig_qom *qom;
         size_t n_qom;
         size_t mark; /* of rig_sent() */
+
+        /* who asks: of the next requests */
+        uint32_t uid, pid;
 };
 
 extern struct rig rig;
@@ -117,10 +120,19 @@ void k_forget(uint64_t node, uint64_t lookups);
 int k_getattr(uint64_t node, struct fuse_attr *ret_attr);
 int k_setattr(uint64_t node, uint32_t valid, uint64_t size);
 uint64_t k_send_readlink(uint64_t node);
+/* As open(2) of what has been looked up: after ESTALE it tries once more. */
 int k_open(uint64_t node, int flags, struct k_file *ret_file);
+/* The same in two steps. */
+uint64_t k_send_open(uint64_t node, int flags);
+int k_opened(uint64_t unique, uint64_t node, int flags, struct k_file *ret_file);
+/* One FUSE_OPEN. */
+int k_open_once(uint64_t node, int flags, struct k_file *ret_file);
 int k_opendir(uint64_t node, struct k_file *ret_file);
 uint64_t k_send_read(const struct k_file *file, uint64_t offset, uint32_t size);
+/* By the page cache: sendfile(2), mmap(2). */
+uint64_t k_send_readpages(const struct k_file *file, uint64_t offset, uint32_t size);
 uint64_t k_send_write(const struct k_file *file, const void *data, size_t size);
+uint64_t k_send_pwrite(const struct k_file *file, const void *data, size_t size, uint64_t offset);
 uint64_t k_send_readdir(const struct k_file *file, uint64_t offset, uint32_t size);
 void k_release(const struct k_file *file);
 /* The kernel's caches are dropped: what was looked up, and what is open. */
@@ -135,6 +147,8 @@ bool k_was_woken(uint64_t handle);
 int rig_walk(const char *path, struct fuse_entry_out *ret_entry);
 int rig_open(const char *path, int flags, struct k_file *ret_file);
 struct k_file rig_must_open(const char *path, int flags);
+/* And reads the content that comes with the opening, so that the next read at the start asks again; as rig_sent(). */
+struct k_file rig_must_open_and_read(const char *path, int flags);
 int rig_read_all(const struct k_file *file, char **ret_text, size_t *ret_size);
 int rig_cat(const char *path, char **ret_text);
 /* Names in the order they come, with a blank between. */

@@ -2,14 +2,16 @@
 
 #define HERD_MAX 32
 
-/* One of many that are under way at once: PATH is read, PATH=TEXT written. */
+/* One of many that are under way at once: PATH is opened and read, PATH=TEXT written. */
 struct member {
+        const char *path, *text;
+        uint64_t node, unique;
         struct k_file file;
-        const char *text;
-        uint64_t unique;
+        bool is_open;
 };
 
-static int open_herd(char *words, struct member *members, size_t *ret_n)
+/* What is to be written is opened, what is to be read is looked up. */
+static int gather(char *words, struct member *members, size_t *ret_n)
 {
         char *save = NULL;
 
@@ -17,51 +19,96 @@ static int open_herd(char *words, struct member *members, size_t *ret_n)
         for (char *word = strtok_r(words, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
                 struct member *m = &members[*ret_n];
                 char *text = strchr(word, '=');
+                struct fuse_entry_out entry;
                 int e;
 
                 CHECK(*ret_n < HERD_MAX);
-                m->text = text ? text + 1 : NULL;
-                if (text)
+                *m = (struct member){ .path = word };
+                ++*ret_n;
+                if (text) {
                         *text = '\0';
-                e = rig_open(word, text ? O_WRONLY : O_RDONLY, &m->file);
+                        m->text = text + 1;
+                        e = rig_open(word, O_WRONLY, &m->file);
+                        m->is_open = e == 0;
+                } else {
+                        e = rig_walk(word, &entry);
+                        if (e == 0)
+                                m->node = entry.nodeid;
+                }
                 if (e < 0)
                         return e;
-                ++*ret_n;
         }
         return 0;
 }
 
-/* The first error, or 0 and all that was read. */
+/* Opens and writes all at once; the first error. */
+static int open_and_write(struct member *members, size_t n)
+{
+        int first = 0;
+
+        for (size_t i = 0; i < n; i++) {
+                struct member *m = &members[i];
+
+                m->unique =
+                        m->text ? k_send_write(&m->file, m->text, strlen(m->text)) : k_send_open(m->node, O_RDONLY);
+        }
+        for (size_t i = 0; i < n; i++) {
+                struct member *m = &members[i];
+                int e = m->text ? k_wait_error(m->unique) : k_opened(m->unique, m->node, O_RDONLY, &m->file);
+
+                /* as open(2) does */
+                if (e == -ESTALE && !m->text)
+                        e = rig_open(m->path, O_RDONLY, &m->file);
+                if (e == 0)
+                        m->is_open = true;
+                if (first == 0)
+                        first = e;
+        }
+        return first;
+}
+
+/* All at once; the first error, or 0 and all that was read, appended to the text. */
+static int read_again(struct member *members, size_t n, char **text)
+{
+        int e = 0;
+
+        for (size_t i = 0; i < n; i++)
+                if (!members[i].text)
+                        members[i].unique = k_send_read(&members[i].file, 0, 65536);
+        for (size_t i = 0; i < n; i++) {
+                struct k_reply *reply;
+                char *more;
+
+                if (members[i].text)
+                        continue;
+                reply = k_wait(members[i].unique);
+                if (e == 0)
+                        e = reply->error;
+                if (e == 0) {
+                        CHECK(asprintf(&more, "%s%s", *text, reply->data) >= 0);
+                        free(*text);
+                        *text = more;
+                }
+                free(reply);
+        }
+        return e;
+}
+
+/* The first error, or 0 and all that was read: what came with the openings, and what was asked for again. */
 static int herd(const char *paths, char **ret_text)
 {
         _cleanup_(qmp_freep) char *words = strdup(paths), *text = strdup("");
         struct member members[HERD_MAX];
         size_t n;
-        int e = open_herd(words, members, &n);
-        bool is_open = e == 0;
+        int e = gather(words, members, &n);
 
-        for (size_t i = 0; is_open && i < n; i++) {
-                struct member *m = &members[i];
-
-                m->unique =
-                        m->text ? k_send_write(&m->file, m->text, strlen(m->text)) : k_send_read(&m->file, 0, 65536);
-        }
-        for (size_t i = 0; is_open && i < n; i++) {
-                struct member *m = &members[i];
-                struct k_reply *reply = k_wait(m->unique);
-                char *more;
-
-                if (e == 0)
-                        e = reply->error;
-                if (e == 0 && !m->text) {
-                        CHECK(asprintf(&more, "%s%s", text, reply->data) >= 0);
-                        free(text);
-                        text = more;
-                }
-                free(reply);
-        }
+        if (e == 0)
+                e = open_and_write(members, n);
+        for (size_t i = 0; e == 0 && i < 2; i++)
+                e = read_again(members, n, &text);
         for (size_t i = 0; i < n; i++)
-                k_release(&members[i].file);
+                if (members[i].is_open)
+                        k_release(&members[i].file);
         if (e == 0)
                 *ret_text = take_ptr(text);
         return e;

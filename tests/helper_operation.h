@@ -12,7 +12,7 @@ enum op_verb {
         OP_LINK,
         OP_ECHO, /* opened for writing only */
         OP_ASK,  /* written, and the answer read from the same open file */
-        OP_HERD, /* many at once: @path is "PATH PATH=TEXT …", what is read and what is written */
+        OP_HERD, /* many at once: @path is "PATH PATH=TEXT …", what is opened and read, and what is written */
 };
 
 struct op {

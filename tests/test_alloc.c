@@ -569,20 +569,24 @@ static int interrupt(const struct operation *op, char **ret_text)
 {
         const char *command = op->text ? "device_del" : "query-name";
         size_t n = rig_count(command);
+        struct fuse_entry_out entry;
         struct k_file file;
         uint64_t request;
-        int r = rig_open(op->path, op->text ? O_WRONLY : O_RDONLY, &file);
+        int r = rig_walk(op->path, &entry);
 
         *ret_text = strdup("");
+        if (r == 0 && op->text)
+                r = k_open(entry.nodeid, O_WRONLY, &file);
         if (r < 0)
                 return r;
-        request = op->text ? k_send_write(&file, op->text, strlen(op->text)) : k_send_read(&file, 0, 4096);
+        request = op->text ? k_send_write(&file, op->text, strlen(op->text)) : k_send_open(entry.nodeid, O_RDONLY);
         PUMP_WITHIN(rig.loop, 60 * SEC, k_is_answered(request) || rig_count(command) > n);
         SETTLE();
         if (!k_is_answered(request))
                 k_interrupt(request);
         r = k_wait_error(request);
-        k_release(&file);
+        if (op->text)
+                k_release(&file);
         return r;
 }
 
@@ -1038,7 +1042,7 @@ static const struct operation operations[] = {
           .ends = -EINTR,
           /* libfuse lost the interrupt */
           .also = { -ETIMEDOUT } },
-        { .name = "an interrupted read",
+        { .name = "an interrupted opening",
           .run = interrupt_late,
           .path = "name",
           .ends = -EINTR,
@@ -1076,6 +1080,7 @@ static void check_rest(const struct operation *op, unsigned long k)
 {
         PUMP_WITHIN(rig.loop, 100 * SEC, k_n_pending() == 0);
         k_drop_all();
+        PUMP_WITHIN(rig.loop, 2 * SEC, list_empty(&rig.session->contents.repeats));
         SETTLE();
         ck_assert_msg(memory.all || op->drops || rig.vm->up, "%s, %lu: the connection is down", op->name, k);
         PUMP_WITHIN(rig.loop, 30 * SEC, rig.vm->up);
@@ -1315,7 +1320,7 @@ START_TEST(a_message_beyond_the_limit_of_memory_is_no_answer)
                 size += (size_t)sprintf(big + size, "%c\"a key of about thirty bytes %zu\":0", i > 0 ? ',' : '{', i);
         strcpy(big + size, "}");
         up();
-        file = rig_must_open("status", O_RDONLY);
+        file = rig_must_open_and_read("status", O_RDONLY);
         fake_on_nothing(rig.fake, "query-status");
         read = k_send_read(&file, 0, 65536);
         SETTLE();

@@ -5,7 +5,7 @@
 #include "helper_faults.h"
 
 #define STRIDE 3
-#define LEAST  3600
+#define LEAST  4300
 
 // clang-format off
 static const char schema[] =

@@ -186,11 +186,13 @@ END_TEST
 
 START_TEST(device_that_goes_while_its_properties_are_read_is_gone)
 {
-        struct k_file file = rig_must_open("devices/nv0/status", O_RDONLY);
+        struct fuse_entry_out entry;
+        struct k_file file;
 
+        ASSERT_OK(rig_walk("devices/nv0/status", &entry));
         rig_qom_error("/machine/peripheral/nv0", "serial", "DeviceNotFound",
                       "Device '/machine/peripheral/nv0' not found");
-        ASSERT_ERROR(rig_read_all(&file, NULL, NULL), ENODEV);
+        ASSERT_ERROR(k_open(entry.nodeid, O_RDONLY, &file), ENODEV);
 }
 END_TEST
 
@@ -698,7 +700,7 @@ START_TEST(write_does_not_wait_for_what_dear_queries_owe)
 {
         static const char block[] = "[{\"device\": \"NVME1\", \"qdev\": \"nv0\"}]";
         struct k_file file = rig_must_open("block/NVME1/remove", O_WRONLY);
-        struct k_file status = rig_must_open("block/NVME1/status", O_RDONLY);
+        struct k_file status = rig_must_open_and_read("block/NVME1/status", O_RDONLY);
         uint64_t before, reader, writer;
         size_t n;
 
@@ -744,7 +746,7 @@ END_TEST
 
 START_TEST(property_can_be_read_long_after_it_was_opened)
 {
-        struct k_file file = rig_must_open("devices/nv0/serial", O_RDONLY);
+        struct k_file file = rig_must_open_and_read("devices/nv0/serial", O_RDONLY);
 
         PUMP_FOR(rig.loop, 10 * NSEC_PER_SEC);
         free(rig_sent());
@@ -762,7 +764,7 @@ START_TEST(property_can_be_read_after_its_directory_could_not_be_listed)
 
         rig_qom("/machine/peripheral/nv0", NULL, list);
         rig_qom("/machine/peripheral/nv0", "a/b", "\"abc\"");
-        file = rig_must_open("devices/nv0/a%2Fb", O_RDONLY);
+        file = rig_must_open_and_read("devices/nv0/a%2Fb", O_RDONLY);
         /* the list of names is lost, and both it and the objects are asked for anew within one read */
         PUMP_FOR(rig.loop, 10 * NSEC_PER_SEC);
         rig_qom("/machine/peripheral/nv0", NULL, "false");
@@ -771,13 +773,18 @@ START_TEST(property_can_be_read_after_its_directory_could_not_be_listed)
         rig_qom("/machine/peripheral/nv0", NULL, list);
         free(rig_sent());
         ASSERT_REPLY(k_send_read(&file, 0, 100), "abc\n");
+        ASSERT_SENT("qom-get");
+        k_release(&file);
+        PUMP_FOR(rig.loop, 10 * NSEC_PER_SEC);
+        /* the name is asked for again where the query has gone with the last reader */
+        file = rig_must_open("devices/nv0/a%2Fb", O_RDONLY);
         ASSERT_SENT("qom-list qom-list qom-list qom-get");
 }
 END_TEST
 
 START_TEST(read_at_the_start_asks_anew_and_later_ones_continue)
 {
-        struct k_file file = rig_must_open("name", O_RDONLY);
+        struct k_file file = rig_must_open_and_read("name", O_RDONLY);
 
         fake_on(rig.fake, "query-name", "{\"name\": \"first-name\"}");
         ASSERT_REPLY(k_send_read(&file, 0, 5), "first");
@@ -805,7 +812,7 @@ END_TEST
 
 START_TEST(readers_at_once_cost_two_queries)
 {
-        struct k_file file = rig_must_open("name", O_RDONLY);
+        struct k_file file = rig_must_open_and_read("name", O_RDONLY);
         uint64_t first, others[50];
 
         fake_on_nothing(rig.fake, "query-name");
@@ -832,11 +839,11 @@ END_TEST
 START_TEST(readers_share_a_query_that_still_waits_for_its_turn)
 {
         static const char *const busy[] = { "status", "uuid", "version", "cpus/0/status" };
-        struct k_file files[4], file = rig_must_open("name", O_RDONLY);
+        struct k_file files[4], file = rig_must_open_and_read("name", O_RDONLY);
         uint64_t reads[4], a, b;
 
         for (size_t i = 0; i < 4; i++)
-                files[i] = rig_must_open(busy[i], O_RDONLY);
+                files[i] = rig_must_open_and_read(busy[i], O_RDONLY);
         fake_stick(rig.fake);
         for (size_t i = 0; i < 4; i++)
                 reads[i] = k_send_read(&files[i], 0, 4096);
@@ -1089,7 +1096,7 @@ END_TEST
 START_TEST(object_that_a_query_does_not_show_is_gone_for_good)
 {
         struct fuse_entry_out before, after;
-        struct k_file file = rig_must_open("block/NVME1/status", O_RDONLY);
+        struct k_file file = rig_must_open_and_read("block/NVME1/status", O_RDONLY);
 
         ASSERT_OK(rig_walk("block/NVME1", &before));
         fake_on(rig.fake, "query-block", "[]");
@@ -1104,7 +1111,7 @@ END_TEST
 START_TEST(vcpu_with_another_thread_is_another)
 {
         struct fuse_entry_out before, after;
-        struct k_file file = rig_must_open("cpus/1/status", O_RDONLY);
+        struct k_file file = rig_must_open_and_read("cpus/1/status", O_RDONLY);
 
         ASSERT_OK(rig_walk("cpus/1", &before));
         fake_on(rig.fake, "query-cpus-fast",
@@ -1117,7 +1124,7 @@ END_TEST
 
 START_TEST(member_that_vanishes_or_changes_its_kind)
 {
-        struct k_file file = rig_must_open("block/NVME1/inserted/ro", O_RDONLY);
+        struct k_file file = rig_must_open_and_read("block/NVME1/inserted/ro", O_RDONLY);
         struct fuse_entry_out entry;
 
         fake_on(rig.fake, "query-block", "[{\"device\": \"NVME1\", \"qdev\": \"nv0\", \"inserted\": {\"ro\": [1]}}]");

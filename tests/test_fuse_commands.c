@@ -108,8 +108,9 @@ static void fill_the_window(struct k_file files[4])
         static const char *const paths[] = { "status", "name", "uuid", "version" };
         static const char *const queries[] = { "query-status", "query-name", "query-uuid", "query-version" };
 
+        for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
+                files[i] = rig_must_open_and_read(paths[i], O_RDONLY);
         for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
-                files[i] = rig_must_open(paths[i], O_RDONLY);
                 fake_on_nothing(rig.fake, queries[i]);
                 (void)k_send_read(&files[i], 0, 4096);
         }
@@ -637,7 +638,7 @@ END_TEST
 
 START_TEST(schema_that_fails_fails_the_write_and_is_asked_for_again)
 {
-        struct k_file file = rig_must_open("cmd/get", O_RDWR), usage = rig_must_open("cmd/get", O_RDONLY);
+        struct k_file file = rig_must_open("cmd/get", O_RDWR), usage = rig_must_open_and_read("cmd/get", O_RDONLY);
 
         introspection_forget(rig.vm);
         fake_on_error(rig.fake, "query-qmp-schema", "GenericError", "it is tired");
@@ -769,7 +770,7 @@ static uint64_t park_schema(void)
 
 static uint64_t park_usage(void)
 {
-        struct k_file file = rig_must_open("cmd/get", O_RDONLY);
+        struct k_file file = rig_must_open_and_read("cmd/get", O_RDONLY);
 
         introspection_forget(rig.vm);
         fake_on_nothing(rig.fake, "query-qmp-schema");

@@ -662,7 +662,7 @@ END_TEST
 
 START_TEST(change_while_the_state_is_read_is_news)
 {
-        struct k_file file = rig_must_open("state", O_RDONLY);
+        struct k_file file = rig_must_open_and_read("state", O_RDONLY);
         const char *paused = "{\"status\": \"paused\", \"running\": false}";
         uint64_t read;
 
@@ -683,7 +683,7 @@ END_TEST
 
 START_TEST(poll_of_the_connection)
 {
-        struct k_file file = rig_must_open("connection", O_RDONLY), name = rig_must_open("name", O_RDONLY);
+        struct k_file file = rig_must_open("connection", O_RDONLY), name = rig_must_open_and_read("name", O_RDONLY);
 
         ck_assert_uint_ne(k_poll(&file, 0) & POLLIN, 0);
         ck_assert_int_eq(k_wait_error(k_send_read(&file, 0, 4096)), 0);

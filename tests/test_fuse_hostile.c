@@ -5,7 +5,7 @@
 #include <dirent.h>
 
 #include "fs/object.h"
-#include "helper_fuse.h"
+#include "helper_operation.h"
 
 static const char *const values[] = {
         "null",
@@ -75,6 +75,24 @@ static bool names_are_unique(char *names)
         return true;
 }
 
+/* Opens what can be, and reads it twice: what came with the opening, and what is asked for again. */
+static void visit_file(uint64_t node, const char *name)
+{
+        struct k_file file;
+        int r = k_open(node, O_RDONLY, &file);
+
+        ck_assert_msg(op_error_is_documented(r), "'%s' is not opened: %s", name, strerrorname_np(-r));
+        if (r < 0)
+                return;
+        for (unsigned i = 0; i < 2; i++) {
+                _cleanup_(qmp_freep) char *text = NULL;
+
+                r = rig_read_all(&file, &text, NULL);
+                ck_assert_msg(op_error_is_documented(r), "'%s' is not read: %s", name, strerrorname_np(-r));
+        }
+        k_release(&file);
+}
+
 /* Lists, looks up and reads whatever is under @path, and tries its `remove` and its polls. */
 static void visit(uint64_t node, unsigned depth)
 {
@@ -107,11 +125,7 @@ static void visit(uint64_t node, unsigned depth)
                 } else if (e->type == DT_LNK) {
                         (void)k_wait_error(k_send_readlink(entry.nodeid));
                 } else {
-                        _cleanup_(qmp_freep) char *text = NULL;
-
-                        ASSERT_OK(k_open(entry.nodeid, O_RDONLY, &file));
-                        (void)rig_read_all(&file, &text, NULL);
-                        k_release(&file);
+                        visit_file(entry.nodeid, name);
                         if (streq(name, "remove")) {
                                 ASSERT_OK(k_open(entry.nodeid, O_WRONLY, &file));
                                 (void)k_wait_error(k_send_write(&file, "nowait", 6));
@@ -171,6 +185,48 @@ START_TEST(any_value_in_qom)
         rig_qom("/machine/peripheral/nv0", "drive", values[_i]);
         PUMP_FOR(rig.loop, 200 * MS);
         visit(FUSE_ROOT_ID, 0);
+}
+END_TEST
+
+/* Asked for again by those who have the files open since all was well. */
+START_TEST(any_value_after_the_opening)
+{
+        static const char *const paths[] = {
+                "status",
+                "state",
+                "name",
+                "uuid",
+                "version",
+                "block/NVME1/status",
+                "block/NVME1/inserted/ro",
+                "cpus/1/status",
+                "cpus/1/thread-id",
+                "memory/dimm1/status",
+                "memory/dimm1/data/size",
+                "devices/nv0/status",
+                "devices/nv0/serial",
+                "qom/machine/peripheral/nv0/serial",
+        };
+        static const char *const commands[] = { "query-status",  "query-name",      "query-uuid",
+                                                "query-version", "query-block",     "qom-list",
+                                                "qom-get",       "query-cpus-fast", "query-memory-devices" };
+        struct k_file files[ARRAY_SIZE(paths)];
+
+        rig_qom("/", NULL, "[{\"name\": \"machine\", \"type\": \"child<pc>\"}]");
+        rig_qom("/machine", NULL, "[{\"name\": \"peripheral\", \"type\": \"child<container>\"}]");
+        for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
+                files[i] = rig_must_open_and_read(paths[i], O_RDONLY);
+        for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+                fake_on(rig.fake, commands[i], values[_i]);
+        for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+                size_t n = rig.fake->n_commands;
+                int r = k_wait_error(k_send_read(&files[i], 0, 65536));
+
+                ck_assert_msg(op_error_is_documented(r), "%s: %s", paths[i], strerrorname_np(-r));
+                /* what is known to have gone needs no question */
+                ck_assert_msg(rig.fake->n_commands > n || r == -ENODEV, "%s is not asked for", paths[i]);
+        }
+        ck_assert(rig.vm->up);
 }
 END_TEST
 
@@ -697,9 +753,10 @@ START_TEST(garbage_ends_the_connection_only)
                                                "{\"error\": {\"class\": 5}}",
                                                "}" };
 
-        for (size_t i = 0; i < ARRAY_SIZE(garbage); i++) {
+        for (size_t i = 0; i < 2 * ARRAY_SIZE(garbage); i++) {
+                bool is_reply = i / 2 == 1;
                 struct k_file name;
-                uint64_t read;
+                uint64_t unique;
 
                 if (i > 0) {
                         rig_unmake();
@@ -707,14 +764,14 @@ START_TEST(garbage_ends_the_connection_only)
                         rig_init();
                         rig_connect();
                 }
-                name = rig_must_open("name", O_RDONLY);
+                name = rig_must_open_and_read("name", O_RDONLY);
                 fake_on_nothing(rig.fake, "query-name");
-                read = k_send_read(&name, 0, 100);
+                unique = i % 2 ? k_send_open(name.node, O_RDONLY) : k_send_read(&name, 0, 100);
                 SETTLE();
-                fake_send_text(rig.fake, garbage[i]);
+                fake_send_text(rig.fake, garbage[i / 2]);
                 /* a reply is the one that was waited for, whatever it holds */
-                ASSERT_ERROR(k_wait_error(read), i == 1 ? EPROTO : EHOSTDOWN);
-                ck_assert_int_eq(rig.vm->up, i == 1);
+                ASSERT_ERROR(k_wait_error(unique), is_reply ? EPROTO : EHOSTDOWN);
+                ck_assert_int_eq(rig.vm->up, is_reply);
         }
 }
 END_TEST
@@ -725,6 +782,7 @@ int main(void)
                 TEST_EACH(any_value_anywhere, ARRAY_SIZE(values)),
                 TEST_EACH(any_value_of_one_command, ARRAY_SIZE(values)),
                 TEST_EACH(any_value_in_qom, ARRAY_SIZE(values)),
+                TEST_EACH(any_value_after_the_opening, ARRAY_SIZE(values)),
                 TEST_EACH(any_value_in_an_event, ARRAY_SIZE(values)),
                 TEST(what_is_no_list_is_no_empty_directory),
                 TEST(properties_that_are_no_list_are_no_empty_directory),

@@ -491,26 +491,42 @@ END_TEST
 
 START_TEST(value_that_comes_with_the_end_is_not_shown)
 {
-        struct k_file serial = rig_must_open("qom/machine/peripheral/nv0/serial", O_RDONLY);
-        uint64_t read;
+        struct fuse_entry_out serial;
+        uint64_t open;
 
+        ASSERT_OK(rig_walk("qom/machine/peripheral/nv0/serial", &serial));
         fake_on_nothing(rig.fake, "qom-get");
-        read = k_send_read(&serial, 0, 100);
+        open = k_send_open(serial.nodeid, O_RDONLY);
         PUMP(rig.loop, rig_count("qom-get") == 1);
         rig_deleted("/machine/peripheral/nv0");
         fake_return(rig.fake, rig_last("qom-get"), "\"of the next one\"");
-        ASSERT_ERROR(k_wait_error(read), ENODEV);
+        ASSERT_ERROR(k_wait_error(open), ENODEV);
 }
 END_TEST
 
 START_TEST(property_with_an_encoded_name_may_vanish_too)
 {
+        struct fuse_entry_out entry;
         struct k_file file;
 
         rig_qom("/objects", NULL, "[" PROPERTY("a/b", "string") "]");
         rig_qom("/objects", "a/b", "\"x\"");
-        file = rig_must_open("qom/objects/a%2Fb", O_RDONLY);
+        ASSERT_OK(rig_walk("qom/objects/a%2Fb", &entry));
         rig_qom("/objects", NULL, "[]");
+        PUMP_FOR(rig.loop, SEC);
+        ASSERT_ERROR(k_open_once(entry.nodeid, O_RDONLY, &file), ENODEV);
+}
+END_TEST
+
+START_TEST(property_with_an_encoded_name_may_vanish_while_it_is_open)
+{
+        struct k_file file;
+
+        rig_qom("/objects", NULL, "[" PROPERTY("a/b", "string") "]");
+        rig_qom("/objects", "a/b", "\"x\"");
+        file = rig_must_open_and_read("qom/objects/a%2Fb", O_RDONLY);
+        rig_qom("/objects", NULL, "[]");
+        rig_qom("/objects", "a/b", NULL);
         PUMP_FOR(rig.loop, SEC);
         ASSERT_ERROR(k_wait_error(k_send_read(&file, 0, 100)), ENODEV);
 }
@@ -821,10 +837,13 @@ END_TEST
 
 START_TEST(device_that_has_gone_meanwhile_is_told)
 {
-        struct k_file file = rig_must_open("devices/nv0/status", O_RDONLY);
+        struct k_file file, other;
 
+        fake_on(rig.fake, "qom-list-get", VALUED);
+        file = rig_must_open_and_read("devices/nv0/status", O_RDONLY);
         fake_on_error(rig.fake, "qom-list-get", "DeviceNotFound", "Device '/machine/peripheral/nv0' not found");
         ASSERT_ERROR(k_wait_error(k_send_read(&file, 0, 100)), ENODEV);
+        ASSERT_ERROR(k_open_once(file.node, O_RDONLY, &other), ENODEV);
         ASSERT_ERROR(rig_ls("devices/nv0", NULL), ENODEV);
 }
 END_TEST
@@ -851,6 +870,7 @@ int main(void)
                 TEST_EACH(file_of_a_deleted_device_is_not_the_next_ones, ARRAY_SIZE(deleted_paths)),
                 TEST(value_that_comes_with_the_end_is_not_shown),
                 TEST(property_with_an_encoded_name_may_vanish_too),
+                TEST(property_with_an_encoded_name_may_vanish_while_it_is_open),
                 TEST(no_connection_no_objects),
                 TEST(links_are_relative),
                 TEST_EACH(link_that_is_not_set_leads_nowhere, ARRAY_SIZE(nowhere)),

@@ -824,7 +824,7 @@ static uint64_t start_behind_others(uint64_t *reads)
 
         file = rig_must_open("devices/nv0/remove", O_RDWR);
         for (size_t i = 0; i < 4; i++)
-                others[i] = rig_must_open(busy[i], O_RDONLY);
+                others[i] = rig_must_open_and_read(busy[i], O_RDONLY);
         fake_on_nothing(rig.fake, "query-name");
         fake_on_nothing(rig.fake, "query-uuid");
         fake_on_nothing(rig.fake, "query-version");

@@ -10,7 +10,7 @@
 /* Requests that wait for QEMU, by kind; the command that QEMU leaves open. */
 static uint64_t park_read(void)
 {
-        struct k_file file = rig_must_open("name", O_RDONLY);
+        struct k_file file = rig_must_open_and_read("name", O_RDONLY);
 
         fake_on_nothing(rig.fake, "query-name");
         return k_send_read(&file, 0, 4096);
@@ -18,10 +18,28 @@ static uint64_t park_read(void)
 
 static uint64_t park_member_read(void)
 {
-        struct k_file file = rig_must_open("block/NVME1/type", O_RDONLY);
+        struct k_file file = rig_must_open_and_read("block/NVME1/type", O_RDONLY);
 
         fake_on_nothing(rig.fake, "query-block");
         return k_send_read(&file, 0, 4096);
+}
+
+static uint64_t park_open(void)
+{
+        struct fuse_entry_out entry;
+
+        ASSERT_OK(rig_walk("name", &entry));
+        fake_on_nothing(rig.fake, "query-name");
+        return k_send_open(entry.nodeid, O_RDONLY);
+}
+
+static uint64_t park_member_open(void)
+{
+        struct fuse_entry_out entry;
+
+        ASSERT_OK(rig_walk("block/NVME1/type", &entry));
+        fake_on_nothing(rig.fake, "query-block");
+        return k_send_open(entry.nodeid, O_RDONLY);
 }
 
 static uint64_t park_lookup(void)
@@ -78,10 +96,19 @@ static uint64_t park_remove_before(void)
 
 static uint64_t park_properties(void)
 {
-        struct k_file file = rig_must_open("devices/nv0/status", O_RDONLY);
+        struct k_file file = rig_must_open_and_read("devices/nv0/status", O_RDONLY);
 
         fake_stick(rig.fake);
         return k_send_read(&file, 0, 4096);
+}
+
+static uint64_t park_properties_open(void)
+{
+        struct fuse_entry_out entry;
+
+        ASSERT_OK(rig_walk("devices/nv0/status", &entry));
+        fake_stick(rig.fake);
+        return k_send_open(entry.nodeid, O_RDONLY);
 }
 
 static uint64_t park_stream(void)
@@ -103,6 +130,9 @@ static const struct {
         { "read", park_read, "query-name", "{\"name\": \"x\"}", EHOSTDOWN, false },
         { "read of a member", park_member_read, "query-block", "[{\"device\": \"NVME1\", \"qdev\": \"nv0\"}]",
           EHOSTDOWN, false },
+        { "open", park_open, "query-name", "{\"name\": \"x\"}", EHOSTDOWN, false },
+        { "open of a member", park_member_open, "query-block", "[{\"device\": \"NVME1\", \"type\": \"x\"}]",
+          EHOSTDOWN, false },
         { "lookup", park_lookup, "query-block", "[{\"device\": \"NVME1\"}]", EHOSTDOWN, false },
         { "readdir", park_readdir, "query-block", "[{\"device\": \"NVME1\"}]", EHOSTDOWN, false },
         { "readlink", park_readlink, "query-block", "[{\"device\": \"NVME1\", \"qdev\": \"nv0\"}]", EHOSTDOWN,
@@ -112,6 +142,7 @@ static const struct {
         { "remove, while it is still looking", park_remove_before, "query-block",
           "[{\"device\": \"NVME1\", \"qdev\": \"nv0\"}]", EHOSTDOWN, false },
         { "properties", park_properties, NULL, NULL, EHOSTDOWN, false },
+        { "open of properties", park_properties_open, NULL, NULL, EHOSTDOWN, false },
         /* it reads QMPFS_DOWN */
         { "stream", park_stream, NULL, NULL, 0, false },
 };
@@ -173,7 +204,7 @@ END_TEST
 
 START_TEST(interrupt_may_come_before_its_request)
 {
-        struct k_file file = rig_must_open("name", O_RDONLY);
+        struct k_file file = rig_must_open_and_read("name", O_RDONLY);
         uint64_t unique;
 
         k_interrupt(rig.unique + 2);
@@ -181,6 +212,9 @@ START_TEST(interrupt_may_come_before_its_request)
         fake_on_nothing(rig.fake, "query-name");
         unique = k_send_read(&file, 0, 100);
         ASSERT_ERROR(k_wait_error(unique), EINTR);
+        k_interrupt(rig.unique + 2);
+        SETTLE();
+        ASSERT_ERROR(k_open_once(file.node, O_RDONLY, &file), EINTR);
         fake_on(rig.fake, "query-name", "{\"name\": \"x\"}");
         fake_return(rig.fake, rig_last("query-name"), "{\"name\": \"x\"}");
         ASSERT_CAT("name", "x\n");
@@ -231,7 +265,7 @@ END_TEST
 
 START_TEST(interrupting_one_reader_leaves_the_others)
 {
-        struct k_file file = rig_must_open("name", O_RDONLY);
+        struct k_file file = rig_must_open_and_read("name", O_RDONLY);
         uint64_t a, b, c;
 
         fake_on_nothing(rig.fake, "query-name");
@@ -245,6 +279,29 @@ START_TEST(interrupting_one_reader_leaves_the_others)
         fake_return(rig.fake, rig_last("query-name"), "{\"name\": \"first\"}");
         ck_assert_int_eq(k_wait_error(b), 0);
         ck_assert_int_eq(k_wait_error(c), 0);
+}
+END_TEST
+
+START_TEST(interrupting_one_opening_leaves_the_others)
+{
+        struct fuse_entry_out entry;
+        struct k_file file;
+        uint64_t a, b, c;
+
+        ASSERT_OK(rig_walk("name", &entry));
+        fake_on_nothing(rig.fake, "query-name");
+        a = k_send_open(entry.nodeid, O_RDONLY);
+        b = k_send_open(entry.nodeid, O_RDONLY);
+        SETTLE();
+        c = k_send_open(entry.nodeid, O_RDONLY);
+        k_interrupt(a);
+        ASSERT_ERROR(k_wait_error(a), EINTR);
+        fake_on(rig.fake, "query-name", "{\"name\": \"x\"}");
+        fake_return(rig.fake, rig_last("query-name"), "{\"name\": \"x\"}");
+        ASSERT_OK(k_opened(b, entry.nodeid, O_RDONLY, &file));
+        ASSERT_REPLY(k_send_read(&file, 0, 100), "x\n");
+        ASSERT_OK(k_opened(c, entry.nodeid, O_RDONLY, &file));
+        ASSERT_REPLY(k_send_read(&file, 0, 100), "x\n");
 }
 END_TEST
 
@@ -284,7 +341,7 @@ END_TEST
 
 START_TEST(stalled_connection_says_so_and_recovers)
 {
-        struct k_file file = rig_must_open("name", O_RDONLY);
+        struct k_file file = rig_must_open_and_read("name", O_RDONLY);
         uint64_t unique;
 
         fake_on_nothing(rig.fake, "query-name");
@@ -299,7 +356,7 @@ END_TEST
 
 START_TEST(a_walk_while_qemu_is_silent_ends)
 {
-        struct k_file file = rig_must_open("name", O_RDONLY);
+        struct k_file file = rig_must_open_and_read("name", O_RDONLY);
         uint64_t before;
 
         fake_stick(rig.fake);
@@ -327,13 +384,16 @@ END_TEST
 
 START_TEST(disconnect_ends_all_who_wait)
 {
-        struct k_file name = rig_must_open("name", O_RDONLY), type = rig_must_open("block/NVME1/type", O_RDONLY);
-        uint64_t unique[30];
+        struct k_file name = rig_must_open_and_read("name", O_RDONLY);
+        struct k_file type = rig_must_open_and_read("block/NVME1/type", O_RDONLY);
+        uint64_t unique[60];
 
         fake_stick(rig.fake);
         for (size_t i = 0; i < ARRAY_SIZE(unique); i++) {
-                unique[i] = k_send_read(i % 2 ? &name : &type, 0, 100);
-                if (i == 9)
+                const struct k_file *file = i % 2 ? &name : &type;
+
+                unique[i] = i % 4 < 2 ? k_send_read(file, 0, 100) : k_send_open(file->node, O_RDONLY);
+                if (i == 19)
                         SETTLE();
         }
         SETTLE();
@@ -345,7 +405,7 @@ END_TEST
 
 START_TEST(waiting_for_the_state_ends_with_down)
 {
-        struct k_file file = rig_must_open("state", O_RDONLY);
+        struct k_file file = rig_must_open_and_read("state", O_RDONLY);
         uint64_t unique;
 
         fake_on_nothing(rig.fake, "query-status");
@@ -353,6 +413,24 @@ START_TEST(waiting_for_the_state_ends_with_down)
         SETTLE();
         fake_close(rig.fake);
         ASSERT_REPLY(unique, "down\n");
+        ASSERT_CAT("errors", "");
+}
+END_TEST
+
+START_TEST(opening_the_state_ends_with_down)
+{
+        struct fuse_entry_out entry;
+        struct k_file file;
+        uint64_t unique;
+
+        ASSERT_OK(rig_walk("state", &entry));
+        fake_on_nothing(rig.fake, "query-status");
+        unique = k_send_open(entry.nodeid, O_RDONLY);
+        SETTLE();
+        ck_assert(!k_is_answered(unique));
+        fake_close(rig.fake);
+        ASSERT_OK(k_opened(unique, entry.nodeid, O_RDONLY, &file));
+        ASSERT_REPLY(k_send_read(&file, 0, 100), "down\n");
         ASSERT_CAT("errors", "");
 }
 END_TEST
@@ -401,7 +479,7 @@ START_TEST(another_qemu_on_the_socket_has_other_objects)
 {
         const char *path = test_path("qmp.sock");
         struct fuse_entry_out before, after;
-        struct k_file file;
+        struct k_file file, other;
 
         rig_unmake();
         rig_make(path);
@@ -418,12 +496,14 @@ START_TEST(another_qemu_on_the_socket_has_other_objects)
         ASSERT_CAT_CONTAINS("connection", "next try in ");
         ASSERT_CAT_CONTAINS("connection", path);
         ASSERT_ERROR(k_wait_error(k_send_read(&file, 0, 3)), EHOSTDOWN);
+        ASSERT_ERROR(k_open_once(file.node, O_RDONLY, &other), EHOSTDOWN);
         ASSERT_REPLY(k_send_read(&file, 3, 3), "now");
         PUMP_FOR(rig.loop, 20 * SEC);
         fake_listen(rig.fake, path);
         PUMP(rig.loop, rig.vm->up);
         ASSERT_CAT("state", "running\n");
         ASSERT_ERROR(k_wait_error(k_send_read(&file, 0, 3)), ENODEV);
+        ASSERT_ERROR(k_open_once(file.node, O_RDONLY, &other), ENODEV);
         ASSERT_OK(rig_walk("block/NVME1", &after));
         ck_assert_uint_ne(before.attr.ino, after.attr.ino);
         ck_assert_uint_ne(before.nodeid, after.nodeid);
@@ -490,8 +570,9 @@ END_TEST
 START_TEST(destroyed_while_all_wait)
 {
         struct k_file state = rig_must_open("state", O_RDONLY), log = rig_must_open("events", O_RDONLY);
-        struct k_file name = rig_must_open("name", O_RDONLY), ctl = rig_must_open("ctl", O_WRONLY);
-        struct k_file type = rig_must_open("block/NVME1/type", O_RDONLY), stream = rig_must_open("events", O_RDWR);
+        struct k_file name = rig_must_open_and_read("name", O_RDONLY), ctl = rig_must_open("ctl", O_WRONLY);
+        struct k_file type = rig_must_open_and_read("block/NVME1/type", O_RDONLY);
+        struct k_file stream = rig_must_open("events", O_RDWR);
         struct k_file remove = rig_must_open("block/NVME1/remove", O_RDWR);
         struct fuse_entry_out dir;
 
@@ -508,13 +589,15 @@ START_TEST(destroyed_while_all_wait)
         for (size_t i = 0; i < 3; i++) {
                 (void)k_send_read(&name, 0, 100);
                 (void)k_send_read(&type, 0, 100);
+                (void)k_send_open(name.node, O_RDONLY);
+                (void)k_send_open(type.node, O_RDONLY);
                 (void)k_send_lookup(dir.nodeid, "nosuch");
                 (void)k_send_write(&ctl, "stop", 4);
                 (void)k_send_write(&ctl, "powerdown", 9);
                 (void)k_send_write(&remove, "1", 1);
                 SETTLE();
         }
-        ck_assert_uint_gt(k_n_pending(), 18);
+        ck_assert_uint_gt(k_n_pending(), 24);
         rig_end();
         PUMP(rig.loop, k_n_pending() == 0);
 }
@@ -532,6 +615,7 @@ END_TEST
 START_TEST(session_ends_when_the_kernel_is_gone)
 {
         (void)park_read();
+        (void)park_open();
         SETTLE();
         ck_assert(!rig.ended);
         shutdown(rig.fd, SHUT_RDWR);
@@ -549,13 +633,14 @@ END_TEST
 
 START_TEST(a_hundred_parked_readers_are_answered)
 {
-        struct k_file file = rig_must_open("block/NVME1/inserted/ro", O_RDONLY);
+        struct k_file file = rig_must_open_and_read("block/NVME1/inserted/ro", O_RDONLY);
         uint64_t unique[100];
 
         fake_on_nothing(rig.fake, "query-block");
         for (size_t i = 0; i < ARRAY_SIZE(unique); i++)
                 unique[i] = k_send_read(&file, 0, 100);
         SETTLE();
+        ck_assert_uint_eq(k_n_pending(), ARRAY_SIZE(unique));
         fake_on(rig.fake, "query-block", rig_list(rig_drive("NVME1", "nv0"), NULL, NULL));
         fake_return(rig.fake, rig_last("query-block"), rig_list(rig_drive("NVME1", "nv0"), NULL, NULL));
         for (size_t i = 0; i < ARRAY_SIZE(unique); i++)
@@ -563,22 +648,46 @@ START_TEST(a_hundred_parked_readers_are_answered)
 }
 END_TEST
 
+START_TEST(a_hundred_parked_openings_are_answered)
+{
+        struct fuse_entry_out entry;
+        struct k_file file;
+        uint64_t unique[100];
+
+        ASSERT_OK(rig_walk("block/NVME1/inserted/ro", &entry));
+        fake_on_nothing(rig.fake, "query-block");
+        for (size_t i = 0; i < ARRAY_SIZE(unique); i++)
+                unique[i] = k_send_open(entry.nodeid, O_RDONLY);
+        SETTLE();
+        ck_assert_uint_eq(k_n_pending(), ARRAY_SIZE(unique));
+        fake_on(rig.fake, "query-block", rig_list(rig_drive("NVME1", "nv0"), NULL, NULL));
+        fake_return(rig.fake, rig_last("query-block"), rig_list(rig_drive("NVME1", "nv0"), NULL, NULL));
+        for (size_t i = 0; i < ARRAY_SIZE(unique); i++) {
+                ASSERT_OK(k_opened(unique[i], entry.nodeid, O_RDONLY, &file));
+                ASSERT_REPLY(k_send_read(&file, 0, 100), "false\n");
+        }
+}
+END_TEST
+
 /* A guest that needs QEMU for its own work feels thousands of cheap queries, too. */
 START_TEST(cheap_queries_wait_when_their_advance_is_used_up)
 {
-        struct k_file file = rig_must_open("status", O_RDONLY), ctl = rig_must_open("ctl", O_WRONLY);
+        struct k_file file = rig_must_open_and_read("status", O_RDONLY), ctl = rig_must_open("ctl", O_WRONLY);
         struct load used_up = { .debt_ns = SNAPSHOT_ADVANCE_NS + 30 * NSEC_PER_MSEC, .at = qmp_now() };
         struct k_file remove = rig_must_open("block/NVME1/remove", O_WRONLY);
         unsigned before = rig_count("query-status");
-        uint64_t unique, start;
+        uint64_t unique, opening, start;
 
         rig.vm->load = used_up;
         unique = k_send_read(&file, 0, 4096);
+        opening = k_send_open(file.node, O_RDONLY);
         PUMP_FOR(rig.loop, 290 * NSEC_PER_MSEC);
         ck_assert(!k_is_answered(unique));
+        ck_assert(!k_is_answered(opening));
         ck_assert_uint_eq(rig_count("query-status"), before);
         PUMP_FOR(rig.loop, 20 * NSEC_PER_MSEC);
         ck_assert_int_eq(k_wait_error(unique), 0);
+        ck_assert_int_eq(k_wait_error(opening), 0);
 
         /* a write does not wait */
         rig.vm->load = used_up;
@@ -597,22 +706,25 @@ START_TEST(cheap_queries_wait_when_their_advance_is_used_up)
         /* nor does anybody where no guest runs */
         rig.vm->paused = true;
         unique = k_send_read(&file, 0, 4096);
+        opening = k_send_open(file.node, O_RDONLY);
         SETTLE();
         ck_assert(k_is_answered(unique));
+        ck_assert(k_is_answered(opening));
 }
 END_TEST
 
 /* By a command's usual cost, not by that of a busy host, and half as much again. */
 START_TEST(cheap_queries_are_counted)
 {
-        struct k_file file = rig_must_open("status", O_RDONLY);
+        struct k_file file = rig_must_open_and_read("status", O_RDONLY);
         uint64_t unique;
 
         fake_on_nothing(rig.fake, "query-status");
         rig.vm->load = (struct load){ 0 };
-        unique = k_send_read(&file, 0, 4096);
+        unique = _i == 0 ? k_send_read(&file, 0, 4096) : k_send_open(file.node, O_RDONLY);
         PUMP_FOR(rig.loop, 50 * NSEC_PER_MSEC);
-        fake_return(rig.fake, rig_last("query-status"), "{\"status\": \"running\"}");
+        fake_return(rig.fake, rig_last("query-status"),
+                    "{\"status\": \"running\", \"singlestep\": false, \"running\": true}");
         ck_assert_int_eq(k_wait_error(unique), 0);
         ck_assert_uint_eq(rig.vm->load.debt_ns, SNAPSHOT_COMMAND_NS * 3 / 2);
 }
@@ -646,6 +758,7 @@ int main(void)
                 TEST(interrupt_before_its_request_of_any_kind),
                 TEST(interrupt_of_what_needs_no_waiting_does_no_harm),
                 TEST(interrupting_one_reader_leaves_the_others),
+                TEST(interrupting_one_opening_leaves_the_others),
                 TEST_EACH(request_that_gets_no_answer_times_out, ARRAY_SIZE(parks)),
                 TEST(query_that_fails_is_asked_for_again),
                 TEST(stalled_connection_says_so_and_recovers),
@@ -653,6 +766,7 @@ int main(void)
                 TEST_EACH(disconnect_ends_what_waits, ARRAY_SIZE(parks)),
                 TEST(disconnect_ends_all_who_wait),
                 TEST(waiting_for_the_state_ends_with_down),
+                TEST(opening_the_state_ends_with_down),
                 TEST(nothing_lists_as_empty_without_a_connection),
                 TEST(never_connected_is_down),
                 TEST(another_qemu_on_the_socket_has_other_objects),
@@ -664,7 +778,8 @@ int main(void)
                 TEST(session_ends_when_the_kernel_is_gone),
                 TEST(destroy_ends_the_session),
                 TEST(a_hundred_parked_readers_are_answered),
-                TEST(cheap_queries_are_counted),
+                TEST(a_hundred_parked_openings_are_answered),
+                TEST_EACH(cheap_queries_are_counted, 2),
                 TEST(cheap_queries_wait_when_their_advance_is_used_up),
                 TEST(requests_that_libfuse_does_not_know_are_refused),
         };

@@ -494,6 +494,12 @@ int rig_open_path(const char *path, int flags, struct rig_file **ret_file)
         struct rig_node *node;
         int r = rig_walk(path, &node);
 
+        if (r == 0)
+                r = rig_open(node, flags, ret_file);
+        if (r != -ESTALE)
+                return r;
+        /* as do_filp_open() */
+        r = rig_walk(path, &node);
         return r < 0 ? r : rig_open(node, flags, ret_file);
 }
 
@@ -506,6 +512,8 @@ static struct rig_request *read_request(const struct rig_file *file, uint64_t of
                 .fh = file->handle,
                 .offset = offset,
                 .size = size <= RIG_READ_MAX ? size : RIG_READ_MAX,
+                .read_flags = FUSE_READ_LOCKOWNER,
+                .lock_owner = 1,
                 .flags = (uint32_t)file->flags,
         };
         if (request) {

@@ -1,0 +1,275 @@
+#include "content.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <malloc.h>
+
+#include "inode.h"
+#include "session.h"
+
+/* How long the kernel may take from ESTALE to opening again: it looks up a path in between. */
+#define REPEAT_NS (1 * NSEC_PER_SEC)
+/* More at a time do not begin again: they would only make each open(2) slower. */
+#define REPEATS_MAX 64
+/* Contents that have gone are worth giving memory back for from that size on. */
+#define TRIM_MIN ((size_t)4 << 20)
+
+/* An open(2) that begins again. */
+struct repeat {
+        struct list link; /* in the pool */
+        struct session *session;
+        pid_t pid;
+        struct inode *inode; /* what the path leads to then; a reference */
+        struct content *content;
+        struct qmp_timer timer;
+};
+
+static void textp_free(struct text *text)
+{
+        free(text->data);
+}
+
+/* --- the content ------------------------------------------------------------------------------------------------- */
+
+static uint64_t generation(const struct inode *inode)
+{
+        return inode->row ? inode->vm->generations[inode->row->channel] : 0;
+}
+
+static struct content *content_ref(struct content *content)
+{
+        content->refs++;
+        return content;
+}
+
+struct content *content_unref(struct content *content)
+{
+        struct content_pool *pool;
+
+        if (!content || --content->refs > 0)
+                return NULL;
+        pool = &content->session->contents;
+        pool->bytes -= content->text.size;
+        if (content->foreign)
+                pool->foreign_bytes -= content->text.size;
+        if (content->inode)
+                content->inode->content = NULL;
+        free(content->text.data);
+        free(content);
+        if (pool->high - pool->bytes > TRIM_MIN && pool->bytes <= pool->high / 2) {
+                pool->high = pool->bytes;
+                malloc_trim(0);
+        }
+        return NULL;
+}
+
+bool content_is_current(const struct content *content, const struct inode *inode)
+{
+        return content->epoch == inode->vm->epoch && content->generation == generation(inode);
+}
+
+static bool is_equal(const struct content *a, const struct content *b)
+{
+        return a->text.size == b->text.size && memcmp(a->text.data, b->text.data, a->text.size) == 0;
+}
+
+/* Asks for the content as of now. 0, REQUEST_PARKED or an error. */
+static int fetch(struct request *r, struct content **ret_content)
+{
+        struct session *session = r->session;
+        struct content_pool *pool = &session->contents;
+        _cleanup_(textp_free) struct text text = { 0 };
+        uid_t uid = fuse_req_ctx(r->req)->uid;
+        bool foreign = uid != 0 && uid != session->options.uid;
+        struct content *content;
+        int e = r->inode->kind->render(r, r->inode, &text);
+
+        if (e)
+                return e;
+        if (text.size > CONTENT_MAX - pool->bytes || (foreign && text.size + pool->foreign_bytes > CONTENT_MAX / 2))
+                return request_fail(r, -ENOMEM, NULL, "the contents of all open files would exceed %zu MiB%s",
+                                    (foreign ? CONTENT_MAX / 2 : CONTENT_MAX) >> 20,
+                                    foreign ? ", the limit of other users" : "");
+        content = calloc(1, sizeof(*content));
+        if (!content)
+                return -ENOMEM;
+        content->refs = 1;
+        content->session = session;
+        content->foreign = foreign;
+        content->epoch = r->vm->epoch;
+        content->generation = generation(r->inode);
+        content->text = text;
+        text = (struct text){ 0 };
+        pool->bytes += content->text.size;
+        if (foreign)
+                pool->foreign_bytes += content->text.size;
+        if (pool->bytes > pool->high)
+                pool->high = pool->bytes;
+        *ret_content = content;
+        return 0;
+}
+
+static void attach(struct inode *inode, struct content *content)
+{
+        assert(!inode->content);
+        inode->content = content;
+        content->inode = inode;
+        inode_set_size(inode, (int64_t)content->text.size);
+}
+
+/* Makes it the inode's, or what the inode has the file's, if that is the same. Takes over the reference. */
+static struct content *adopt(struct inode *inode, struct content *content)
+{
+        if (!inode->content) {
+                attach(inode, content);
+        } else if (inode->content != content && is_equal(inode->content, content)) {
+                inode->content->epoch = content->epoch;
+                inode->content->generation = content->generation;
+                content_unref(content);
+                content = content_ref(inode->content);
+        }
+        return content;
+}
+
+/* --- openings that begin again ----------------------------------------------------------------------------------- */
+
+static void repeat_free(struct repeat *repeat)
+{
+        list_unlink(&repeat->link);
+        qmp_timer_disarm(repeat->session->loop, &repeat->timer);
+        content_unref(repeat->content);
+        inode_unref(repeat->inode);
+        free(repeat);
+}
+
+static void expire(struct qmp_timer *timer)
+{
+        repeat_free(container_of(timer, struct repeat, timer));
+}
+
+/* By the process that does it; 0 is one that the daemon cannot see from its PID namespace. */
+static struct repeat *repeat_find(const struct content_pool *pool, pid_t pid, size_t *ret_n)
+{
+        struct repeat *found = NULL;
+
+        *ret_n = 0;
+        list_for_each(i, &pool->repeats) {
+                struct repeat *repeat = list_entry(i, struct repeat, link);
+
+                if (repeat->pid == pid)
+                        found = repeat;
+                ++*ret_n;
+        }
+        return found;
+}
+
+/*
+ * Whether open(2) can begin again. Only with a process that is known by its PID, and only once: the kernel gives ESTALE to
+ * the caller the second time. Not where each lookup gives another inode. "-o sizes=exact" is for NFS servers, which open
+ * by inode and would return ESTALE to their clients; it has the size right but for what changes in between.
+ */
+static bool can_repeat(const struct request *r, size_t n_repeats)
+{
+        return !r->repeated && fuse_req_ctx(r->req)->pid != 0 && !r->inode->kind->own_inode &&
+               !r->session->options.exact_sizes && n_repeats < REPEATS_MAX;
+}
+
+/* Takes over the content. -ESTALE or -ENOMEM. */
+static int begin_again(struct request *r, struct content *content)
+{
+        struct repeat *repeat = calloc(1, sizeof(*repeat));
+        struct inode *inode = NULL;
+        int e = -ENOMEM;
+
+        if (repeat && r->inode->content && !is_equal(r->inode->content, content))
+                e = inode_renew(r->inode, &inode);
+        else if (repeat)
+                inode = inode_ref(r->inode);
+        if (!inode) {
+                free(repeat);
+                content_unref(content);
+                return e;
+        }
+        repeat->session = r->session;
+        repeat->pid = fuse_req_ctx(r->req)->pid;
+        repeat->inode = inode;
+        repeat->content = adopt(inode, content);
+        repeat->timer.fire = expire;
+        qmp_timer_arm(r->session->loop, &repeat->timer, qmp_now() + REPEAT_NS);
+        list_append(&r->session->contents.repeats, &repeat->link);
+        return -ESTALE;
+}
+
+int content_open(struct request *r, struct content **ret_content)
+{
+        struct inode *inode = r->inode;
+        struct content *content = NULL;
+        size_t n;
+        struct repeat *repeat = repeat_find(&r->session->contents, fuse_req_ctx(r->req)->pid, &n);
+        int e;
+
+        if (repeat) {
+                r->repeated = true;
+                if (repeat->inode == inode)
+                        content = take_ptr(repeat->content);
+                repeat_free(repeat);
+        }
+        if (content) {
+                *ret_content = content;
+                return 0;
+        }
+        e = fetch(r, &content);
+        if (e)
+                return e;
+        if (((inode->content && !is_equal(inode->content, content)) || (int64_t)content->text.size > inode->told) &&
+            can_repeat(r, n))
+                return begin_again(r, content);
+        *ret_content = adopt(inode, content);
+        return 0;
+}
+
+int content_renew(struct request *r, struct file *file)
+{
+        struct inode *inode = file->inode;
+        struct content *content, *old;
+        int e = fetch(r, &content);
+
+        if (e)
+                return e;
+        old = take_ptr(file->content);
+        /* the size stays what the others have, if there are others */
+        if (old && old == inode->content && old->refs == 1 && !is_equal(old, content)) {
+                inode->content = NULL;
+                old->inode = NULL;
+        }
+        file->content = adopt(inode, content);
+        content_unref(old);
+        return 0;
+}
+
+int content_require_size(struct request *r, struct inode *inode)
+{
+        _cleanup_(textp_free) struct text text = { 0 };
+        int e;
+
+        if (!r->session->options.exact_sizes || !inode->kind->render || inode->content)
+                return 0;
+        e = inode->kind->render(r, inode, &text);
+        if (e == REQUEST_PARKED || e == -ENOMEM)
+                return e;
+        inode->size = e == 0 ? (int64_t)text.size : 0;
+        /* why it cannot be read is told to those who open it */
+        free(take_ptr(r->reason));
+        return 0;
+}
+
+void content_pool_init(struct content_pool *pool)
+{
+        list_init(&pool->repeats);
+}
+
+void content_pool_deinit(struct session *session)
+{
+        list_for_each_safe(i, &session->contents.repeats)
+                repeat_free(list_entry(i, struct repeat, link));
+}
