@@ -22,10 +22,12 @@ struct daemon {
         struct vm *vm;
         struct session *session;
         struct outside *outside; /* NULL without the sandbox */
-        struct qmp_source signals;
+        struct qmp_source signals, outside_end;
         int signal_fd;
         int ready_fd; /* to the parent, who waits for the tree; -1 in the foreground */
         bool mounted;
+        bool alone; /* the process outside is gone */
+        char sandbox[128];
 };
 
 /* What the loop's result says. */
@@ -228,21 +230,42 @@ static int set_up(struct daemon *d)
         return 0;
 }
 
+#define OUTSIDE "the process outside the sandbox"
+
+/* What is there goes on. But nobody can connect again, nor unmount. */
+static void handle_outside_end(struct qmp_source *source, uint32_t revents)
+{
+        struct daemon *d = container_of(source, struct daemon, outside_end);
+
+        (void)revents;
+        qmp_loop_remove(d->loop, source);
+        d->alone = true;
+        snprintf(d->sandbox, sizeof(d->sandbox), "%s; " OUTSIDE " has ended: unmount and mount again",
+                 sandbox_describe());
+        vm_set_sandbox(d->vm, d->sandbox);
+        /* without it this is heard in the foreground only */
+        log_error(OUTSIDE " has ended: unmount '%s' and mount again", d->options.mountpoint);
+}
+
 static int enter_sandbox(struct daemon *d)
 {
         const char *failed = "start a process outside it";
         int r;
 
         if (d->options.no_sandbox) {
-                d->vm->sandbox = "off";
+                vm_set_sandbox(d->vm, "off");
                 return 0;
         }
-        d->vm->sandbox = sandbox_describe();
+        vm_set_sandbox(d->vm, sandbox_describe());
         r = outside_start(qmp_client_get_address(d->vm->client), d->options.mountpoint, d->options.foreground,
                           &d->outside);
         if (r == 0) {
-                qmp_client_connect_by(d->vm->client, outside_connect, d->outside);
+                qmp_client_connect_by(d->vm->client, outside_connect, d->outside, OUTSIDE);
                 log_init_by(outside_log, d->outside);
+                r = qmp_loop_add(d->loop, &d->outside_end, outside_get_fd(d->outside), 0, handle_outside_end);
+        }
+        if (r == 0) {
+                failed = "give up rights";
                 r = sandbox_enter(&failed);
         }
         if (r < 0)
@@ -309,7 +332,11 @@ static int serve(struct daemon *d)
 
 static void tear_down(struct daemon *d)
 {
+        if (d->alone && !d->session->over)
+                log_error("cannot unmount '%s': " OUTSIDE " has ended; fusermount3 -u takes the mount away",
+                          d->options.mountpoint);
         if (d->outside) {
+                qmp_loop_remove(d->loop, &d->outside_end);
                 /* what session_free() did otherwise, it may not */
                 log_init_by(NULL, NULL);
                 d->outside = outside_end(d->outside, !(d->session->over && d->session->error == 0));
@@ -329,6 +356,9 @@ static int run(struct daemon *d)
 {
         int r = set_up(d) < 0 ? 1 : serve(d);
 
+        /* a dead mount is left */
+        if (d->alone && !d->session->over)
+                r = 1;
         tear_down(d);
         return r;
 }
@@ -390,7 +420,7 @@ static int open_standard_fds(void)
 
 int main(int argc, char **argv)
 {
-        struct daemon d = { .signals = { .fd = -1 }, .signal_fd = -1, .ready_fd = -1 };
+        struct daemon d = { .signals = { .fd = -1 }, .outside_end = { .fd = -1 }, .signal_fd = -1, .ready_fd = -1 };
         _cleanup_(qmp_freep) char *why = NULL;
         int r = open_standard_fds();
 

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <syslog.h>
+#include <time.h>
 
 #include "log.h"
 #include "mountpoint.h"
@@ -19,6 +20,7 @@
 #define CONNECT_MS 1000
 #define UNMOUNT_MS 10000
 #define LINE_MAX   1024
+#define RESTART_NS NSEC_PER_SEC
 
 enum order { ORDER_CONNECT, ORDER_LOG, ORDER_UNMOUNT, ORDER_END };
 
@@ -163,6 +165,9 @@ static void serve(const struct helper *h)
                         answer_unmount(h, &request);
                         return;
                 default:
+                        /* the connection is severed, but that is no unmount if somebody wrote to its `abort` */
+                        if (h->unique)
+                                (void)unmount(h);
                         return;
                 }
         }
@@ -180,16 +185,44 @@ static void keep_only(int fd, bool foreground)
         (void)close_range((unsigned)fd + 1, ~0U, 0);
 }
 
+/*
+ * There are two processes, of which one serves and the other waits for it, and starts one again that was killed: without
+ * any the mount could not be taken away. If it is the one that waits that is killed, the other goes on.
+ */
+static bool has_served(const struct helper *h)
+{
+        uint64_t begin = qmp_now();
+        pid_t pid = fork();
+        int status = 0;
+
+        if (pid <= 0) {
+                /* or there is no second one to be had */
+                serve(h);
+                _exit(0);
+        }
+        while (waitpid(pid, &status, 0) < 0)
+                if (errno != EINTR)
+                        return true;
+        if (WIFEXITED(status))
+                return true;
+        /* one that is killed at once shall not be killed a thousand times a second */
+        if (qmp_now() - begin < RESTART_NS)
+                (void)nanosleep(&(struct timespec){ .tv_sec = 1 }, NULL);
+        return false;
+}
+
 _Noreturn static void run(const struct helper *h, bool foreground)
 {
         /* a Ctrl-C at the terminal is for the daemon */
         (void)setsid();
+        signal(SIGCHLD, SIG_DFL);
         (void)!chdir("/");
         (void)prctl(PR_SET_NAME, "qmpfs-outside");
         (void)prctl(PR_SET_DUMPABLE, 0);
         keep_only(h->fd, foreground);
         log_init(foreground, false);
-        serve(h);
+        while (!has_served(h))
+                ;
         _exit(0);
 }
 
@@ -231,10 +264,17 @@ int outside_start(const struct qmp_address *address, const char *mountpoint, boo
         return 0;
 }
 
+int outside_get_fd(const struct outside *o)
+{
+        return o->fd;
+}
+
 static int order(struct outside *o, struct request_packet *request, size_t size)
 {
         request->serial = ++o->serial;
-        return send(o->fd, request, size, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+        if (send(o->fd, request, size, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+                return 0;
+        return errno == EPIPE || errno == ECONNRESET ? -EOWNERDEAD : -errno;
 }
 
 static int received_fd(struct msghdr *message)
@@ -267,12 +307,12 @@ static int await(struct outside *o, int limit_ms, struct answer_packet *ret_answ
                 ssize_t n;
 
                 if (now >= end || poll(&pollfd, 1, (int)((end - now) / NSEC_PER_MSEC) + 1) == 0)
-                        return -ETIMEDOUT;
+                        return -ETIME;
                 n = recvmsg(o->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
                 if (n < 0 && (errno == EINTR || errno == EAGAIN))
                         continue;
                 if (n != sizeof(*ret_answer))
-                        return -EPIPE;
+                        return -EOWNERDEAD;
                 *ret_fd = received_fd(&message);
                 if (ret_answer->serial == o->serial)
                         return ret_answer->result;
@@ -295,7 +335,7 @@ int outside_connect(void *userdata, size_t index, int *ret_fd, bool *ret_connect
         if (r < 0)
                 return r;
         if (fd < 0)
-                return -EPIPE;
+                return -ENOTCONN;
         *ret_fd = fd;
         *ret_connecting = answer.connecting;
         return 0;

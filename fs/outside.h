@@ -2,8 +2,9 @@
  * The process outside the sandbox: what the daemon must still be able to have done when it can do nothing itself any more.
  *
  * It connects to QEMU's socket (that one, no other), hands the daemon's messages to syslog, and takes the mount away when the
- * daemon ends, also when that crashed or was killed. It is a child of the daemon's, made when the tree is mounted; it reads
- * nothing of QEMU's and nothing of the kernel's requests, and what the daemon may ask it is this header.
+ * daemon ends, also when that crashed or was killed. It is a child of the daemon's, made when the tree is mounted, and has a
+ * child of its own: if one of the two is killed, the other goes on, or starts it again. It reads nothing of QEMU's and nothing of
+ * the kernel's requests, and what the daemon may ask it is this header.
  */
 #ifndef FS_OUTSIDE_H
 #define FS_OUTSIDE_H
@@ -19,9 +20,12 @@ struct outside;
 int outside_start(const struct qmp_address *address, const char *mountpoint, bool foreground,
                   struct outside **ret_outside);
 
+/* Becomes EPOLLHUP when the process is gone for good. It stays the struct's. */
+int outside_get_fd(const struct outside *outside);
+
 /*
  * qmp_address_connect() out there; @userdata is the struct outside. It waits for the answer, but no longer than a second. Also
- * -EPIPE: the process is gone; -ETIMEDOUT: it gives no answer.
+ * -EOWNERDEAD: the process is gone; -ETIME: it gives no answer, -ENOTCONN: it gave one without a socket.
  */
 int outside_connect(void *userdata, size_t index, int *ret_fd, bool *ret_connecting);
 

@@ -281,6 +281,12 @@ static void client_changed(void *userdata)
                 vm->changed(vm->userdata);
 }
 
+void vm_set_sandbox(struct vm *vm, const char *sandbox)
+{
+        vm->sandbox = sandbox;
+        news(vm, CHANNEL_CONNECTION);
+}
+
 char *vm_describe_connection(struct vm *vm)
 {
         struct qmp_client_info info;
@@ -306,6 +312,8 @@ char *vm_describe_connection(struct vm *vm)
 
                 n = asprintf(&text, "down: %s, next try in %.*f s", info.failure ? info.failure : "not connected",
                              s < 1 ? 1 : 0, s);
+        } else if (info.state == QMP_CLIENT_DOWN && info.failure) {
+                n = asprintf(&text, "down: %s", info.failure);
         } else {
                 n = asprintf(&text, "down: %s, %s", info.failure ? info.failure : "not connected",
                              info.failure ? "waiting for it" : "connecting");

@@ -86,7 +86,7 @@ struct vm {
         struct list listeners;
         struct text event_line; /* while listeners are told: the event as in `events`, without newline */
 
-        const char *sandbox; /* what `connection` says of it; static, NULL: nothing */
+        const char *sandbox; /* see vm_set_sandbox(); NULL: nothing */
 
         struct journal events, errors;
         uint64_t events_lost; /* there was no memory for them in `events`, and they are not told of yet */
@@ -120,6 +120,9 @@ void vm_notify(struct vm *vm, enum channel channel);
 
 /* Wakes whoever polls this file, if there is news for them. */
 void vm_notify_file(struct file *file);
+
+/* What `connection` says of the sandbox; not copied. */
+void vm_set_sandbox(struct vm *vm, const char *sandbox);
 
 /* The text of `connection`, without newline; the caller's; NULL: out of memory. */
 char *vm_describe_connection(struct vm *vm);

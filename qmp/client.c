@@ -363,6 +363,12 @@ static void try_again(struct qmp_timer *timer)
 
 static void connect_failed(struct qmp_client *client, int error)
 {
+        if (client->connect && (error == -EOWNERDEAD || error == -ETIME)) {
+                client->once = error == -EOWNERDEAD;
+                disconnect(client, error, "cannot connect to '%s': %s %s", client->address.text, client->connect_who,
+                           client->once ? "has ended; unmount and mount again" : "does not answer");
+                return;
+        }
         /* a name may have several addresses: trying all of them is one attempt */
         if (client->address_index % qmp_address_count(&client->address) != 0) {
                 detach(client);
@@ -528,8 +534,9 @@ int qmp_client_new(struct qmp_loop *loop, const struct qmp_client_config *config
         return 0;
 }
 
-void qmp_client_connect_by(struct qmp_client *client, qmp_connect_fn fn, void *userdata)
+void qmp_client_connect_by(struct qmp_client *client, qmp_connect_fn fn, void *userdata, const char *who)
 {
+        client->connect_who = who;
         client->connect = fn;
         client->connect_userdata = userdata;
 }

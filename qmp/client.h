@@ -73,7 +73,7 @@ struct qmp_client_info {
         int error;              /* not UP: the failure's negative errno */
         const char *version;    /* UP: "7.2.22 (Debian …)" */
         int64_t since;          /* UP: seconds since the epoch (CLOCK_REALTIME) */
-        uint64_t next_try_ns;   /* DOWN: time until the next try; 0 if none is planned */
+        uint64_t next_try_ns;   /* DOWN: time until the next try; 0: none is planned, or it is due */
         const char *stalled_in; /* UP: the command that QEMU has not answered for over a second, else NULL */
         uint64_t stalled_ns;    /* for how long */
         bool can_probe;         /* out-of-band execution is on */
@@ -93,10 +93,13 @@ struct qmp_client *qmp_client_free(struct qmp_client *client);
  */
 void qmp_client_start(struct qmp_client *client);
 
-/* As qmp_address_connect(). */
+/*
+ * As qmp_address_connect(). Also -ETIME: who makes connections gives no answer; -EOWNERDEAD: it is gone, and no further attempt
+ * is made.
+ */
 typedef int (*qmp_connect_fn)(void *userdata, size_t index, int *ret_fd, bool *ret_connecting);
-/* From now on connections are made by @fn, for a process that may not do so itself. */
-void qmp_client_connect_by(struct qmp_client *client, qmp_connect_fn fn, void *userdata);
+/* From now on connections are made by @fn, for a process that may not do so itself; by @who, for messages: static. */
+void qmp_client_connect_by(struct qmp_client *client, qmp_connect_fn fn, void *userdata, const char *who);
 /* What the configuration's address was found to be; the client's. */
 const struct qmp_address *qmp_client_get_address(const struct qmp_client *client);
 

@@ -31,13 +31,14 @@ struct qmp_client {
         struct qmp_address address;
         qmp_connect_fn connect; /* NULL: qmp_address_connect() */
         void *connect_userdata;
+        const char *connect_who;
         uint64_t handshake_ns;
         void (*changed)(void *userdata);
         void (*trace)(void *userdata, bool sent, const char *text);
         void *userdata;
 
         enum qmp_client_state state;
-        bool once; /* given a descriptor: no reconnect */
+        bool once; /* no reconnect: given a descriptor, or nobody is left to connect */
         size_t address_index;
         struct qmp_source source;
         bool connecting;        /* connect(2) is under way */

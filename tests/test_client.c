@@ -2123,6 +2123,34 @@ START_TEST(comes_up_when_the_socket_appears)
 }
 END_TEST
 
+static int connector_result;
+static unsigned n_connector;
+
+static int connector(void *userdata, size_t index, int *ret_fd, bool *ret_connecting)
+{
+        (void)userdata, (void)index, (void)ret_fd, (void)ret_connecting;
+        n_connector++;
+        return connector_result;
+}
+
+START_TEST(who_connects_is_named_and_asked_no_more_when_it_is_gone)
+{
+        new_client("/somewhere");
+        qmp_client_connect_by(client, connector, NULL, "the other");
+        connector_result = -ETIME;
+        qmp_client_start(client);
+        PUMP(loop, n_connector == 3);
+        assert_down("cannot connect to '/somewhere': the other does not answer");
+        ck_assert_uint_gt(info().next_try_ns, 0);
+        connector_result = -EOWNERDEAD;
+        PUMP(loop, n_connector == 4);
+        assert_down("cannot connect to '/somewhere': the other has ended; unmount and mount again");
+        ck_assert_uint_eq(info().next_try_ns, 0);
+        PUMP_FOR(loop, 60 * SEC);
+        ck_assert_uint_eq(n_connector, 4);
+}
+END_TEST
+
 /* QEMU ends, and somebody else is there. */
 static void served_by(const char *path, int64_t uid)
 {
@@ -2618,6 +2646,7 @@ int main(void)
                 TEST(held_by_another_client_and_served_when_that_one_leaves),
                 TEST(reconnects_at_growing_intervals),
                 TEST(comes_up_when_the_socket_appears),
+                TEST(who_connects_is_named_and_asked_no_more_when_it_is_gone),
                 TEST(another_users_socket_is_not_taken_for_the_first),
                 TEST_EACH(root_and_ourselves_are_trusted_whoever_was_first, 2),
                 TEST(who_was_never_up_was_not_the_first),

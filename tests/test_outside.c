@@ -44,19 +44,45 @@ static void teardown(void)
         free(dir);
 }
 
-/* The one child of this process. */
-static pid_t child(void)
+/* The one child of a process, which may be about to be made; another one than @not. */
+static pid_t child_of(pid_t parent, pid_t not )
 {
+        uint64_t end = test_real_now() + 10 * NSEC_PER_SEC;
         char path[64];
         pid_t pid = 0;
-        FILE *file;
 
-        snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
-        file = fopen(path, "re");
-        ck_assert_ptr_nonnull(file);
-        ck_assert_int_eq(fscanf(file, "%d", &pid), 1);
-        fclose(file);
+        snprintf(path, sizeof(path), "/proc/%d/task/%d/children", parent, parent);
+        while (pid <= 0 || pid == not ) {
+                FILE *file = fopen(path, "re");
+
+                ck_assert_ptr_nonnull(file);
+                if (fscanf(file, "%d", &pid) != 1)
+                        pid = 0;
+                fclose(file);
+                ck_assert_uint_lt(test_real_now(), end);
+        }
         return pid;
+}
+
+/* The process that waits for the one that serves. */
+static pid_t child(void)
+{
+        return child_of(getpid(), 0);
+}
+
+static pid_t server(void)
+{
+        return child_of(child(), 0);
+}
+
+static void kill_it(pid_t pid)
+{
+        int status;
+
+        ck_assert_int_eq(kill(pid, SIGKILL), 0);
+        /* that of the other process is not ours */
+        if (waitpid(pid, &status, 0) < 0)
+                ck_assert_int_eq(errno, ECHILD);
 }
 
 static int connect_it(int *ret_fd)
@@ -102,14 +128,59 @@ START_TEST(tells_why_it_can_not_connect)
 }
 END_TEST
 
-START_TEST(its_death_is_an_error)
+/* How often it serves. */
+static void serves(int n)
 {
-        int fd = -7, status;
-        pid_t pid = child();
+        for (int i = 0; i < n; i++) {
+                int fd = -1, r;
 
-        ck_assert_int_eq(kill(pid, SIGKILL), 0);
-        ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-        ck_assert_int_eq(connect_it(&fd), -EPIPE);
+                /* an order may have gone down with the process that had taken it */
+                do
+                        r = connect_it(&fd);
+                while (r == -ETIME);
+                ck_assert_int_eq(r, 0);
+                close(fd);
+        }
+}
+
+START_TEST(one_that_is_killed_is_started_again)
+{
+        pid_t first = server(), second;
+
+        serves(1);
+        kill_it(first);
+        second = child_of(child(), first);
+        serves(2);
+        kill_it(second);
+        serves(1);
+}
+END_TEST
+
+START_TEST(serves_without_who_waits_for_it)
+{
+        serves(1);
+        kill_it(child());
+        serves(2);
+        /* and ends with the daemon */
+        outside = outside_end(outside, true);
+        ck_assert_int_gt(waitpid(-1, &(int){ 0 }, 0), 0);
+        ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
+}
+END_TEST
+
+START_TEST(death_of_both_is_an_error)
+{
+        struct pollfd p = { .fd = outside_get_fd(outside) };
+        pid_t waits = child(), serves = server();
+        int fd = -7;
+
+        ck_assert_int_eq(poll(&p, 1, 0), 0);
+        kill_it(waits);
+        ck_assert_int_eq(poll(&p, 1, 0), 0);
+        kill_it(serves);
+        ck_assert_int_eq(poll(&p, 1, 10000), 1);
+        ck_assert_int_eq(p.revents, POLLHUP);
+        ck_assert_int_eq(connect_it(&fd), -EOWNERDEAD);
         ck_assert_int_eq(fd, -7);
         outside_log(outside, 3, "to nobody");
         outside = outside_end(outside, true);
@@ -119,11 +190,11 @@ END_TEST
 START_TEST(one_that_is_stopped_costs_a_second_at_most)
 {
         uint64_t begin = test_real_now();
-        pid_t pid = child();
+        pid_t pid = server();
         int fd = -7;
 
         ck_assert_int_eq(kill(pid, SIGSTOP), 0);
-        ck_assert_int_eq(connect_it(&fd), -ETIMEDOUT);
+        ck_assert_int_eq(connect_it(&fd), -ETIME);
         ck_assert_int_eq(fd, -7);
         ck_assert_uint_lt(test_real_now() - begin, 5 * NSEC_PER_SEC);
         /* lines that nobody takes are lost, not waited for */
@@ -135,12 +206,12 @@ END_TEST
 
 START_TEST(late_answer_is_not_taken_for_the_next)
 {
-        pid_t pid = child();
+        pid_t pid = server();
         char byte;
         int fd = -7, first, second;
 
         ck_assert_int_eq(kill(pid, SIGSTOP), 0);
-        ck_assert_int_eq(connect_it(&fd), -ETIMEDOUT);
+        ck_assert_int_eq(connect_it(&fd), -ETIME);
         ck_assert_int_eq(kill(pid, SIGCONT), 0);
         ck_assert_int_eq(connect_it(&fd), 0);
         first = accept(listener, NULL, NULL);
@@ -203,7 +274,7 @@ START_TEST(holds_no_descriptor_of_the_daemons)
         /* it has answered, so it has begun */
         ck_assert_int_eq(unlink(address.path), 0);
         ck_assert_int_eq(connect_it(&(int){ -1 }), -ENOENT);
-        snprintf(path, sizeof(path), "/proc/%d/fd", child());
+        snprintf(path, sizeof(path), "/proc/%d/fd", _i ? server() : child());
         fds = opendir(path);
         if (!fds) {
                 fputs("SKIP holds_no_descriptor_of_the_daemons: only root can look at a process that is not "
@@ -230,12 +301,14 @@ int main(void)
         const struct test tests[] = {
                 TEST(connects),
                 TEST(tells_why_it_can_not_connect),
-                TEST(its_death_is_an_error),
+                TEST(one_that_is_killed_is_started_again),
+                TEST(serves_without_who_waits_for_it),
+                TEST(death_of_both_is_an_error),
                 TEST(one_that_is_stopped_costs_a_second_at_most),
                 TEST(late_answer_is_not_taken_for_the_next),
                 TEST_EACH(ends_with_whom_it_serves, 2),
                 TEST(ends_when_the_daemon_is_gone),
-                TEST(holds_no_descriptor_of_the_daemons),
+                TEST_EACH(holds_no_descriptor_of_the_daemons, 2),
         };
 
         return test_main("outside", tests, ARRAY_SIZE(tests), setup, teardown);

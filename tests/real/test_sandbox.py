@@ -25,12 +25,30 @@ def descriptors(pid):
     return sorted(os.readlink(f"{where}/{fd}").split(":")[0] for fd in os.listdir(where))
 
 
+def has_ended(pid):
+    return not os.path.exists(f"/proc/{pid}") or status(pid)["State"][0] == "Z"
+
+
 class Sandbox(real.RealTest):
     def setUp(self):
         self.machine = self.vm("-S")
 
     def sandboxed(self, options="", **how):
         return self.mount(self.machine, ",".join(filter(None, ("sandbox=on", options))), **how)
+
+    def outside(self, mount, but=None):
+        """The process that waits for the one outside, and that one: another one than this."""
+        waits, = children(mount.pid)
+
+        def serving():
+            return [pid for pid in children(waits) if pid != but and status(pid)["Name"] == "qmpfs-outside"]
+        return waits, self.eventually(serving, "the process outside")[0]
+
+    def reconnects_by_it(self, mount):
+        self.machine.kill()
+        self.eventually(lambda: mount.sh("cat state").out == "down\n", "down")
+        self.machine.start()
+        self.eventually(lambda: mount.sh("cat state").out == "prelaunch\n", "up again")
 
     def is_gone(self, mount):
         return not mount.mounted()
@@ -67,16 +85,15 @@ class Sandbox(real.RealTest):
                 mount = self.sandboxed(foreground=foreground)
                 # In the foreground the mount is seen before all is done; it answers when it is.
                 self.assertEqual(self.ok(mount, "cat state"), "prelaunch\n")
-                outside, = children(mount.pid)
-                self.eventually(lambda: status(outside)["Name"] == "qmpfs-outside", "its name")
-                # A socket to the daemon; in the foreground standard error, too.
-                others = [name for name in descriptors(outside) if name != "/dev/null"]
-                self.assertEqual(others.count("socket"), 1, others)
-                self.assertEqual(len(others), 1 + foreground, others)
-                self.assertEqual(os.readlink(f"/proc/{outside}/cwd"), "/")
+                both = self.outside(mount)
+                for pid in both:
+                    # A socket to the daemon; in the foreground standard error, too.
+                    others = [name for name in descriptors(pid) if name != "/dev/null"]
+                    self.assertEqual(others.count("socket"), 1, others)
+                    self.assertEqual(len(others), 1 + foreground, others)
+                    self.assertEqual(os.readlink(f"/proc/{pid}/cwd"), "/")
                 mount.unmount()
-                self.eventually(lambda: not os.path.exists(f"/proc/{outside}") or status(outside)["State"][0] == "Z",
-                                "the end of the process outside")
+                self.eventually(lambda: all(map(has_ended, both)), "the end of the processes outside")
 
     # -- all goes on in there
 
@@ -92,10 +109,7 @@ class Sandbox(real.RealTest):
     def test_reconnects(self):
         mount = self.sandboxed()
         for _ in range(2):
-            self.machine.kill()
-            self.eventually(lambda: mount.sh("cat state").out == "down\n", "down")
-            self.machine.start()
-            self.eventually(lambda: mount.sh("cat state").out == "prelaunch\n", "up again")
+            self.reconnects_by_it(mount)
         self.assertRegex(mount.read("connection"), r"^up since ")
 
     def test_logs_in_the_foreground(self):
@@ -141,8 +155,8 @@ class Sandbox(real.RealTest):
     def test_another_mount_at_the_same_place_is_left_alone(self):
         second = self.vm("-S")
         mount = self.sandboxed()
-        outside, = children(mount.pid)
-        os.kill(outside, signal.SIGSTOP)
+        _, serves = self.outside(mount)
+        os.kill(serves, signal.SIGSTOP)
         try:
             # The daemon can't tell any more that there is nothing left to do.
             os.kill(mount.pid, signal.SIGKILL)
@@ -153,21 +167,65 @@ class Sandbox(real.RealTest):
             other.argv[-1] = other.dir = mount.dir
             other.start()
         finally:
-            os.kill(outside, signal.SIGCONT)
-        self.eventually(lambda: not os.path.exists(f"/proc/{outside}") or status(outside)["State"][0] == "Z",
-                        "the end of the first one's process outside")
+            os.kill(serves, signal.SIGCONT)
+        self.eventually(lambda: has_ended(serves), "the end of the first one's process outside")
         self.assertEqual(self.ok(other, "cat state"), "prelaunch\n")
 
-    def test_death_of_the_process_outside(self):
+    def test_severed_connection_leaves_no_dead_mount(self):
+        if os.geteuid() != 0:
+            self.skipTest("needs root")
         mount = self.sandboxed()
-        outside, = children(mount.pid)
-        os.kill(outside, signal.SIGKILL)
-        # the daemon serves on, and an unmount from outside ends it as ever
+        control = f"{mount.base}/control"
+        os.mkdir(control)
+        if Running(["mount", "-t", "fusectl", "fusectl", control]).wait().code != 0:
+            self.skipTest("the kernel has no fusectl")
+        try:
+            with open(f"{control}/{os.minor(os.stat(mount.dir).st_dev)}/abort", "w") as file:
+                file.write("1")
+        finally:
+            Running(["umount", control]).wait()
+        self.eventually(lambda: self.is_gone(mount), "the end of the mount", PENDING)
+        mount.check_end(mount.wait_end(5))
+        self.assertEqual(os.listdir(mount.dir), [])
+
+    def test_process_outside_is_started_again(self):
+        mount = self.sandboxed()
+        waits, first = self.outside(mount)
+        os.kill(first, signal.SIGKILL)
+        self.assertEqual(self.outside(mount, first)[0], waits)
+        self.reconnects_by_it(mount)
+        # and the one that starts it is not needed, either
+        os.kill(waits, signal.SIGKILL)
+        self.reconnects_by_it(mount)
+        self.assertRegex(mount.read("connection"), "\nsandbox: [^;]*$")
+        os.kill(mount.pid, signal.SIGTERM)
+        mount.check_end(mount.wait_end(5))
+        self.assertEqual(os.listdir(mount.dir), [])
+
+    def test_death_of_the_processes_outside(self):
+        mount = self.sandboxed(foreground=True)
+        self.assertEqual(self.ok(mount, "cat state"), "prelaunch\n")
+        for pid in self.outside(mount):
+            os.kill(pid, signal.SIGKILL)
+        gone = "the process outside the sandbox has ended"
+        self.eventually(lambda: gone in mount.read("connection"), "a word about it")
+        self.assertRegex(mount.read("connection"), rf"^up since .*\nsandbox: .*; {gone}: unmount and mount again$")
+        self.assertIn(f"qmpfs: {gone}: unmount '{mount.dir}' and mount again\n", mount.running.errors())
+        # the daemon serves on, what it can
         self.assertEqual(self.ok(mount, "cat state"), "prelaunch\n")
         self.machine.kill()
-        self.eventually(lambda: mount.sh("cat state").out == "down\n", "down")
-        self.machine.start()
-        self.assertRegex(mount.read("connection"), "^down: ")
+        self.eventually(lambda: f"{gone}; unmount and mount again\n" in mount.sh("head -n 1 connection").out, "the last attempt")
+        # it can't unmount, and says so
+        os.kill(mount.pid, signal.SIGTERM)
+        self.assertEqual(mount.wait_end(5), 1)
+        mount.pid = None
+        self.assertIn(f"cannot unmount '{mount.dir}': {gone}; fusermount3 -u takes the mount away\n", mount.running.errors())
+        self.assertEqual(Running(["fusermount3", "-u", mount.dir]).wait().code, 0)
+
+    def test_unmount_without_the_processes_outside(self):
+        mount = self.sandboxed()
+        for pid in self.outside(mount):
+            os.kill(pid, signal.SIGKILL)
         mount.unmount()
 
 
