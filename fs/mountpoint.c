@@ -18,7 +18,7 @@ static int look(const char *path, unsigned mask, struct statx *ret_st)
 
 int mountpoint_get_id(const char *path, uint64_t *ret_id, bool *ret_unique)
 {
-        struct statx st;
+        struct statx st = { 0 };
         int r = look(path, MOUNT_ID_UNIQUE | STATX_MNT_ID, &st);
 
         if (r < 0)
@@ -90,7 +90,7 @@ int mountpoint_read(FILE *mountinfo, uint64_t id, char **ret_type, char **ret_so
 int mountpoint_find_qmpfs(const char *path, char **ret_source)
 {
         _cleanup_(qmp_freep) char *type = NULL, *source = NULL;
-        struct statx st;
+        struct statx st = { 0 };
         FILE *mountinfo;
         int r = look(path, STATX_MNT_ID, &st);
 
