@@ -12,7 +12,7 @@
 #include "message.h"
 
 /* Stands for all descriptions that end with ": " and the C library's text for an errno, as error_setg_errno() makes them. */
-#define STRERROR -1
+#define STRERROR (-1)
 
 /* Errnos are numbers up to this in the kernel. */
 #define ERRNO_MAX 4095

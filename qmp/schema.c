@@ -387,6 +387,53 @@ static bool make_room(struct qmp_entities *entities, size_t n)
         return entities->all != NULL;
 }
 
+/* --- first uses -------------------------------------------------------------------------------------------------- */
+
+struct queue {
+        struct qmp_entity **types;
+        size_t n;
+};
+
+static void use(struct queue *queue, const struct qmp_entity *type, const struct qmp_use *first_use)
+{
+        /* the model is still being made */
+        struct qmp_entity *t = (struct qmp_entity *)type;
+
+        if (!t || t->first_use.user)
+                return;
+        t->first_use = *first_use;
+        queue->types[queue->n++] = t;
+}
+
+static void use_parts(struct queue *queue, const struct qmp_entity *user)
+{
+        use(queue, user->arg, &(struct qmp_use){ .user = user });
+        use(queue, user->ret, &(struct qmp_use){ .user = user });
+        use(queue, user->element, &(struct qmp_use){ .user = user });
+        for (size_t i = 0; i < user->n_members; i++)
+                use(queue, user->members[i].type, &(struct qmp_use){ .user = user, .member = user->members[i].name });
+        for (size_t i = 0; i < user->n_variants; i++)
+                use(queue, user->variants[i].type,
+                    &(struct qmp_use){ .user = user, .value = user->variants[i].value });
+}
+
+/* In rounds: all that commands and events use, then what that uses, and so on. */
+static int find_first_uses(const struct qmp_schema *schema)
+{
+        struct queue queue = { .types = calloc(schema->types.n + 1, sizeof(*queue.types)) };
+
+        if (!queue.types)
+                return -ENOMEM;
+        for (size_t i = 0; i < schema->commands.n; i++)
+                use_parts(&queue, schema->commands.all[i]);
+        for (size_t i = 0; i < schema->events.n; i++)
+                use_parts(&queue, schema->events.all[i]);
+        for (size_t i = 0; i < queue.n; i++)
+                use_parts(&queue, queue.types[i]);
+        free(queue.types);
+        return 0;
+}
+
 int qmp_schema_new(struct json_object *reply, struct qmp_schema **ret_schema)
 {
         _cleanup_(schema_freep) struct qmp_schema *schema = NULL;
@@ -406,6 +453,8 @@ int qmp_schema_new(struct json_object *reply, struct qmp_schema **ret_schema)
         for (size_t i = 0; i < n; i++)
                 if (entities[i].name && !read_entity(schema, &entities[i], json_object_array_get_idx(reply, i)))
                         return -ENOMEM;
+        if (find_first_uses(schema) < 0)
+                return -ENOMEM;
         *ret_schema = take_ptr(schema);
         return 0;
 }

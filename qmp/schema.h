@@ -1,7 +1,8 @@
 /*
  * The QAPI schema of one QEMU, from its query-qmp-schema (QEMU's docs/devel/qapi-code-gen, "Client JSON Protocol
  * introspection"): which commands, events and types there are. Parsed once into a compact model that never changes
- * afterwards; everything in it belongs to the schema. Types' names are masked there: "49" instead of "BlockdevOptions".
+ * afterwards; everything in it belongs to the schema. Types' names are masked there: "49" instead of "BlockdevOptions". So people
+ * are told a type by its place: "argument file of blockdev-add".
  *
  * Nothing is assumed of what QEMU sent: entries that make no sense or have names that QAPI doesn't allow are passed over
  * (names here are safe for files, terminals and shells), what refers to an unknown type has the type NULL, which stands for any value, and types may refer to each other in circles.
@@ -33,6 +34,13 @@ enum qmp_json_type {
 
 struct qmp_entity;
 
+/* Where a type is used: in another type, which has a use in turn; or in a command or an event. */
+struct qmp_use {
+        const struct qmp_entity *user; /* NULL: nowhere that a command or event leads to */
+        const char *member; /* of an object; NULL: as a variant, an element, a branch, argument, result, data */
+        const char *value;  /* as a variant: of the user's tag; else NULL */
+};
+
 /* Words such as "deprecated" and "unstable"; ended by NULL, or NULL if there are none. */
 typedef const char *const *qmp_features;
 
@@ -63,6 +71,8 @@ struct qmp_entity {
         struct qmp_variant *variants;
         size_t n_variants;
         qmp_features features;
+        struct qmp_use
+                first_use; /* types: the one with the fewest steps from a command, or event, the first of these by name */
         size_t text_size; /* of its description, once that was made; else 0 */
 };
 
@@ -95,13 +105,15 @@ bool qmp_features_have(qmp_features features, const char *feature);
 bool qmp_command_needs_nothing(const struct qmp_entity *command);
 
 /*
- * A text for people: the arguments, data or members with their types, structures spelled out where they first occur,
- * variants by case. It ends with a newline and is the caller's. 0 or -ENOMEM.
+ * A text for people: the arguments, data or members with their types, structures spelled out where they first occur and
+ * referred to by that place afterwards, variants by case, features of all of these. Of a type also the places where it is used.
+ * It ends with a newline and is the caller's. 0 or -ENOMEM.
  */
 int qmp_schema_describe(const struct qmp_schema *schema, const struct qmp_entity *entity, char **ret_text,
                         size_t *ret_size);
 
-/* A type in a few words: "integer", "list of string", "object (type 49)"; for messages. The caller's; NULL: no memory. */
+/* A type in a few words: "integer", "list of string", "object {driver, …}" with the members that it must have; for messages. The
+ * caller's; NULL: no memory. */
 char *qmp_type_words(const struct qmp_entity *type);
 
 #endif

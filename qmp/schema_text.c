@@ -1,7 +1,9 @@
 /*
- * The schema as text. Each structure is spelled out where it first occurs in a text and referred to by its type's number
- * afterwards; below DEPTH_MAX levels only the number is given, and at TEXT_MAX bytes it ends.
+ * The schema as text. Each structure is spelled out where it first occurs in a text and referred to by that place afterwards, since
+ * QEMU's number of a type tells a reader nothing; below DEPTH_MAX levels only the file of the type is named, and at TEXT_MAX
+ * bytes it ends.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 
@@ -23,14 +25,29 @@
 /* The longest of QEMU 7.2 has 25 KB; what is longer is cut. */
 #define TEXT_MAX (256 * 1024)
 
+/* The longest name of a place, and the most types on the way to it. */
+#define PLACE_MAX 200
+#define STEPS_MAX 40
+/* How many places that use a type are named, and how often all types are looked at for it. */
+#define USES_MAX  100
+#define SCANS_MAX 10
+
+/* A place in the text: "argument file", "the arguments when driver is qcow2". */
+struct place {
+        const char *what;         /* "argument", "member" */
+        const char *whole;        /* what it is without members: "the arguments above" */
+        char path[PLACE_MAX + 1]; /* "inserted.image" */
+        char when[PLACE_MAX + 1]; /* of the variants on the way: "driver is qcow2 and format is luks" */
+};
+
 struct writer {
         FILE *out;
         const struct qmp_schema *schema;
-        bool *seen;       /* by index in schema->types */
-        bool *referred;   /* of these, what is referred to afterwards, and so must show its number */
-        bool is_draft;    /* only to learn what is referred to */
-        unsigned depth;   /* of indentation */
-        unsigned nesting; /* of types in types, which may be circular */
+        char **seen;        /* by index in schema->types: the place where it is spelled out, or NULL */
+        struct place place; /* what is being written */
+        unsigned depth;     /* of indentation */
+        unsigned nesting;   /* of types in types, which may be circular */
+        bool failed;        /* out of memory */
 };
 
 static const char *builtin_word(const struct qmp_entity *type)
@@ -64,6 +81,19 @@ static void put_word(FILE *out, const char *separator, const char *word, size_t 
         *left = size < *left ? *left - size : 0;
 }
 
+/* "object {driver, …}": the members that it must have, and whether it may have others. */
+static void put_object_words(FILE *out, const struct qmp_entity *type, size_t *left)
+{
+        size_t n = 0;
+
+        put_word(out, "object", "", left);
+        for (size_t i = 0; i < type->n_members && type->has_mandatory && *left > 0; i++)
+                if (!type->members[i].optional)
+                        put_word(out, n++ > 0 ? ", " : " {", type->members[i].name, left);
+        if (n > 0)
+                put_word(out, n < type->n_members || type->n_variants > 0 ? ", …}" : "}", "", left);
+}
+
 static void put_words(FILE *out, const struct qmp_entity *type, size_t *left)
 {
         switch (type ? type->meta : QMP_META_BUILTIN) {
@@ -90,8 +120,7 @@ static void put_words(FILE *out, const struct qmp_entity *type, size_t *left)
                         put_word(out, "", "nothing", left);
                 break;
         default:
-                put_word(out, "object (type ", type->name, left);
-                put_word(out, ")", "", left);
+                put_object_words(out, type, left);
         }
 }
 
@@ -136,22 +165,82 @@ static size_t index_of(const struct writer *w, const struct qmp_entity *type)
         return low;
 }
 
-/* Whether it was spelled out before; it has been from now on. */
-static bool was_seen(struct writer *w, const struct qmp_entity *type)
+static void begin_place(struct writer *w, const char *what, const char *whole)
 {
-        size_t i = index_of(w, type);
-        bool was = w->seen[i];
-
-        w->seen[i] = true;
-        w->referred[i] = w->referred[i] || was;
-        return was;
+        w->place = (struct place){ .what = what, .whole = whole };
 }
 
-/* The number of a type whose members stand in a place that does not tell it. */
-static void put_number(struct writer *w, const struct qmp_entity *type)
+/* What is longer than it should be keeps its end, where places differ. */
+static void append(char text[PLACE_MAX + 1], const char *separator, const char *more)
 {
-        if (w->referred[index_of(w, type)])
-                fprintf(w->out, " (type %s)", type->name);
+        size_t n = strlen(text), n_more;
+
+        if (n == 0)
+                separator = "";
+        n_more = strlen(separator) + strlen(more);
+        if (n + n_more > PLACE_MAX) {
+                size_t cut = n_more > PLACE_MAX ? n : n + n_more - PLACE_MAX;
+
+                memmove(text, text + cut, n - cut + 1);
+                n -= cut;
+        }
+        snprintf(text + n, PLACE_MAX + 1 - n, "%s%s", separator, more);
+}
+
+static void append_variant(char when[PLACE_MAX + 1], const struct qmp_entity *type, const char *value)
+{
+        append(when, " and ", type->tag);
+        append(when, " is ", value);
+}
+
+static char *name_place(const struct place *place)
+{
+        bool whole = !*place->path;
+        char *name;
+
+        if (whole && !*place->when)
+                return strdup(place->whole);
+        if (asprintf(&name, "%s%s%s%s%s above", whole ? "the members" : place->what, whole ? "" : " ", place->path,
+                     *place->when ? " when " : "", place->when) < 0)
+                return NULL;
+        return name;
+}
+
+/* Where it was spelled out before, or NULL, and that is here from now on. */
+static const char *seen_at(struct writer *w, const struct qmp_entity *type)
+{
+        size_t i = index_of(w, type);
+
+        if (w->seen[i])
+                return w->seen[i];
+        w->seen[i] = name_place(&w->place);
+        w->failed |= !w->seen[i];
+        return NULL;
+}
+
+/* "as argument file above", from @column on. */
+static void put_reference(struct writer *w, const char *what, const char *at, size_t column)
+{
+        column += (size_t)fprintf(w->out, "%s", what);
+        while (*at) {
+                size_t n = strcspn(at, " ");
+
+                if (column + n + 1 > WIDTH && n + INDENT * (w->depth + 2) < column)
+                        column = (size_t)fprintf(w->out, "\n%*s", (int)(INDENT * (w->depth + 2)), "") - 1;
+                else
+                        column += (size_t)fprintf(w->out, " ");
+                column += (size_t)fprintf(w->out, "%.*s", (int)n, at);
+                at += n + (at[n] == ' ');
+        }
+}
+
+/* " (features: deprecated)" of a type that stands in a place of its own. */
+static void put_nested_features(struct writer *w, const struct qmp_entity *type)
+{
+        for (qmp_features f = type->features; f && *f && !is_full(w); f++)
+                fprintf(w->out, "%s%s", f == type->features ? " (features: " : ", ", *f);
+        if (type->features)
+                fputc(')', w->out);
 }
 
 static bool is_empty(const struct qmp_entity *type)
@@ -176,15 +265,14 @@ static bool is_short(const struct qmp_entity *type)
 
 static void put_enum(struct writer *w, const struct qmp_entity *type, size_t column)
 {
-        bool is_long = !is_short(type);
+        const char *at = is_short(type) ? NULL : seen_at(w, type);
 
-        if (is_long && was_seen(w, type)) {
-                fprintf(w->out, "one of the values of type %s above", type->name);
+        if (at) {
+                put_reference(w, "one of the values of", at, column);
                 return;
         }
         column += (size_t)fprintf(w->out, "one of");
-        if (is_long)
-                column += (size_t)fprintf(w->out, " (type %s)", type->name);
+        put_nested_features(w, type);
         for (size_t i = 0; i < type->n_members && !is_full(w); i++) {
                 const struct qmp_member *value = &type->members[i];
                 size_t length = strlen(value->name) + 2;
@@ -220,15 +308,16 @@ static void put_alternate(struct writer *w, const struct qmp_entity *type, size_
         const struct qmp_entity *structure = NULL;
         size_t n = 0;
         bool simple = count_structures(type) <= 1;
+        const char *at = simple && is_short(type) ? NULL : seen_at(w, type);
 
-        if ((!simple || !is_short(type)) && was_seen(w, type)) {
-                fprintf(w->out, "as type %s above", type->name);
+        if (at) {
+                put_reference(w, "as", at, column);
                 return;
         }
         if (type->n_members == 0)
                 fputs("nothing", w->out);
         if (simple) {
-                /* "string, null or object (type 49)", and the structure below */
+                /* "string or null or object", and the structure below */
                 for (size_t i = 0; i < type->n_members && !is_full(w); i++) {
                         if (type->members[i].type && type->members[i].type->meta != QMP_META_BUILTIN) {
                                 structure = type->members[i].type;
@@ -241,9 +330,11 @@ static void put_alternate(struct writer *w, const struct qmp_entity *type, size_
                         column += (size_t)fprintf(w->out, "%s", n > 0 ? " or " : "");
                         put_type(w, structure, column);
                 }
+                put_nested_features(w, type);
                 return;
         }
-        fprintf(w->out, "either of (type %s)", type->name);
+        fputs("either of", w->out);
+        put_nested_features(w, type);
         w->depth++;
         for (size_t i = 0; i < type->n_members && !is_full(w); i++) {
                 fputc('\n', w->out);
@@ -257,12 +348,14 @@ static void put_alternate(struct writer *w, const struct qmp_entity *type, size_
 /* The type, from the middle of a line at @column; leaves the last line open. */
 static void put_type(struct writer *w, const struct qmp_entity *type, size_t column)
 {
+        const char *at;
+
         if (!type || type->meta == QMP_META_BUILTIN) {
                 fputs(builtin_word(type), w->out);
                 return;
         }
         if (w->depth >= DEPTH_MAX || w->nesting >= NESTING_MAX) {
-                fprintf(w->out, "type %s", type->name);
+                fprintf(w->out, "see schema/types/%s", type->name);
                 return;
         }
         w->nesting++;
@@ -278,27 +371,32 @@ static void put_type(struct writer *w, const struct qmp_entity *type, size_t col
                 put_alternate(w, type, column);
                 break;
         case QMP_META_OBJECT:
+                at = is_empty(type) ? NULL : seen_at(w, type);
                 if (is_empty(type)) {
                         fputs("empty object", w->out);
-                } else if (was_seen(w, type)) {
-                        fprintf(w->out, "object, as type %s above", type->name);
+                        put_nested_features(w, type);
+                } else if (at) {
+                        put_reference(w, "object, as", at, column);
                 } else {
-                        fprintf(w->out, "object (type %s)", type->name);
+                        fputs("object", w->out);
+                        put_nested_features(w, type);
                         w->depth++;
                         put_members(w, type);
                         w->depth--;
                 }
                 break;
         default:
-                fprintf(w->out, "type %s", type->name);
+                fprintf(w->out, "see schema/types/%s", type->name);
         }
         w->nesting--;
 }
 
 static void put_member(struct writer *w, const struct qmp_member *member)
 {
+        struct place outer = w->place;
         size_t column;
 
+        append(w->place.path, ".", member->name);
         fputc('\n', w->out);
         indent(w);
         column = INDENT * w->depth + (size_t)fprintf(w->out, "%-*s ", NAME_WIDTH, member->name);
@@ -307,6 +405,7 @@ static void put_member(struct writer *w, const struct qmp_member *member)
         for (qmp_features f = member->features; f && *f && !is_full(w); f++)
                 column += (size_t)fprintf(w->out, "[%s] ", *f);
         put_type(w, member->type, column);
+        w->place = outer;
 }
 
 /* "when driver is file, host_device:" and the members, for all values of one variant at once. */
@@ -314,13 +413,16 @@ static void put_variant(struct writer *w, const struct qmp_entity *type, size_t 
 {
         const struct qmp_entity *variant = type->variants[first].type;
         bool together = type->n_variants <= VARIANTS_MAX;
+        struct place outer = w->place;
+        const char *at;
         size_t column;
 
         for (size_t i = 0; together && i < first; i++)
                 if (type->variants[i].type == variant)
                         return;
-        if (variant && is_empty(variant))
+        if (variant && is_empty(variant) && !variant->features)
                 return;
+        append_variant(w->place.when, type, type->variants[first].value);
         fputc('\n', w->out);
         indent(w);
         column = INDENT * w->depth + (size_t)fprintf(w->out, "when %s is", type->tag);
@@ -341,14 +443,18 @@ static void put_variant(struct writer *w, const struct qmp_entity *type, size_t 
         if (!variant) {
                 fputs(" any members", w->out);
         } else if (w->depth >= DEPTH_MAX) {
-                fprintf(w->out, " the members of type %s", variant->name);
-        } else if (was_seen(w, variant)) {
-                fprintf(w->out, " the members of type %s above", variant->name);
+                fprintf(w->out, " see schema/types/%s", variant->name);
+        } else if (is_empty(variant)) {
+                fputs(" none", w->out);
+                put_nested_features(w, variant);
+        } else if ((at = seen_at(w, variant))) {
+                put_reference(w, strstr(at, "the members ") == at ? "" : " the members of", at, column);
         } else {
-                put_number(w, variant);
+                put_nested_features(w, variant);
                 put_members(w, variant);
         }
         w->depth--;
+        w->place = outer;
 }
 
 /* Each on a line of its own, begun by a line break; leaves the last line open. */
@@ -366,17 +472,14 @@ static void put_section(struct writer *w, const char *title, const struct qmp_en
         if (!type) {
                 fputs(" any members\n", w->out);
         } else if (is_empty(type)) {
-                fputs(" none\n", w->out);
+                fputs(" none", w->out);
+                put_nested_features(w, type);
+                fputc('\n', w->out);
         } else {
-                bool again = was_seen(w, type);
-
+                (void)seen_at(w, type);
+                put_nested_features(w, type);
                 w->depth = 1;
-                if (again) {
-                        fprintf(w->out, " as type %s above", type->name);
-                } else {
-                        put_number(w, type);
-                        put_members(w, type);
-                }
+                put_members(w, type);
                 w->depth = 0;
                 fputc('\n', w->out);
         }
@@ -398,7 +501,9 @@ static void put_command(struct writer *w, const struct qmp_entity *command)
 
         fprintf(w->out, "command %s\n", command->name);
         put_features(w, command);
+        begin_place(w, "argument", "the arguments above");
         put_section(w, "arguments", command->arg);
+        begin_place(w, "member", "the whole");
         fputs("\nreturns: ", w->out);
         if (ret && ret->meta == QMP_META_OBJECT && is_empty(ret))
                 fputs("nothing", w->out);
@@ -411,56 +516,162 @@ static void put_event(struct writer *w, const struct qmp_entity *event)
 {
         fprintf(w->out, "event %s\n", event->name);
         put_features(w, event);
+        begin_place(w, "member", "the data above");
         put_section(w, "data", event->arg);
 }
 
-static bool refers(const struct qmp_entity *entity, const struct qmp_entity *type)
+/* "argument bitmap of blockdev-add when driver is copy-before-write" */
+static void put_use(FILE *out, const struct qmp_use *use)
 {
-        if (entity->arg == type || entity->ret == type || entity->element == type)
-                return true;
-        for (size_t i = 0; i < entity->n_members; i++)
-                if (entity->members[i].type == type)
-                        return true;
-        for (size_t i = 0; i < entity->n_variants; i++)
-                if (entity->variants[i].type == type)
-                        return true;
-        return false;
+        const struct qmp_use *steps[STEPS_MAX];
+        const struct qmp_entity *top = use->user;
+        char path[PLACE_MAX + 1] = "", when[PLACE_MAX + 1] = "";
+        bool is_argument;
+        size_t n = 0;
+
+        assert(top);
+        for (const struct qmp_use *u = use; u->user && n < STEPS_MAX; u = &u->user->first_use) {
+                top = u->user;
+                steps[n++] = u;
+        }
+        for (size_t i = n; i-- > 0;) {
+                if (steps[i]->member)
+                        append(path, ".", steps[i]->member);
+                if (steps[i]->value)
+                        append_variant(when, steps[i]->user, steps[i]->value);
+        }
+        /* a command or an event has no use: the step before is in a type */
+        is_argument = n > 1 && top->meta == QMP_META_COMMAND && steps[n - 2]->user == top->arg;
+        if (*path)
+                fprintf(out, "%s %s of ", is_argument ? "argument" : "member", path);
+        else if (is_argument)
+                fputs("the arguments of ", out);
+        else if (top->meta == QMP_META_EVENT)
+                fputs("the data of ", out);
+        if (top->meta == QMP_META_COMMAND && !is_argument)
+                fprintf(out, "what %s returns", top->name);
+        else
+                fprintf(out, "%s%s", is_argument || top->meta == QMP_META_EVENT ? "" : "type ", top->name);
+        if (*when)
+                fprintf(out, " when %s", when);
 }
 
-/* Types have no names of their own: who uses one tells what it is. */
-static void put_users(struct writer *w, const char *what, const struct qmp_entities *users,
-                      const struct qmp_entity *type)
+/* What is being written of the places that use a type. */
+struct uses {
+        const struct qmp_entity *type;
+        size_t n;     /* places so far */
+        size_t scans; /* looks at all types */
+};
+
+static void begin_use(struct writer *w, struct uses *uses)
+{
+        fputs(uses->n++ == 0 ? "\nused as\n    " : "    ", w->out);
+}
+
+static const struct qmp_entity *argument_type(const struct qmp_entity *user)
+{
+        return user->arg;
+}
+
+static const struct qmp_entity *result_type(const struct qmp_entity *user)
+{
+        return user->ret;
+}
+
+/* "the arguments of block-dirty-bitmap-clear, block-dirty-bitmap-disable" */
+static void put_direct_uses(struct writer *w, const char *what, const struct qmp_entities *users,
+                            const struct qmp_entity *(*get)(const struct qmp_entity *), struct uses *uses)
 {
         size_t column = 0;
 
         for (size_t i = 0; i < users->n && !is_full(w); i++) {
                 const char *name = users->all[i]->name;
 
-                if (!refers(users->all[i], type))
+                if (get(users->all[i]) != uses->type)
                         continue;
-                if (column == 0)
-                        column = (size_t)fprintf(w->out, "%s", what) - 1;
-                else if (column + strlen(name) + 2 > WIDTH)
-                        column = (size_t)fprintf(w->out, ",\n    ") - 2;
-                else
+                if (column == 0) {
+                        begin_use(w, uses);
+                        column = INDENT + (size_t)fprintf(w->out, "%s", what);
+                } else if (column + strlen(name) + 2 > WIDTH) {
+                        fprintf(w->out, ",\n%*s", 3 * INDENT - 1, "");
+                        column = 3 * INDENT - 1;
+                } else {
                         column += (size_t)fprintf(w->out, ",");
+                }
                 column += (size_t)fprintf(w->out, " %s", name);
         }
         if (column > 0)
                 fputc('\n', w->out);
 }
 
+static void put_uses_of(struct writer *w, const struct qmp_entity *type, struct uses *uses);
+
+static void put_use_by(struct writer *w, const struct qmp_use *use, struct uses *uses)
+{
+        const struct qmp_entity *user = use->user;
+
+        /* where a list is used tells more than where its elements are, which is in the list */
+        if ((user->meta == QMP_META_ARRAY || user->meta == QMP_META_ALTERNATE) && uses->scans < SCANS_MAX) {
+                put_uses_of(w, user, uses);
+                return;
+        }
+        if (uses->n >= USES_MAX) {
+                uses->n++;
+                return;
+        }
+        begin_use(w, uses);
+        put_use(w->out, use);
+        fputc('\n', w->out);
+}
+
+/* In types; in direct uses of a list by commands and events, too. */
+static void put_uses_of(struct writer *w, const struct qmp_entity *type, struct uses *uses)
+{
+        const struct qmp_entities *types = &w->schema->types;
+
+        uses->scans++;
+        if (type != uses->type) {
+                const struct uses all = *uses;
+
+                uses->type = type;
+                put_direct_uses(w, "an element of what is returned by", &w->schema->commands, result_type, uses);
+                uses->type = all.type;
+        }
+        for (size_t i = 0; i < types->n && !is_full(w); i++) {
+                const struct qmp_entity *user = types->all[i];
+
+                if (user->element == type)
+                        put_use_by(w, &(struct qmp_use){ .user = user }, uses);
+                for (size_t k = 0; k < user->n_members && !is_full(w); k++)
+                        if (user->members[k].type == type)
+                                put_use_by(w, &(struct qmp_use){ .user = user, .member = user->members[k].name },
+                                           uses);
+                for (size_t k = 0; k < user->n_variants && !is_full(w); k++)
+                        if (user->variants[k].type == type)
+                                put_use_by(w, &(struct qmp_use){ .user = user, .value = user->variants[k].value },
+                                           uses);
+        }
+}
+
+static void put_uses(struct writer *w, const struct qmp_entity *type)
+{
+        struct uses uses = { .type = type };
+
+        put_direct_uses(w, "the arguments of", &w->schema->commands, argument_type, &uses);
+        put_direct_uses(w, "what is returned by", &w->schema->commands, result_type, &uses);
+        put_direct_uses(w, "the data of", &w->schema->events, argument_type, &uses);
+        put_uses_of(w, type, &uses);
+        if (uses.n > USES_MAX)
+                fprintf(w->out, "    … and in %zu more places\n", uses.n - USES_MAX);
+}
+
 static void put_whole_type(struct writer *w, const struct qmp_entity *type)
 {
+        begin_place(w, "member", "the whole");
         fprintf(w->out, "type %s: ", type->name);
         put_type(w, type, 8 + strlen(type->name));
         fputs("\n", w->out);
-        put_features(w, type);
-        if (w->is_draft)
-                return;
-        put_users(w, "\nused by the commands", &w->schema->commands, type);
-        put_users(w, "\nused by the events", &w->schema->events, type);
-        put_users(w, "\nused by the types", &w->schema->types, type);
+        put_uses(w, type);
 }
 
 static int describe(struct writer *w, const struct qmp_entity *entity, char **ret_text, size_t *ret_size)
@@ -468,7 +679,6 @@ static int describe(struct writer *w, const struct qmp_entity *entity, char **re
         char *text = NULL;
         int r;
 
-        memset(w->seen, 0, w->schema->types.n * sizeof(*w->seen));
         w->out = open_memstream(&text, ret_size);
         if (!w->out)
                 return -ENOMEM;
@@ -481,6 +691,10 @@ static int describe(struct writer *w, const struct qmp_entity *entity, char **re
         if (is_full(w))
                 fputs("…\n", w->out);
         r = qmp_close_text(w->out, &text);
+        if (r == 0 && w->failed) {
+                free(text);
+                r = -ENOMEM;
+        }
         if (r == 0)
                 *ret_text = text;
         return r;
@@ -489,21 +703,12 @@ static int describe(struct writer *w, const struct qmp_entity *entity, char **re
 int qmp_schema_describe(const struct qmp_schema *schema, const struct qmp_entity *entity, char **ret_text,
                         size_t *ret_size)
 {
-        _cleanup_(qmp_freep) bool *seen = calloc(schema->types.n + 1, sizeof(*seen));
-        _cleanup_(qmp_freep) bool *referred = calloc(schema->types.n + 1, sizeof(*referred));
-        _cleanup_(qmp_freep) char *first = NULL;
-        struct writer w = { .schema = schema, .seen = seen, .referred = referred };
-        int r;
+        struct writer w = { .schema = schema, .seen = calloc(schema->types.n + 1, sizeof(*w.seen)) };
+        int r = w.seen ? describe(&w, entity, ret_text, ret_size) : -ENOMEM;
 
-        if (!seen || !referred)
-                return -ENOMEM;
-        /* what is referred to is known after the first time only */
-        w.is_draft = true;
-        r = describe(&w, entity, &first, ret_size);
-        if (r < 0)
-                return r;
-        w.is_draft = false;
-        r = describe(&w, entity, ret_text, ret_size);
+        for (size_t i = 0; w.seen && i < schema->types.n; i++)
+                free(w.seen[i]);
+        free(w.seen);
         if (r == 0)
                 ((struct qmp_entity *)entity)->text_size = *ret_size;
         return r;

@@ -218,8 +218,8 @@ START_TEST(schema_is_text_for_people)
                   "command query-need\n\narguments:\n    b                        string\n"
                   "\nreturns: any value\n" },
                 { "schema/events/SHUTDOWN", "event SHUTDOWN\n\ndata:\n    b                        string\n" },
-                { "schema/types/2", "type 2: object (type 2)\n    b                        string\n"
-                                    "\nused by the commands query-need\n\nused by the events SHUTDOWN\n" },
+                { "schema/types/2", "type 2: object\n    b                        string\n"
+                                    "\nused as\n    the arguments of query-need\n    the data of SHUTDOWN\n" },
         };
         struct fuse_entry_out entry;
 

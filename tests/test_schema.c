@@ -210,7 +210,7 @@ static const struct {
                         "\n"
                         "arguments: none\n"
                         "\n"
-                        "returns: list of object (type 222)\n"
+                        "returns: list of object\n"
                         "    type                     one of block-node, chardev, migration\n"
                         "    when type is block-node:\n"
                         "        node-name                string\n"
@@ -238,22 +238,30 @@ static const struct {
           "\n"
           "data:\n"
           "    guest                    boolean\n"
-          "    reason                   one of (type 263) none, host-error, host-qmp-quit, host-qmp-system-reset,\n"
-          "            host-signal, host-ui, guest-shutdown, guest-reset, guest-panic, subsystem-reset, "
-          "snapshot-load\n" },
-        { "263", "type 263: one of (type 263) none, host-error, host-qmp-quit, host-qmp-system-reset, host-signal, "
-                 "host-ui,\n"
+          "    reason                   one of none, host-error, host-qmp-quit, host-qmp-system-reset, host-signal,\n"
+          "            host-ui, guest-shutdown, guest-reset, guest-panic, subsystem-reset, snapshot-load\n" },
+        { "263", "type 263: one of none, host-error, host-qmp-quit, host-qmp-system-reset, host-signal, host-ui,\n"
                  "        guest-shutdown, guest-reset, guest-panic, subsystem-reset, snapshot-load\n"
                  "\n"
-                 "used by the types 2, 3\n" },
-        { "290", "type 290: string or object (type 37)\n"
+                 "used as\n"
+                 "    member reason of SHUTDOWN\n"
+                 "    member reason of RESET\n" },
+        { "290", "type 290: string or object\n"
                  "    node                     string\n"
                  "    name                     string\n"
                  "\n"
-                 "used by the types [290]\n" },
-        { "334", "type 334: string or null\n\nused by the types 143, 64\n" },
-        { "528", "type 528: either of (type 528)\n"
-                 "    - object (type 639)\n"
+                 "used as\n"
+                 "    argument bitmaps of block-export-add when type is nbd\n"
+                 "    argument bitmaps of block-dirty-bitmap-merge\n" },
+        { "334", "type 334: string or null\n"
+                 "\n"
+                 "used as\n"
+                 "    argument tls-creds of migrate-set-parameters\n"
+                 "    argument tls-hostname of migrate-set-parameters\n"
+                 "    argument tls-authz of migrate-set-parameters\n"
+                 "    argument iothread of x-blockdev-set-iothread\n" },
+        { "528", "type 528: either of\n"
+                 "    - object\n"
                  "        template                 [optional] one of none, constant, cached, all\n"
                  "        main-header              [optional] boolean\n"
                  "        active-l1                [optional] boolean\n"
@@ -266,8 +274,25 @@ static const struct {
                  "        bitmap-directory         [optional] boolean\n"
                  "    - one of none, constant, cached, all\n"
                  "\n"
-                 "used by the types 316\n" },
-        { "626", "type 626: integer or boolean or list of integer\n\nused by the types 500\n" },
+                 "used as\n"
+                 "    argument overlap-check of blockdev-add when driver is qcow2\n" },
+        { "626", "type 626: integer or boolean or list of integer\n"
+                 "\n"
+                 "used as\n"
+                 "    member stats.value of what query-stats returns\n" },
+        { "301", "type 301: object (features: dynamic-auto-read-only)\n"
+                 "    filename                 string\n"
+                 "    pr-manager               [optional] string\n"
+                 "    locking                  [optional] one of auto, on, off\n"
+                 "    aio                      [optional] one of threads, native, io_uring\n"
+                 "    aio-max-batch            [optional] integer\n"
+                 "    drop-cache               [optional] boolean\n"
+                 "    x-check-cache-dropped    [optional] [unstable] boolean\n"
+                 "\n"
+                 "used as\n"
+                 "    the arguments of blockdev-add when driver is file\n"
+                 "    the arguments of blockdev-add when driver is host_cdrom\n"
+                 "    the arguments of blockdev-add when driver is host_device\n" },
 };
 
 START_TEST(description)
@@ -278,14 +303,21 @@ START_TEST(description)
 }
 END_TEST
 
-START_TEST(description_of_a_type_names_its_users)
+START_TEST(description_of_a_type_names_its_places)
 {
-        _cleanup_(qmp_freep) char *text = describe(find("222")), *empty = describe(find("0"));
+        _cleanup_(qmp_freep) char *yank = describe(find("222")), *bitmap = describe(find("37")),
+                                  *empty = describe(find("0")), *node = describe(find("49"));
 
-        ck_assert_contains(text, "\nused by the types [222]\n");
-        ck_assert_contains(empty, "type 0: empty object\n\nused by the commands add_client, announce-self,");
-        ck_assert_contains(empty, "\n\nused by the events POWERDOWN, RESUME,");
-        ck_assert_contains(empty, ",\n     block-dirty-bitmap-clear,");
+        ck_assert_contains(yank, "\nused as\n    an element of what is returned by query-yank\n"
+                                 "    argument instances of yank\n");
+        ck_assert_contains(bitmap, "\n    the arguments of block-dirty-bitmap-clear, block-dirty-bitmap-disable,");
+        ck_assert_contains(bitmap, ",\n            block-dirty-bitmap-remove,");
+        ck_assert_contains(bitmap, "\n    argument bitmap of blockdev-add when driver is copy-before-write\n");
+        ck_assert_contains(empty, "type 0: empty object\n\nused as\n    the arguments of cont, inject-nmi,");
+        ck_assert_contains(empty, "\n    what is returned by add_client,");
+        ck_assert_contains(empty, "\n    the data of POWERDOWN, RESUME,");
+        ck_assert_contains(node, "\n    the arguments of blockdev-add\n");
+        ck_assert_contains(node, "\n    argument file of blockdev-add when driver is luks\n");
 }
 END_TEST
 
@@ -293,44 +325,70 @@ START_TEST(description_of_blockdev_add)
 {
         _cleanup_(qmp_freep) char *text = describe(find("blockdev-add"));
 
-        ck_assert_contains(text, "\n    when driver is qcow2:");
-        ck_assert_contains(text, "\n    when driver is file, host_cdrom, host_device:");
-        ck_assert_contains(text, "\narguments: (type 49)\n");
-        ck_assert_contains(text, "string or object, as type 49 above\n");
-        for (size_t i = 0; i < schema->types.n; i++) {
-                char label[64];
-
-                snprintf(label, sizeof(label), "(type %s)", schema->types.all[i]->name);
-                CHECK(count(text, label) <= 1);
-        }
+        ck_assert_contains(text, "\n    when driver is qcow2:\n");
+        ck_assert_contains(
+                text, "\n    when driver is file, host_cdrom, host_device: (features: dynamic-auto-read-only)\n");
+        ck_assert_contains(text, "\narguments:\n");
+        ck_assert_contains(text, "string or object, as the arguments above\n");
+        ck_assert_contains(text,
+                           "server                   object, as argument server when driver is gluster above\n");
+        ck_assert_contains(text,
+                           "server                   object, as argument server when driver is gluster and type is "
+                           "inet above\n");
+        ck_assert_contains(text,
+                           "when format is aes: the members of argument encrypt when driver is qcow2 and format "
+                           "is aes above\n");
+        ck_assert_contains(text, " event                    one of l1_update,");
+        ck_assert_contains(text,
+                           " event                    one of the values of argument inject-error.event when driver "
+                           "is blkdebug\n                    above\n");
         ck_assert_uint_eq(count(text, "overlap-check "), 1);
+        ck_assert_uint_eq(count(text, "l1_grow_alloc_table"), 1);
+        ck_assert_uint_gt(count(text, "one of off, on, unmap"), 0);
         ck_assert_uint_lt(strlen(text), 40000);
 }
 END_TEST
 
-START_TEST(repeated_long_enums_are_referred_to)
+START_TEST(features_are_shown_wherever_they_are)
 {
-        _cleanup_(qmp_freep) char *text = describe(find("blockdev-add"));
+        static const char *const parts[] = {
+                "features: savevm-monitor-nodes\n",
+                "[optional] [deprecated] string",
+                "x-colo (unstable)",
+                "[optional] [unstable] object",
+        };
+        _cleanup_(qmp_freep) char *texts[] = { describe(find("human-monitor-command")),
+                                               describe(find("block-commit")),
+                                               describe(find("migrate-set-capabilities")),
+                                               describe(find("drive-backup")) };
 
-        ck_assert_contains(text, "one of (type 636) l1_update,");
-        ck_assert_uint_eq(count(text, "l1_grow_alloc_table"), 1);
-        ck_assert_contains(text, "one of the values of type 636 above\n");
-        ck_assert_uint_gt(count(text, "one of off, on, unmap"), 0);
+        for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+                ck_assert_contains(texts[i], parts[i]);
+        for (size_t i = 1; i < ARRAY_SIZE(parts); i++)
+                free(texts[i]);
 }
 END_TEST
 
-/* "… type N above" must have been told to be N. */
+/* "argument a.b when … above": the member of that name is there, before. */
 static void check_references(const char *text)
 {
-        for (const char *s = text; (s = strstr(s, "type ")); s++) {
-                char label[64], title[64];
-                size_t n = strcspn(s + 5, " )\n:");
+        static const char *const nouns[] = { "as argument ", "as member ", "of argument ", "of member " };
 
-                if (strncmp(s + 5 + n, " above", 6) != 0)
-                        continue;
-                snprintf(label, sizeof(label), "(type %.*s)", (int)n, s + 5);
-                snprintf(title, sizeof(title), "type %.*s:", (int)n, s + 5);
-                CHECK(strncmp(text, title, strlen(title)) == 0 || (strstr(text, label) && strstr(text, label) < s));
+        for (size_t i = 0; i < ARRAY_SIZE(nouns); i++) {
+                for (const char *s = text; (s = strstr(s, nouns[i])); s++) {
+                        const char *path = s + strlen(nouns[i]), *end = path + strcspn(path, " \n"), *last = end,
+                                   *line;
+                        _cleanup_(qmp_freep) char *member = NULL;
+
+                        if (strstr(text, "\nused as\n") && s > strstr(text, "\nused as\n"))
+                                break;
+                        while (last > path && last[-1] != '.')
+                                last--;
+                        CHECK(asprintf(&member, "  %.*s ", (int)(end - last), last) > 0);
+                        line = strstr(text, member);
+                        CHECK(line && line < s);
+                        CHECK(strstr(end, "above"));
+                }
         }
 }
 
@@ -345,10 +403,11 @@ START_TEST(all_descriptions_are_tidy)
                         size_t size = strlen(text);
 
                         CHECK(size > 8 && text[size - 1] == '\n' && text[size - 2] != '\n');
+                        CHECK(!strstr(text, "(type "));
                         CHECK(!strstr(text, " \n") && !strstr(text, "\n\n\n") && !strchr(text, '\t'));
                         CHECK(!strstr(text, ",,") && !strstr(text, "\n,") && !strstr(text, " ,"));
                         for (const char *line = text; *line; line += strcspn(line, "\n") + 1)
-                                CHECK(strcspn(line, "\n") <= 130);
+                                CHECK(strcspn(line, "\n") <= 150);
                         check_references(text);
                         CHECK(size < 40000);
                         total += size;
@@ -371,8 +430,10 @@ static const struct {
         { "487", "one of block-node, chardev, migration" },
         { "334", "string or null" },
         { "626", "integer or boolean or list of integer" },
-        { "49", "object (type 49)" },
-        { "518", "object (type 49) or string" },
+        { "49", "object {driver, …}" },
+        { "37", "object {node, name}" },
+        { "293", "object" },
+        { "518", "object {driver, …} or string" },
 };
 
 START_TEST(types_in_words)
@@ -504,6 +565,12 @@ END_TEST
 
 #define ENTITY(name, meta, more) "{\"name\":\"" name "\",\"meta-type\":\"" meta "\"" more "}"
 
+#define ALTERNATE(name, types) ENTITY(name, "alternate", ",\"members\":[" types "]")
+#define T(type)                "{\"type\":\"" type "\"}"
+#define T4(type)               T(type) "," T(type) "," T(type) "," T(type)
+#define T16(type)              T4(type) "," T4(type) "," T4(type) "," T4(type)
+#define M(name, type)          "{\"name\":\"" name "\",\"type\":\"" type "\"}"
+
 static const struct {
         const char *entities, *name, *text;
 } odd_schemas[] = {
@@ -536,7 +603,7 @@ static const struct {
           "type x: one of a (deprecated), b\n" },
         { ENTITY("x", "object",
                  ",\"members\":[{\"name\":\"a\",\"type\":\"y\",\"features\":[\"u\"],\"default\":null}]"),
-          "x", "type x: object (type x)\n    a                        [optional] [u] any value\n" },
+          "x", "type x: object\n    a                        [optional] [u] any value\n" },
         /* the first of several */
         { ENTITY("x", "enum", ",\"values\":[\"a\"]") "," ENTITY("x", "array", "") "," ENTITY("x", "enum", ""), "x",
           "type x: one of a\n" },
@@ -546,11 +613,11 @@ static const struct {
                  ",\"tag\":\"t\",\"variants\":[{\"case\":\"a\",\"type\":\"e\"},{\"case\":\"b\"}]") "," ENTITY("e",
                                                                                                               "enum",
                                                                                                               ""),
-          "x", "type x: object (type x)\n    when t is a, b: any members\n" },
+          "x", "type x: object\n    when t is a, b: any members\n" },
         { ENTITY("x", "object", ",\"tag\":\"t\",\"variants\":[{\"case\":\"a\",\"type\":\"x\"}]"), "x",
-          "type x: object (type x)\n    when t is a: the members of type x above\n\nused by the types x\n" },
+          "type x: object\n    when t is a: the members of the whole\n\nused as\n    type x when t is a\n" },
         { ENTITY("x", "object", ",\"members\":[{\"name\":\"a\",\"type\":\"x\"}]"), "x",
-          "type x: object (type x)\n    a                        object, as type x above\n\nused by the types x\n" },
+          "type x: object\n    a                        object, as the whole\n\nused as\n    member a of type x\n" },
         /* what QAPI has no such names for, and a terminal or a shell would take for something else */
         { ENTITY("x\\u0000y", "enum", ",\"values\":[\"a\"]"), NULL, NULL },
         { ENTITY("", "enum", ",\"values\":[\"a\"]"), NULL, NULL },
@@ -562,9 +629,42 @@ static const struct {
         { ENTITY("x';touch y;'", "command", ""), NULL, NULL },
         { ENTITY("é", "command", ""), NULL, NULL },
         { ENTITY("x", "enum", ",\"values\":[\"a b\",\"c\",\"d\\u0000\",\"\"],\"features\":[\"f\\n\",\"g\"]"), "x",
-          "type x: one of c\nfeatures: g\n" },
+          "type x: one of (features: g) c\n" },
         { ENTITY("x", "object", ",\"members\":[{\"name\":\"$(id)\"},{\"name\":\"a\"}]"), "x",
-          "type x: object (type x)\n    a                        any value\n" },
+          "type x: object\n    a                        any value\n" },
+        /* features of types */
+        { ENTITY("x", "object", ",\"members\":[" M("a", "y") "," M("b", "z") "," M("c", "e") "," M("d", "l") "],\"features\":[\"f\"]") "," ENTITY(
+                  "y", "object",
+                  ",\"features\":[\"g\",\"h\"]") "," ENTITY("z", "object",
+                                                            ",\"features\":[\"i\"],\"members\":[{\"name\":"
+                                                            "\"m\"}]") "," ENTITY("e", "enum",
+                                                                                  ",\"features\":[\"j\"],"
+                                                                                  "\"values\":[\"v\"]") "," ENTITY("l",
+                                                                                                                   "a"
+                                                                                                                   "l"
+                                                                                                                   "t"
+                                                                                                                   "e"
+                                                                                                                   "r"
+                                                                                                                   "n"
+                                                                                                                   "a"
+                                                                                                                   "t"
+                                                                                                                   "e",
+                                                                                                                   ","
+                                                                                                                   "\"features\":[\"k\"],\"members\":[{\"type\":\"e\"},{\"type\":\"z\"}]"),
+          "x",
+          "type x: object (features: f)\n"
+          "    a                        empty object (features: g, h)\n"
+          "    b                        object (features: i)\n"
+          "        m                        any value\n"
+          "    c                        one of (features: j) v\n"
+          "    d                        either of (features: k)\n"
+          "        - one of (features: j) v\n"
+          "        - object, as member b above\n" },
+        { ENTITY("x", "command", ",\"arg-type\":\"y\"") "," ENTITY("y", "object", ",\"features\":[\"f\"]"), "x",
+          "command x\n\narguments: none (features: f)\n\nreturns: any value\n" },
+        { ENTITY("x", "object", ",\"tag\":\"t\",\"variants\":[{\"case\":\"a\",\"type\":\"y\"}]") "," ENTITY(
+                  "y", "object", ",\"features\":[\"f\"]"),
+          "x", "type x: object\n    when t is a: none (features: f)\n" },
 };
 
 START_TEST(odd_schema_has_a_sane_result)
@@ -584,12 +684,6 @@ START_TEST(odd_schema_has_a_sane_result)
         }
 }
 END_TEST
-
-#define ALTERNATE(name, types) ENTITY(name, "alternate", ",\"members\":[" types "]")
-#define T(type)                "{\"type\":\"" type "\"}"
-#define T4(type)               T(type) "," T(type) "," T(type) "," T(type)
-#define T16(type)              T4(type) "," T4(type) "," T4(type) "," T4(type)
-#define M(name, type)          "{\"name\":\"" name "\",\"type\":\"" type "\"}"
 
 /* All of these have no end, or an exponential one, if nothing stops it. */
 static const char *const circles[] = {
@@ -643,7 +737,7 @@ START_TEST(chain_of_objects_is_cut)
         ck_assert_int_eq(qmp_schema_new(reply, &schema), 0);
         json_object_put(reply);
         text = describe(find("t0"));
-        ck_assert_contains(text, "m                        type t10\n");
+        ck_assert_contains(text, "m                        see schema/types/t10\n");
         ck_assert_ptr_null(strstr(text, "t11"));
         ck_assert_uint_lt(exercise(), 2000000);
 }
@@ -801,7 +895,7 @@ START_TEST(few_long_values_are_spelled_out_once)
         load(list);
         text = describe(find("o"));
         ck_assert_uint_eq(count(text, value), 1);
-        ck_assert_uint_eq(count(text, "one of the values of type e above"), 2);
+        ck_assert_uint_eq(count(text, "one of the values of member a above"), 2);
 }
 END_TEST
 
@@ -821,9 +915,9 @@ int main(void)
                 TEST(variants_by_the_tag),
                 TEST(features_and_out_of_band),
                 TEST_EACH(description, ARRAY_SIZE(descriptions)),
-                TEST(description_of_a_type_names_its_users),
+                TEST(description_of_a_type_names_its_places),
                 TEST(description_of_blockdev_add),
-                TEST(repeated_long_enums_are_referred_to),
+                TEST(features_are_shown_wherever_they_are),
                 TEST(all_descriptions_are_tidy),
                 TEST_EACH(types_in_words, ARRAY_SIZE(words)),
         };

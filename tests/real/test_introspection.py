@@ -195,7 +195,7 @@ class Introspection:
                 self.check_variants(path, entry.text, kind)
             self.check_enum(path, entry.text, kind)
             for user in users.get(name, []):
-                self.assertRegex(entry.text, rf"\nused by the [^:]*?\s{re.escape(user)}[,\n]", path)
+                self.assertRegex(entry.text, rf"\nused as\n(?s:.*)\s{re.escape(user)}[,\n]", path)
 
 
 class IntrospectionOnX86(Introspection, real.RealTest):
