@@ -2,10 +2,13 @@
 
 #include <errno.h>
 
+#include "qmp/conceal.h"
+
 struct call_op {
         struct request *r; /* NULL once it has ended */
         struct qmp_command *command;
         char *name;
+        struct json_object *arguments; /* whose values its errors may quote */
         int (*done)(struct request *r, struct json_object *value);
         void (*failed)(struct request *r, int error);
         bool ended; /* the command has */
@@ -14,6 +17,7 @@ struct call_op {
 static void op_free(struct call_op *op)
 {
         free(op->name);
+        json_object_put(op->arguments);
         free(op);
 }
 
@@ -49,6 +53,16 @@ static int done(struct call_op *op, struct json_object *value)
         return e == -ENOMEM ? request_fail(op->r, e, NULL, "no memory for QEMU's reply; it has been carried out") : e;
 }
 
+static void failed(struct call_op *op, const struct qmp_result *result)
+{
+        _cleanup_(qmp_freep) char *words = qmp_conceal_values(result->text, op->arguments);
+
+        request_fail(op->r, result->error, result->error_class, "%s%s", words ? words : "no memory for QEMU's words",
+                     result->outcome == QMP_ERROR || !result->sent ? ""
+                     : result->outcome == QMP_TIMEOUT              ? "; it may still carry it out"
+                                                                   : "; it may have been carried out");
+}
+
 static void call_replied(void *userdata, const struct qmp_result *result)
 {
         struct call_op *op = userdata;
@@ -62,10 +76,7 @@ static void call_replied(void *userdata, const struct qmp_result *result)
         if (result->outcome == QMP_OK)
                 e = done(op, result->value);
         else
-                request_fail(r, e, result->error_class, "%s%s", result->text,
-                             result->outcome == QMP_ERROR || !result->sent ? ""
-                             : result->outcome == QMP_TIMEOUT              ? "; it may still carry it out"
-                                                                           : "; it may have been carried out");
+                failed(op, result);
         request_finish(r, e);
 }
 
@@ -81,6 +92,7 @@ int call_start(struct request *r, const struct call *call)
         op->r = r;
         op->done = call->done;
         op->failed = call->failed;
+        op->arguments = json_object_get(call->arguments);
         op->name = strdup(call->command);
         if (op->name)
                 e = qmp_client_send(r->vm->client, call->command, call->arguments, limit_ns, &options, call_replied,

@@ -1,0 +1,162 @@
+#include "conceal.h"
+
+#define HIDDEN "…"
+
+/* Shorter ones would be found in any text. */
+#define PART_MIN 4
+
+/* What QEMU says is looked at up to there: the longest line for people, and a value that goes on behind it. */
+#define TEXT_MAX (80 * 1024)
+
+/* --- values in errors -------------------------------------------------------------------------------------------- */
+
+/* Keys of QMP's arguments whose values name a thing that QEMU has, shall have, or opens. */
+static const char *const naming[] = {
+        "base",   "bitmap",   "bus",       "chardev", "device",   "driver",   "drive",    "export",
+        "file",   "filename", "format",    "id",      "iothread", "job-id",   "memdev",   "name",
+        "netdev", "node",     "node-name", "path",    "property", "qom-path", "qom-type", "snapshot",
+        "tag",    "target",   "top",       "type",    "typename",
+};
+
+static bool is_name(const char *key, const char *value)
+{
+        for (size_t i = 0; i < ARRAY_SIZE(naming); i++)
+                if (streq(key, naming[i]))
+                        return !strstr(value, "://");
+        return false;
+}
+
+static bool is_quoted(const char *text, const char *at, size_t size)
+{
+        return at > text && strchr("'\"`", at[-1]) && at[size] && strchr("'\"", at[size]);
+}
+
+/* Replaces each occurrence in @text, which has room for it. */
+static void hide(char *text, const char *value, size_t size)
+{
+        char *at = text;
+
+        while (size > 0 && (at = memmem(at, strlen(at), value, size))) {
+                if (size < PART_MIN && !is_quoted(text, at, size)) {
+                        at++;
+                        continue;
+                }
+                memmove(at + strlen(HIDDEN), at + size, strlen(at + size) + 1);
+                memcpy(at, HIDDEN, strlen(HIDDEN));
+                at += strlen(HIDDEN);
+        }
+}
+
+static void hide_string(char *text, const char *value)
+{
+        static const char separators[] = " \t\n,=";
+
+        hide(text, value, strlen(value));
+        /* what QEMU takes apart it quotes in parts */
+        for (const char *part = value; *part;) {
+                size_t size = strcspn(part, separators);
+
+                hide(text, part, size);
+                part += size;
+                part += strspn(part, separators);
+        }
+}
+
+static void hide_values(char *text, const char *key, struct json_object *value)
+{
+        switch (json_object_get_type(value)) {
+        case json_type_object:
+                json_object_object_foreach(value, member_key, member)
+                        hide_values(text, member_key, member);
+                break;
+        case json_type_array:
+                for (size_t i = 0; i < json_object_array_length(value); i++)
+                        hide_values(text, key, json_object_array_get_idx(value, i));
+                break;
+        case json_type_string:
+                if (!is_name(key, json_object_get_string(value)))
+                        hide_string(text, json_object_get_string(value));
+                break;
+        default:
+                break;
+        }
+}
+
+char *qmp_conceal_values(const char *text, struct json_object *arguments)
+{
+        size_t size = strnlen(text, TEXT_MAX);
+        /* the mark is longer than the shortest values, which are in quotes: "'a'" becomes "'…'" */
+        char *copy = malloc(2 * size + 1);
+
+        if (!copy)
+                return NULL;
+        memcpy(copy, text, size);
+        copy[size] = '\0';
+        hide_values(copy, "", arguments);
+        return copy;
+}
+
+/* --- messages ---------------------------------------------------------------------------------------------------- */
+
+/* The members of a message that hold nothing of what was given or asked for; events are shown to everybody in `events`. */
+static bool is_open(const char *key, size_t size)
+{
+        static const char *const keys[] = { "execute", "exec-oob", "id", "event", "data", "timestamp", "QMP" };
+
+        for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+                if (strlen(keys[i]) == size && memcmp(keys[i], key, size) == 0)
+                        return true;
+        return false;
+}
+
+/* The size of the string there, with its quotes. */
+static size_t string_size(const char *text)
+{
+        size_t n = 1;
+
+        while (text[n] && text[n] != '"')
+                n += text[n] == '\\' && text[n + 1] ? 2 : 1;
+        return n + (text[n] == '"');
+}
+
+char *qmp_conceal_message(const char *json)
+{
+        bool is_shown = false, is_class = false, is_error = false, are_numbers_shown = false;
+        unsigned depth = 0;
+        char *text;
+        size_t size;
+        FILE *out = open_memstream(&text, &size);
+
+        if (!out)
+                return NULL;
+        for (const char *s = json; *s;) {
+                size_t n = 1;
+                bool hidden = false;
+
+                if (*s == '"') {
+                        n = string_size(s);
+                        if (s[n] == ':' && depth == 1) {
+                                is_shown = n > 2 && is_open(s + 1, n - 2);
+                                is_error = startswith(s, "\"error\"");
+                                are_numbers_shown = is_shown || startswith(s, "\"return\"");
+                        }
+                        if (s[n] == ':')
+                                is_class = is_error && depth == 2 && startswith(s, "\"class\"");
+                        else
+                                hidden = !is_shown && !is_class;
+                } else if (*s == '-' || (*s >= '0' && *s <= '9')) {
+                        n = strspn(s, "-+.eE0123456789");
+                        hidden = !are_numbers_shown;
+                } else if (*s == '{' || *s == '[') {
+                        depth++;
+                } else if (*s == '}' || *s == ']') {
+                        depth--;
+                }
+                if (hidden)
+                        fputs("\"" HIDDEN "\"", out);
+                else
+                        fwrite(s, 1, n, out);
+                s += n;
+        }
+        return qmp_close_text(out, &text) == 0 ? text : NULL;
+}

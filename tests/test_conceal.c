@@ -1,0 +1,95 @@
+#include "qmp/conceal.h"
+
+#include "helper_test.h"
+
+static const struct {
+        const char *arguments, *text, *shown;
+} values[] = {
+        { "null", "Device 'x' not found", "Device 'x' not found" },
+        { "{}", "", "" },
+        { "{\"id\":\"s\",\"data\":\"hunter2!\"}", "Base64 data 'hunter2!' contains invalid characters",
+          "Base64 data '…' contains invalid characters" },
+        { "{\"data\":\"two words\"}", "'two words', words, two", "'…', …, two" },
+        { "{\"data\":\"hunter2\"}", "hunter2hunter2 hunter", "…… hunter" },
+        /* names of things stay: one looks for them */
+        { "{\"device\":\"disk9\",\"password\":\"disk\"}", "Device 'disk9' not found", "Device '…9' not found" },
+        { "{\"device\":\"disk9\"}", "Device 'disk9' not found", "Device 'disk9' not found" },
+        { "{\"file\":{\"driver\":\"file\",\"filename\":\"/no/such\"}}", "Could not open '/no/such': No such file",
+          "Could not open '/no/such': No such file" },
+        { "{\"filename\":\"https://user:pass@host/x\"}", "cannot open https://user:pass@host/x", "cannot open …" },
+        { "{\"path\":\"/objects/s\",\"property\":\"data\",\"value\":\"secret\"}",
+          "Parameter '/objects/s.data' does not accept value 'secret'",
+          "Parameter '/objects/s.data' does not accept value '…'" },
+        /* short values only in quotes, else no text would be left */
+        { "{\"password\":\"a\"}", "a bad value 'a' or \"a\"", "a bad value '…' or \"…\"" },
+        { "{\"password\":\"a\"}", "'a'a'a'", "'…'…'…'" },
+        { "{\"password\":\"abc\"}", "abc 'abc'", "abc '…'" },
+        { "{\"password\":\"'\"}", "''''", "'…''" },
+        { "{\"password\":\"\"}", "''", "''" },
+        { "{\"command-line\":\"set_password vnc hunter2 x=secret\"}", "unknown: 'hunter2' vnc secret",
+          "unknown: '…' vnc …" },
+        { "{\"a\":{\"b\":[{\"c\":[\"hunter2\"]}]}}", "no hunter2", "no …" },
+        { "{\"keys\":[\"hunter2\",1,true,null]}", "1 true null hunter2", "1 true null …" },
+        { "[\"hunter2\"]", "hunter2", "…" },
+};
+
+START_TEST(values_in_words_of_qemu)
+{
+        struct json_object *arguments = json_tokener_parse(values[_i].arguments);
+        char *shown = qmp_conceal_values(values[_i].text, arguments);
+
+        ck_assert_str_eq(shown, values[_i].shown);
+        free(shown);
+        json_object_put(arguments);
+}
+END_TEST
+
+static const struct {
+        const char *json, *shown;
+} messages[] = {
+        { "{\"execute\":\"query-status\"}", "{\"execute\":\"query-status\"}" },
+        { "{\"execute\":\"set_password\",\"arguments\":{\"protocol\":\"vnc\",\"password\":\"hunter2\",\"n\":-12.5e+3,"
+          "\"connected\":null,\"b\":true}}",
+          "{\"execute\":\"set_password\",\"arguments\":{\"protocol\":\"…\",\"password\":\"…\",\"n\":\"…\","
+          "\"connected\":null,\"b\":true}}" },
+        { "{\"arguments\":{\"execute\":\"hunter2\",\"a\":[\"hunter2\",[5]]},\"exec-oob\":\"x\",\"id\":\"q1\"}",
+          "{\"arguments\":{\"execute\":\"…\",\"a\":[\"…\",[\"…\"]]},\"exec-oob\":\"x\",\"id\":\"q1\"}" },
+        { "{\"return\":{}}", "{\"return\":{}}" },
+        { "{\"return\":\"hunter2\"}", "{\"return\":\"…\"}" },
+        { "{\"return\":\"hunter2\\\"},{\\\"id\\\":\\\"hunter2\\\\\"}", "{\"return\":\"…\"}" },
+        { "{\"return\":{\"class\":\"hunter2\",\"n\":7,\"l\":[\"hunter2\",{\"event\":\"hunter2\"}]}}",
+          "{\"return\":{\"class\":\"…\",\"n\":7,\"l\":[\"…\",{\"event\":\"…\"}]}}" },
+        { "{\"error\":{\"class\":\"GenericError\",\"desc\":\"bad 'hunter2'\"}}",
+          "{\"error\":{\"class\":\"GenericError\",\"desc\":\"…\"}}" },
+        { "{\"error\":{\"a\":{\"class\":\"hunter2\"}},\"x\":\"hunter2\"}",
+          "{\"error\":{\"a\":{\"class\":\"…\"}},\"x\":\"…\"}" },
+        { "{\"timestamp\":{\"seconds\":1},\"event\":\"STOP\",\"data\":{\"a\":\"b\"}}",
+          "{\"timestamp\":{\"seconds\":1},\"event\":\"STOP\",\"data\":{\"a\":\"b\"}}" },
+        { "{\"QMP\":{\"version\":{\"package\":\"x\"},\"capabilities\":[\"oob\"]}}",
+          "{\"QMP\":{\"version\":{\"package\":\"x\"},\"capabilities\":[\"oob\"]}}" },
+        { "\"hunter2\"", "\"…\"" },
+        { "[\"hunter2\",1]", "[\"…\",\"…\"]" },
+        /* what is not JSON is hidden as far as it looks like it, and read to its end only */
+        { "\"hunter2", "\"…\"" },
+        { "\"hunter2\\", "\"…\"" },
+        { "", "" },
+};
+
+START_TEST(messages_for_a_trace)
+{
+        char *shown = qmp_conceal_message(messages[_i].json);
+
+        ck_assert_str_eq(shown, messages[_i].shown);
+        free(shown);
+}
+END_TEST
+
+int main(void)
+{
+        const struct test tests[] = {
+                TEST_EACH(values_in_words_of_qemu, ARRAY_SIZE(values)),
+                TEST_EACH(messages_for_a_trace, ARRAY_SIZE(messages)),
+        };
+
+        return test_main("conceal", tests, ARRAY_SIZE(tests), NULL, NULL);
+}
