@@ -73,6 +73,27 @@ bool answer_read(struct request *r, struct file *file, struct text *ret_text, in
         return true;
 }
 
+int usage_render(const struct inode *inode, const char *usage, struct text *ret_text)
+{
+        FILE *out = open_memstream(&ret_text->data, &ret_text->size);
+
+        if (!out)
+                return -ENOMEM;
+        fprintf(out, "%s\n", usage);
+        outcomes_print(&inode->vm->outcomes, inode->ino, out);
+        return qmp_close_text(out, &ret_text->data);
+}
+
+int64_t usage_size(const struct inode *inode, const char *usage)
+{
+        struct text text;
+
+        if (usage_render(inode, usage, &text) < 0)
+                return -1;
+        free(text.data);
+        return (int64_t)text.size;
+}
+
 void answer_free(struct file *file)
 {
         struct answer *a = take_ptr(file->stream);

@@ -25,6 +25,10 @@ void answer_set_error(struct file *file, const struct request *r, int error);
 void answer_refuse(struct request *r, struct file *file, int error);
 /* Of what was read at r->offset. False: nothing has been written yet. */
 bool answer_read(struct request *r, struct file *file, struct text *ret_text, int *ret_error);
+/* What an action's file has where nothing has been written: how it is used, and how the last write to it ended. */
+int usage_render(const struct inode *inode, const char *usage, struct text *ret_text);
+/* Its size; -1: out of memory. */
+int64_t usage_size(const struct inode *inode, const char *usage);
 /* For release. */
 void answer_free(struct file *file);
 

@@ -67,7 +67,7 @@ static int parse_word(struct event_filter *f, const char *word, char **ret_why)
         } else if (is_event_name(word)) {
                 return add_name(f, word);
         }
-        if (asprintf(ret_why, "'%s' is no EVENT_NAME, KEY=VALUE, JSON object or timeout=SEC", word) < 0)
+        if (!(*ret_why = strdup("a word is not an EVENT_NAME, KEY=VALUE, JSON object or timeout=SEC")))
                 return -ENOMEM;
         return -EINVAL;
 }
@@ -85,7 +85,7 @@ static int parse_part(struct event_filter *f, const char *s, size_t *ret_size, c
         if (!f->parts)
                 return -ENOMEM;
         r = qmp_json_next(s, ret_size, &part, &why);
-        if (r == -EINVAL && asprintf(ret_why, "'%s' is no JSON object: %s", s, why ? why : "malformed") < 0)
+        if (r == -EINVAL && asprintf(ret_why, "expected a JSON object: %s", why ? why : "malformed") < 0)
                 *ret_why = NULL;
         if (r < 0)
                 return r;

@@ -273,6 +273,9 @@ static unsigned permissions(const struct inode *inode)
         if (S_ISLNK(inode->kind->type))
                 return 0777;
         mode = inode->row ? inode->row->mode : 0444;
+        /* the group is one that is meant to have it */
+        if (!(mode & 0004) && !inode->session->options.group_writes)
+                mode &= ~0070u;
         if (inode->session->options.group_writes && (mode & 0200) && (mode & 0044) && !inode->row->dynamic)
                 mode |= 0020;
         return mode;

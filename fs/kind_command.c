@@ -66,13 +66,10 @@ static const char *word_for(const struct qmp_entity *type)
 }
 
 /* A line to copy: the arguments that must be there. */
-static int head(const struct qmp_entity *command, struct text *ret_text)
+static void put_head(FILE *out, const struct qmp_entity *command)
 {
         const char *separator = "";
-        FILE *out = open_memstream(&ret_text->data, &ret_text->size);
 
-        if (!out)
-                return -ENOMEM;
         fputs("{ echo '", out);
         for (size_t i = 0; command->arg && i < command->arg->n_members; i++) {
                 const struct qmp_member *argument = &command->arg->members[i];
@@ -86,28 +83,30 @@ static int head(const struct qmp_entity *command, struct text *ret_text)
         if (type_argument(command->name))
                 fprintf(out, "The properties of the %s, which types/ lists, are arguments, too.\n\n",
                         type_argument(command->name));
+}
+
+/* All of it, @description in the middle. */
+static int usage(const struct inode *inode, const struct qmp_entity *command, const char *description,
+                 struct text *ret_text)
+{
+        FILE *out = open_memstream(&ret_text->data, &ret_text->size);
+
+        if (!out)
+                return -ENOMEM;
+        put_head(out, command);
+        fprintf(out, "%s\n", description);
+        outcomes_print(&inode->vm->outcomes, inode->ino, out);
         return qmp_close_text(out, &ret_text->data);
 }
 
-static int usage(const struct qmp_schema *schema, const struct qmp_entity *command, struct text *ret_text)
+static int describe(const struct inode *inode, const struct qmp_schema *schema, const struct qmp_entity *command,
+                    struct text *ret_text)
 {
         _cleanup_(qmp_freep) char *description = NULL;
-        struct text text;
-        char *whole;
         size_t size;
-        int e = head(command, &text);
+        int e = qmp_schema_describe(schema, command, &description, &size);
 
-        if (e < 0)
-                return e;
-        e = qmp_schema_describe(schema, command, &description, &size);
-        whole = e < 0 ? NULL : realloc(text.data, text.size + size);
-        if (!whole) {
-                free(text.data);
-                return -ENOMEM;
-        }
-        memcpy(whole + text.size, description, size);
-        *ret_text = (struct text){ whole, text.size + size };
-        return 0;
+        return e < 0 ? e : usage(inode, command, description, ret_text);
 }
 
 static int command_render(struct request *r, struct inode *inode, struct text *ret_text)
@@ -116,7 +115,7 @@ static int command_render(struct request *r, struct inode *inode, struct text *r
         const struct qmp_entity *command;
         int e = require(r, inode, &schema, &command);
 
-        return e ? e : usage(schema, command, ret_text);
+        return e ? e : describe(inode, schema, command, ret_text);
 }
 
 static int command_read(struct request *r, struct file *file, struct text *ret_text)
@@ -133,7 +132,7 @@ static int64_t command_size(struct inode *inode)
         int64_t size = command ? schema_text_size(schema, command) : -1;
         struct text text;
 
-        if (size < 0 || head(command, &text) < 0)
+        if (size < 0 || usage(inode, command, "", &text) < 0)
                 return -1;
         free(text.data);
         return size + (int64_t)text.size;

@@ -6,6 +6,7 @@
 
 #include "inode.h"
 #include "kinds.h"
+#include "qmp/nearest.h"
 #include "wait.h"
 
 struct ctl_op {
@@ -151,18 +152,33 @@ static int parse_words(struct request *r, const struct verb *verb, const char *w
                 bool is_once = verb->repeat_ns && streq(word, "once");
 
                 if (!verb->guest)
-                        return request_fail(r, -EINVAL, NULL, "'%s' takes no arguments, not '%s'", verb->name, word);
+                        return request_fail(r, -EINVAL, NULL, "'%s' takes no arguments", verb->name);
                 if (!is_once && wait_parse(word, &wait) < 0)
-                        return request_fail(r, -EINVAL, NULL, "'%s' takes %snowait or timeout=SEC, not '%s'",
-                                            verb->name, verb->repeat_ns ? "once, " : "", word);
+                        return request_fail(r, -EINVAL, NULL, "'%s' takes %snowait or timeout=SEC, and nothing else",
+                                            verb->name, verb->repeat_ns ? "once, " : "");
                 if (!is_once && (ret_wait->nowait || ret_wait->limit_ns))
-                        return request_fail(r, -EINVAL, NULL, "'%s' takes one of nowait and timeout=SEC, '%s' is too many",
-                                            verb->name, word);
+                        return request_fail(r, -EINVAL, NULL, "'%s' takes one of nowait and timeout=SEC, not both",
+                                            verb->name);
                 *ret_once |= is_once;
                 if (!is_once)
                         *ret_wait = wait;
         }
         return 0;
+}
+
+/* What was written, of which the first @n bytes were to be one. */
+static int no_verb(struct request *r, const struct verb *verbs, size_t n)
+{
+        struct qmp_nearest nearest;
+        const char *name;
+
+        r->data[n] = '\0';
+        qmp_nearest_init(&nearest, r->data);
+        for (; verbs->name; verbs++)
+                qmp_nearest_offer(&nearest, verbs->name);
+        name = qmp_nearest_get(&nearest);
+        return request_fail(r, -EINVAL, NULL, "no such verb%s%s%s; reading the file lists them",
+                            name ? " (nearest: '" : "", name ? name : "", name ? "')" : "");
 }
 
 static int parse(struct request *r, const struct verb *verbs, const struct verb **ret_verb, bool *ret_once,
@@ -172,7 +188,7 @@ static int parse(struct request *r, const struct verb *verbs, const struct verb 
 
         *ret_verb = find(verbs, r->data, n);
         if (!*ret_verb)
-                return request_fail(r, -EINVAL, NULL, "no verb '%s'; reading the file lists them", r->data);
+                return no_verb(r, verbs, n);
         return parse_words(r, *ret_verb, r->data + n, ret_once, ret_wait);
 }
 
@@ -224,6 +240,8 @@ static int ctl_render(struct request *r, struct inode *inode, struct text *ret_t
                 return -ENOMEM;
         for (const struct verb *verb = inode->row->data; verb->name; verb++)
                 fprintf(out, "%-10s %s\n", verb->name, verb->help);
+        fputc('\n', out);
+        outcomes_print(&inode->vm->outcomes, inode->ino, out);
         return qmp_close_text(out, &ret_text->data);
 }
 

@@ -198,7 +198,8 @@ static int tell_end(struct request *r, struct stream *s)
         s->ended = false;
         if (!r->vm->up)
                 return request_fail_down(r);
-        return request_fail(r, -EHOSTDOWN, NULL, "the connection ended and has been made again, events between are missing");
+        return request_fail(r, -EHOSTDOWN, NULL,
+                            "the connection ended and has been made again, events between are missing");
 }
 
 static int events_read(struct request *r, struct file *file, struct text *ret_text)
@@ -272,8 +273,8 @@ static int no_event(struct request *r, const struct qmp_schema *schema, const ch
         for (size_t i = 0; vm_event_names[i]; i++)
                 qmp_nearest_offer(&nearest, vm_event_names[i]);
         like = qmp_nearest_get(&nearest);
-        return request_fail(r, -EINVAL, NULL, "no event '%s' in this QEMU%s%s%s; schema/events/ lists them", name,
-                            like ? ", did you mean '" : "", like ? like : "", like ? "'?" : "");
+        return request_fail(r, -EINVAL, NULL, "no such event in this QEMU%s%s%s; schema/events/ lists them",
+                            like ? " (nearest: '" : "", like ? like : "", like ? "')" : "");
 }
 
 /*

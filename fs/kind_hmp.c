@@ -7,6 +7,7 @@
 #include "call.h"
 #include "inode.h"
 #include "kinds.h"
+#include "qmp/conceal.h"
 #include "qmp/errors.h"
 #include "qmp/json.h"
 #include "qmp/message.h"
@@ -61,11 +62,11 @@ static int hmp_done(struct request *r, struct json_object *value)
         if (!text.data)
                 return -ENOMEM;
         if (tells_failure(text.data)) {
-                _cleanup_(qmp_freep) char *path = inode_path(r->inode),
-                                          *line = strndup(text.data, strcspn(text.data, "\n"));
+                _cleanup_(qmp_freep) char *line = strndup(text.data, strcspn(text.data, "\n"));
+                _cleanup_(qmp_json_putp) struct json_object *written = json_object_new_string(r->data);
+                _cleanup_(qmp_freep) char *words = line && written ? qmp_conceal_values(line, written) : NULL;
 
-                vm_log_error(r->vm, path ? path : "?", qmp_error_to_errno("GenericError", line ? line : ""), NULL,
-                             line);
+                request_log(r, qmp_error_to_errno("GenericError", line ? line : ""), NULL, words);
         }
         answer_set(r->file, &text);
         return 0;
@@ -104,24 +105,28 @@ static int hmp_write(struct request *r, struct file *file)
         return e;
 }
 
+static int hmp_render(struct request *r, struct inode *inode, struct text *ret_text)
+{
+        (void)r;
+        return usage_render(inode, usage, ret_text);
+}
+
 static int hmp_read(struct request *r, struct file *file, struct text *ret_text)
 {
         int e;
 
-        if (answer_read(r, file, ret_text, &e))
-                return e;
-        return request_slice(r, &(struct text){ (char *)usage, sizeof(usage) - 1 }, ret_text);
+        return answer_read(r, file, ret_text, &e) ? e : READ_CONTENT;
 }
 
 static int64_t hmp_size(struct inode *inode)
 {
-        (void)inode;
-        return sizeof(usage) - 1;
+        return usage_size(inode, usage);
 }
 
 const struct kind kind_hmp = {
         .type = S_IFREG,
         .own_inode = true,
+        .render = hmp_render,
         .read = hmp_read,
         .write = hmp_write,
         .refuse = answer_refuse,

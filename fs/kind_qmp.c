@@ -7,8 +7,10 @@
 #include <fcntl.h>
 #include <stdio.h>
 
+#include "answer.h"
 #include "inode.h"
 #include "kinds.h"
+#include "qmp/conceal.h"
 #include "qmp/json.h"
 #include "qmp/message.h"
 #include "render.h"
@@ -65,7 +67,7 @@ static int check_member(struct request *r, const char *key, struct json_object *
                 return request_fail(r, -EINVAL, NULL, "'arguments': expected an object");
         if (!is_name && !streq(key, "arguments") && !streq(key, "id"))
                 return request_fail(r, -EINVAL, NULL,
-                                    "'%s' is no part of a command; expected: execute, arguments, id", key);
+                                    "a key is not part of a command; expected: execute, arguments, id");
         return 0;
 }
 
@@ -249,21 +251,20 @@ static int format_reply(const struct item *item, const struct qmp_result *result
         return render_json_line(reply, &ret_text->data, &ret_text->size);
 }
 
-static void log_error(struct request *r, const struct qmp_result *result)
+/* Where nobody can read the reply, the write tells that it failed. The reply itself is QEMU's, to the letter. */
+static void note_error(struct item *item, const struct qmp_result *result)
 {
-        _cleanup_(qmp_freep) char *path = inode_path(r->inode);
+        struct qmp_op *op = item->op;
+        struct json_object *arguments = NULL;
+        _cleanup_(qmp_freep) char *words = NULL;
 
-        vm_log_error(r->vm, path ? path : "?", -result->error, result->error_class, result->text);
-}
-
-/* Where nobody can read the reply, the write tells that it failed. */
-static void note_error(struct qmp_op *op, const struct qmp_result *result)
-{
+        json_object_object_get_ex(item->request, "arguments", &arguments);
+        words = qmp_conceal_values(result->text, arguments);
         if (is_read(op->r->file)) {
-                log_error(op->r, result);
+                request_log(op->r, -result->error, result->error_class, words);
         } else if (!op->error) {
                 op->error = result->error;
-                request_fail(op->r, result->error, result->error_class, "%s", result->text);
+                request_fail(op->r, result->error, result->error_class, "%s", words ? words : "");
         }
 }
 
@@ -288,7 +289,7 @@ static void qmp_replied(void *userdata, const struct qmp_result *result)
                 return;
         }
         if (result->outcome == QMP_ERROR)
-                note_error(op, result);
+                note_error(item, result);
         e = is_read(r->file) ? format_reply(item, result, &item->reply) : 0;
         op->size += item->reply.size;
         if (e == 0 && op->size > UNREAD_MAX)
@@ -361,6 +362,12 @@ static void qmp_release(struct file *file)
         free(replies);
 }
 
+static int qmp_render(struct request *r, struct inode *inode, struct text *ret_text)
+{
+        (void)r;
+        return usage_render(inode, usage, ret_text);
+}
+
 static int qmp_read(struct request *r, struct file *file, struct text *ret_text)
 {
         struct replies *replies = file->stream;
@@ -368,7 +375,7 @@ static int qmp_read(struct request *r, struct file *file, struct text *ret_text)
         size_t n;
 
         if (!replies)
-                return request_slice(r, &(struct text){ (char *)usage, sizeof(usage) - 1 }, ret_text);
+                return READ_CONTENT;
         n = replies->end - replies->start;
         if (n > r->size)
                 n = r->size;
@@ -397,8 +404,7 @@ static bool qmp_readable(struct file *file)
 
 static int64_t qmp_size(struct inode *inode)
 {
-        (void)inode;
-        return sizeof(usage) - 1;
+        return usage_size(inode, usage);
 }
 
 const struct kind kind_qmp = {
@@ -407,6 +413,7 @@ const struct kind kind_qmp = {
         .own_inode = true,
         .open = qmp_open,
         .release = qmp_release,
+        .render = qmp_render,
         .read = qmp_read,
         .write = qmp_write,
         .readable = qmp_readable,

@@ -168,7 +168,7 @@ static int remove_write(struct request *r, struct file *file)
         int e;
 
         if (!streq(r->data, "1") && wait_parse(r->data, &wait) < 0)
-                return request_fail(r, -EINVAL, NULL, "expected 1, nowait or timeout=SEC, not '%s'", r->data);
+                return request_fail(r, -EINVAL, NULL, "expected 1, nowait or timeout=SEC");
         if (wait.limit_ns)
                 request_set_limit(r, wait.limit_ns);
         else if (!wait.nowait)
@@ -191,11 +191,26 @@ static int remove_write(struct request *r, struct file *file)
         return e;
 }
 
+/* The state is the first line, for scripts. */
+static int render(struct inode *inode, const struct removal_target *target, struct text *ret_text)
+{
+        _cleanup_(qmp_freep) char *state = removal_describe(inode->vm, target);
+        FILE *out = state ? open_memstream(&ret_text->data, &ret_text->size) : NULL;
+
+        if (!out)
+                return -ENOMEM;
+        fprintf(out,
+                "%s\n"
+                "write 1 to unplug it and wait until it is gone, timeout=SEC to wait as long, nowait to not wait\n",
+                state);
+        outcomes_print(&inode->vm->outcomes, inode->ino, out);
+        return qmp_close_text(out, &ret_text->data);
+}
+
 static int remove_render(struct request *r, struct inode *inode, struct text *ret_text)
 {
         struct removal_target target = known_target(inode);
-        _cleanup_(qmp_freep) char *state = NULL;
-        int n, e = 0;
+        int e = 0;
 
         if (!object_is_alive(inode->object))
                 return -ENODEV;
@@ -204,23 +219,18 @@ static int remove_render(struct request *r, struct inode *inode, struct text *re
                 e = object_device(r, inode->object, &target.path);
         if (e && (e != -ENODEV || !object_is_alive(inode->object)))
                 return e;
-        state = removal_describe(inode->vm, &target);
-        n = state ? asprintf(&ret_text->data, "%s\n", state) : -1;
-        if (n < 0)
-                return -ENOMEM;
-        ret_text->size = (size_t)n;
-        return 0;
+        return render(inode, &target, ret_text);
 }
 
 static int64_t remove_size(struct inode *inode)
 {
         struct removal_target target = known_target(inode);
-        _cleanup_(qmp_freep) char *state = NULL;
+        struct text text;
 
-        if (!target.path && !target.drive)
+        if ((!target.path && !target.drive) || render(inode, &target, &text) < 0)
                 return -1;
-        state = removal_describe(inode->vm, &target);
-        return state ? (int64_t)strlen(state) + 1 : -1;
+        free(text.data);
+        return (int64_t)text.size;
 }
 
 const struct kind kind_remove = {

@@ -44,7 +44,8 @@ struct row {
         const char *name;
         const struct kind *kind;
         /* permission bits; "-o gid=" gives the owner's write bit to the group too, where others may read and the row is no
-         * dynamic one; of directories: 0 is 0755 */
+         * dynamic one; of directories: 0 is 0755; a group's bit without
+         * others' counts under "-o gid=" only */
         unsigned mode;
         const char *query;    /* the QMP command that the file shows; NULL where the kind knows */
         const char *member;   /* which member of its result; NULL: all of it */

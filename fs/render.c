@@ -156,3 +156,13 @@ int render_json_line(struct json_object *value, char **ret_text, size_t *ret_siz
 {
         return render(value, JSON_C_TO_STRING_PLAIN, "", ret_text, ret_size);
 }
+
+void render_time(const struct timespec *ts, char buffer[RENDER_TIME_SIZE])
+{
+        struct tm tm;
+        size_t n;
+
+        gmtime_r(&ts->tv_sec, &tm);
+        n = strftime(buffer, RENDER_TIME_SIZE, "%Y-%m-%dT%H:%M:%S", &tm);
+        snprintf(buffer + n, RENDER_TIME_SIZE - n, ".%03ldZ", ts->tv_nsec / 1000000);
+}

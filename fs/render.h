@@ -1,8 +1,10 @@
 /*
- * JSON to text and strings to file names. Pure.
+ * JSON to text, strings to file names, times. Pure.
  */
 #ifndef FS_RENDER_H
 #define FS_RENDER_H
+
+#include <time.h>
 
 #include "qmp/util.h"
 
@@ -31,5 +33,9 @@ int render_json(struct json_object *value, char **ret_text, size_t *ret_size);
 
 /* Compact JSON on one line, without newline. The caller's; 0 or -ENOMEM. */
 int render_json_line(struct json_object *value, char **ret_text, size_t *ret_size);
+
+/* 2026-11-20T10:11:12.345Z */
+#define RENDER_TIME_SIZE 40
+void render_time(const struct timespec *ts, char buffer[RENDER_TIME_SIZE]);
 
 #endif

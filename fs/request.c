@@ -37,6 +37,7 @@ struct request *request_new(struct session *session, fuse_req_t req, fuse_ino_t 
         r->session = session;
         r->vm = inode->vm;
         r->req = req;
+        r->who = (struct who){ fuse_req_ctx(req)->uid, fuse_req_ctx(req)->pid };
         r->step = step;
         r->deadline.fire = deadline;
         r->limit_ns = r->vm->options.timeout_ns;
@@ -90,6 +91,13 @@ int request_fail(struct request *r, int error, const char *class, const char *fo
         return error;
 }
 
+void request_log(const struct request *r, int error, const char *class, const char *words)
+{
+        _cleanup_(qmp_freep) char *path = inode_path(r->inode);
+
+        vm_log_error(r->vm, r->who, path ? path : "?", error, class, words);
+}
+
 int request_fail_down(struct request *r)
 {
         _cleanup_(qmp_freep) char *why = vm_describe_connection(r->vm);
@@ -124,11 +132,11 @@ void request_finish(struct request *r, int error)
         /* who interrupts a request, or asks not to wait, knows that it failed */
         if (error < 0 && error != -EINTR && error != -EAGAIN && !r->reason && r->file)
                 request_fail(r, error, NULL, "%s", strerror(-error));
-        if (error < 0 && error != -EINTR && r->reason) {
-                _cleanup_(qmp_freep) char *path = inode_path(r->inode);
-
-                vm_log_error(r->vm, path ? path : "?", -error, r->reason_class, r->reason);
-        }
+        if (error < 0 && error != -EINTR && r->reason)
+                request_log(r, -error, r->reason_class, r->reason);
+        /* a write to an action's file */
+        if (r->patient && r->inode->kind->own_inode)
+                outcomes_note(&r->vm->outcomes, r->inode->ino, r->who, -error, r->reason_class, r->reason);
         if (r->req && error == 0) {
                 assert(r->answer);
                 r->answer(r);

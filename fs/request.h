@@ -40,6 +40,7 @@ struct request {
         uint64_t arrived, stamp;
         uint64_t arrival; /* the stamp at first: a request may come to want newer results */
 
+        struct who who;
         struct inode *inode; /* what it is about; a reference */
         struct file *file;   /* a reference, or NULL */
         char *data;          /* the name, or what is written; owned */
@@ -81,6 +82,9 @@ _printf_(4, 5) int request_fail(struct request *r, int error, const char *class,
 
 /* The same for -EHOSTDOWN: how the connection is. */
 int request_fail_down(struct request *r);
+
+/* Adds a line to `errors` about it, whether it fails or not. @error is a positive errno; @class and @words may be NULL. */
+void request_log(const struct request *r, int error, const char *class, const char *words);
 
 /* Counts the limit from the arrival; effective while it is parked. 0: none. */
 void request_set_limit(struct request *r, uint64_t limit_ns);

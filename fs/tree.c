@@ -419,7 +419,7 @@ static const struct row vm_rows[] = {
         },
         { .name = "ctl", .kind = &kind_ctl, .mode = 0644, .data = vm_verbs },
         { .name = "events", .kind = &kind_events, .mode = 0644, .channel = CHANNEL_EVENTS },
-        { .name = "errors", .kind = &kind_errors, .mode = 0444, .channel = CHANNEL_ERRORS },
+        { .name = "errors", .kind = &kind_errors, .mode = 0440, .channel = CHANNEL_ERRORS },
         { .name = "block", .kind = &kind_collection, .data = &block_each },
         { .name = "cpus", .kind = &kind_collection, .data = &cpus_each },
         { .name = "memory", .kind = &kind_collection, .data = &memory_each },

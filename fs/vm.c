@@ -7,6 +7,7 @@
 #include "inode.h"
 #include "log.h"
 #include "object.h"
+#include "qmp/conceal.h"
 #include "qmp/message.h"
 #include "removal.h"
 #include "render.h"
@@ -69,30 +70,16 @@ static void news(struct vm *vm, enum channel channel)
         vm_notify(vm, channel);
 }
 
-/* 2026-11-20T10:11:12.345Z */
-static void format_time(const struct timespec *ts, char *buffer, size_t size)
+/* Whose @words, which hold all but time and process, are a line of `errors` now. */
+static void write_error(struct vm *vm, struct who who, const char *words, const char *more)
 {
-        struct tm tm;
-        size_t n;
-
-        gmtime_r(&ts->tv_sec, &tm);
-        n = strftime(buffer, size, "%Y-%m-%dT%H:%M:%S", &tm);
-        snprintf(buffer + n, size - n, ".%03ldZ", ts->tv_nsec / 1000000);
-}
-
-void vm_log_error(struct vm *vm, const char *path, int error, const char *class, const char *text)
-{
-        const char *name = strerrorname_np(error);
-        _cleanup_(qmp_freep) char *line = NULL, *which = qmp_words(class ? class : "-"),
-                                  *why = qmp_words(text ? text : "");
-        char at[40];
+        _cleanup_(qmp_freep) char *line = NULL;
+        char at[RENDER_TIME_SIZE];
         int n;
 
         clock_gettime(CLOCK_REALTIME, &vm->errors_at);
-        format_time(&vm->errors_at, at, sizeof(at));
-        if (!which || !why)
-                return;
-        n = asprintf(&line, "%s %s %s %s %s", at, path, name ? name : "?", which, why);
+        render_time(&vm->errors_at, at);
+        n = asprintf(&line, "%s uid=%u pid=%d %s%s", at, who.uid, who.pid, words, more);
         if (n < 0) {
                 line = NULL;
                 return;
@@ -102,9 +89,47 @@ void vm_log_error(struct vm *vm, const char *path, int error, const char *class,
         news(vm, CHANNEL_ERRORS);
 }
 
+static void arm_repeats(struct vm *vm)
+{
+        uint64_t due = repeats_due(&vm->repeats);
+
+        if (due > 0)
+                qmp_timer_arm(vm->loop, &vm->repeats_timer, due);
+}
+
+static void repeats_are_due(struct qmp_timer *timer)
+{
+        struct vm *vm = container_of(timer, struct vm, repeats_timer);
+        struct repeated *repeat;
+
+        while ((repeat = repeats_next(&vm->repeats, qmp_now()))) {
+                char more[60];
+
+                snprintf(more, sizeof(more), " (repeated %lu times)", repeat->count);
+                repeat->count = 0;
+                write_error(vm, (struct who){ repeat->uid, repeat->pid }, repeat->text, more);
+        }
+        arm_repeats(vm);
+}
+
+void vm_log_error(struct vm *vm, struct who who, const char *path, int error, const char *class, const char *text)
+{
+        const char *name = strerrorname_np(error);
+        _cleanup_(qmp_freep) char *words = NULL, *which = qmp_words(class ? class : "-"),
+                                  *why = qmp_words(text ? text : "");
+
+        if (!which || !why || asprintf(&words, "%s %s %s %s", path, name ? name : "?", which, why) < 0) {
+                words = NULL;
+                return;
+        }
+        if (repeats_note(&vm->repeats, who.uid, who.pid, words, qmp_now()))
+                write_error(vm, who, words, "");
+        arm_repeats(vm);
+}
+
 static void trace(void *userdata, bool sent, const char *text)
 {
-        _cleanup_(qmp_freep) char *words = qmp_words(text);
+        _cleanup_(qmp_freep) char *shown = qmp_conceal_message(text), *words = shown ? qmp_words(shown) : NULL;
 
         (void)userdata;
         if (words)
@@ -354,6 +379,9 @@ int vm_new(struct qmp_loop *loop, const char *address, const struct vm_options *
         }
         journal_init(&vm->events, VM_JOURNAL_LINES);
         journal_init(&vm->errors, VM_JOURNAL_LINES);
+        repeats_init(&vm->repeats);
+        vm->repeats_timer.fire = repeats_are_due;
+        outcomes_init(&vm->outcomes);
         clock_gettime(CLOCK_REALTIME, &vm->events_at);
         vm->errors_at = vm->events_at;
         r = qmp_client_new(loop, &config, &vm->client);
@@ -383,6 +411,9 @@ struct vm *vm_free(struct vm *vm)
         introspection_forget(vm);
         journal_deinit(&vm->events);
         journal_deinit(&vm->errors);
+        qmp_timer_disarm(vm->loop, &vm->repeats_timer);
+        repeats_deinit(&vm->repeats);
+        outcomes_deinit(&vm->outcomes);
         free(vm);
         return NULL;
 }

@@ -9,7 +9,9 @@
 #include "journal.h"
 #include "load.h"
 #include "node.h"
+#include "outcomes.h"
 #include "qmp/client.h"
+#include "repeats.h"
 
 /* Lines that `events` and `errors` keep. */
 #define VM_JOURNAL_LINES 1000
@@ -89,7 +91,10 @@ struct vm {
         const char *sandbox; /* see vm_set_sandbox(); NULL: nothing */
 
         struct journal events, errors;
-        uint64_t events_lost; /* there was no memory for them in `events`, and they are not told of yet */
+        uint64_t events_lost;           /* there was no memory for them in `events`, and they are not told of yet */
+        struct repeats repeats;         /* of lines of `errors` */
+        struct qmp_timer repeats_timer; /* for those that were counted */
+        struct outcomes outcomes;
         struct timespec events_at, errors_at; /* of the last line */
         struct list watchers[N_CHANNELS];     /* files with a poll handle */
         uint64_t generations[N_CHANNELS];
@@ -109,8 +114,8 @@ void vm_invalidate(struct vm *vm);
 void vm_listen(struct vm *vm, struct vm_listener *listener);
 void vm_listener_remove(struct vm_listener *listener);
 
-/* Adds a line to `errors`. @class and @text may be NULL. */
-void vm_log_error(struct vm *vm, const char *path, int error, const char *class, const char *text);
+/* Adds a line to `errors`, or counts it, see repeats.h. @error is a positive errno; @class and @text may be NULL. */
+void vm_log_error(struct vm *vm, struct who who, const char *path, int error, const char *class, const char *text);
 
 /* Whether the file has something that was not read through it yet; files without a channel always have. */
 bool vm_has_news(struct file *file);

@@ -828,6 +828,12 @@ static char *errors_since(uint64_t from)
         return text;
 }
 
+uint64_t faults_errors_from(void)
+{
+        repeats_deinit(&rig.vm->repeats);
+        return rig.vm->errors.end;
+}
+
 bool faults_errors_have(uint64_t from, const char *part)
 {
         _cleanup_(qmp_freep) char *errors = errors_since(from);
@@ -987,7 +993,7 @@ static void handshake(void)
 static void play(void)
 {
         for (size_t i = 0; i < scenario->n_ops; i++) {
-                uint64_t errors_from = rig.vm->errors.end, began = qmp_now();
+                uint64_t errors_from = faults_errors_from(), began = qmp_now();
                 bool was_up = rig.vm->up;
                 struct op_result result;
 

@@ -24,6 +24,8 @@ bool faults_try(void);
 bool faults_try_one_of(unsigned of);
 bool faults_try_always(void);
 
+/* Where `errors` ends now; from there on each failure has a line again, the repeat of an earlier one, too. */
+uint64_t faults_errors_from(void);
 /* Whether what was added to `errors` since it had @from bytes has that. */
 bool faults_errors_have(uint64_t from, const char *part);
 

@@ -196,6 +196,18 @@ const char *rig_list(const char *a, const char *b, const char *c);
                 free(_cat);                                                                                          \
         } while (0)
 
+/* The first line alone, as of `remove`. */
+#define ASSERT_CAT_LINE(path, expected)                                                                              \
+        do {                                                                                                         \
+                char *_cat = NULL;                                                                                   \
+                int _cat_r = rig_cat((path), &_cat);                                                                 \
+                                                                                                                     \
+                ck_assert_msg(_cat_r == 0, "%s: %s", (path), strerror(-_cat_r));                                     \
+                _cat[strcspn(_cat, "\n") + 1] = '\0';                                                                \
+                ck_assert_str_eq(_cat, (expected));                                                                  \
+                free(_cat);                                                                                          \
+        } while (0)
+
 #define ASSERT_LS(path, expected)                                                                                    \
         do {                                                                                                         \
                 char *_ls = NULL;                                                                                    \
@@ -223,6 +235,17 @@ const char *rig_list(const char *a, const char *b, const char *c);
                               _error > 0 ? "positive" : strerrorname_np(-_error), strerrorname_np(_wanted));         \
         } while (0)
 #define ASSERT_OK(call) ASSERT_ERROR(call, 0)
+
+/* The reply has come or comes, is no error, and its first line is this. */
+#define ASSERT_REPLY_LINE(unique, expected)                                                                          \
+        do {                                                                                                         \
+                struct k_reply *_reply = k_wait(unique);                                                             \
+                                                                                                                     \
+                ck_assert_msg(_reply->error == 0, "%s", strerrorname_np(-_reply->error));                            \
+                _reply->data[strcspn(_reply->data, "\n") + 1] = '\0';                                                \
+                ck_assert_str_eq(_reply->data, (expected));                                                          \
+                free(_reply);                                                                                        \
+        } while (0)
 
 /* The reply has come or comes, is no error, and is this text. */
 #define ASSERT_REPLY(unique, expected)                                                                               \

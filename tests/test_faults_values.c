@@ -181,6 +181,15 @@ static void check_unique(char **names, size_t n)
 
 static void visit(uint64_t node, unsigned depth);
 
+static size_t count(const char *text, char c)
+{
+        size_t n = 0;
+
+        for (; *text; text++)
+                n += *text == c;
+        return n;
+}
+
 static void visit_file(uint64_t node, const char *name)
 {
         struct k_file file;
@@ -192,7 +201,8 @@ static void visit_file(uint64_t node, const char *name)
                 e = rig_read_all(&file, &text, NULL);
                 expect_documented(name, e);
                 if (e == 0 && streq(name, "remove"))
-                        EXPECT(strchr(text, '\n') == text + strlen(text) - 1 && !strchr(text, '\033'));
+                        /* state, usage, last write */
+                        EXPECT(count(text, '\n') == 3 && text[strlen(text) - 1] == '\n' && !strchr(text, '\033'));
                 k_release(&file);
         }
         free(text);
@@ -479,7 +489,7 @@ static void up(void)
                 "{\"name\": \"serial\", \"type\": \"str\"}, {\"name\": \"link\", \"type\": \"link<pc>\"}]");
         faults_clean();
         connection = rig.fake->n_connections;
-        errors_from = rig.vm->errors.end;
+        errors_from = faults_errors_from();
         done = json_object_new_object();
 }
 
@@ -502,7 +512,7 @@ static void clean(bool is_up)
         EXPECT(told);
         faults_clean();
         connection = rig.fake->n_connections;
-        errors_from = rig.vm->errors.end;
+        errors_from = faults_errors_from();
         met_down = false;
 }
 

@@ -144,7 +144,9 @@ START_TEST(what_nothing_was_written_to_reads_as_its_usage)
                                "    node-name                string\n"
                                "    size                     integer\n"
                                "\n"
-                               "returns: nothing\n");
+                               "returns: nothing\n"
+                               "\n"
+                               "last write: none\n");
         ASSERT_OK(rig_walk("cmd/block_resize", &entry));
         ck_assert_uint_eq(entry.attr.size, strlen(text));
         /* for those who can write, too, and from anywhere */
@@ -925,11 +927,134 @@ START_TEST(hmp_tells_its_usage_first)
 }
 END_TEST
 
+/*
+ * QEMU quotes what it was given (7.2: "Base64 data '…' contains invalid characters"); and what was meant as a value may stand
+ * anywhere. SECRET is then neither in `errors`, nor in what the next reader of the file sees, nor in what this one does.
+ */
+static const struct {
+        const char *path, *written, *error;
+} secrets[] = {
+        { "cmd/get", "v=SECRET", "bad value 'SECRET'" },
+        { "cmd/get", "v=\"two SECRET\"", "bad value 'two SECRET', at SECRET" },
+        { "cmd/get", "v={\"a\":[\"SECRET\"]}", "SECRET is bad" },
+        { "cmd/get", "{\"v\":{\"password\":\"SECRET\"}}", "'SECRET'" },
+        { "cmd/get", "v=two SECRET", NULL },
+        { "cmd/get", "v=two SECRET=1", NULL },
+        { "cmd/get", "SECRET", NULL },
+        { "cmd/block_resize", "node-name=SECRET", NULL },
+        { "cmd/block_resize", "node-name=x size=SECRET", NULL },
+        { "cmd/block_resize", "{\"node-name\":\"x\",\"size\":SECRET}", NULL },
+        { "cmd/device_add", "driver=nvme passwort=SECRET bus.SECRET=1", NULL },
+        { "hmp", "SECRET\377", NULL },
+        { "qmp", "{\"execute\":\"get\",\"arguments\":{\"v\":\"SECRET\"}", NULL },
+        { "qmp", "{\"execute\":\"get\",\"arguments\":\"SECRET\"}", NULL },
+        { "qmp", "{\"execute\":\"get\",\"SECRET\":\"SECRET\"}", NULL },
+        { "qmp", "{\"execute\":\"get\",\"arguments\":{\"v\":SECRET}}", NULL },
+        { "ctl", "SECRET", NULL },
+        { "ctl", "stop SECRET", NULL },
+        { "ctl", "powerdown timeout=SECRET", NULL },
+        { "block/NVME1/remove", "SECRET", NULL },
+        { "block/NVME1/remove", "timeout=SECRET", NULL },
+};
+
+START_TEST(what_was_written_is_told_nowhere)
+{
+        bool can_read = !streq(secrets[_i].path, "ctl") && !strchr(secrets[_i].path, 'N');
+        struct k_file file = rig_must_open(secrets[_i].path, can_read ? O_RDWR : O_WRONLY);
+        const char *const paths[] = { "errors", secrets[_i].path };
+
+        if (secrets[_i].error)
+                fake_on_error(rig.fake, "get", "GenericError", secrets[_i].error);
+        fake_on(rig.fake, "device-list-properties", "[{\"name\": \"password\", \"type\": \"str\"}]");
+        ck_assert_int_lt(write_text(&file, secrets[_i].written), 0);
+        for (size_t i = 0; i < ARRAY_SIZE(paths) + can_read; i++) {
+                _cleanup_(qmp_freep) char *text = NULL;
+
+                if (i < ARRAY_SIZE(paths))
+                        ASSERT_OK(rig_cat(paths[i], &text));
+                else
+                        ck_assert_int_eq(rig_read_all(&file, &text, NULL), 0);
+                ck_assert_msg(!strstr(text, "SECRET"), "%zu: %s", i, text);
+        }
+        ck_assert_uint_eq(n_errors(), 1);
+}
+END_TEST
+
+/* A reply to `qmp` is QEMU's to the letter, for the one who wrote. */
+START_TEST(error_in_a_reply_of_qmp_is_told_nowhere_else)
+{
+        struct k_file file = rig_must_open("qmp", O_RDWR);
+        _cleanup_(qmp_freep) char *errors = NULL, *usage = NULL;
+
+        fake_on_error(rig.fake, "get", "GenericError", "bad value 'SECRET'");
+        ASSERT_OK(write_text(&file, "{\"execute\":\"get\",\"arguments\":{\"v\":\"SECRET\"}}"));
+        ASSERT_READ_CONTAINS(&file, "bad value 'SECRET'");
+        ASSERT_CAT_CONTAINS("errors", " /qmp EIO GenericError bad value '…'\n");
+        ASSERT_OK(rig_cat("errors", &errors));
+        ASSERT_OK(rig_cat("qmp", &usage));
+        ck_assert(!strstr(errors, "SECRET") && !strstr(usage, "SECRET"));
+}
+END_TEST
+
+START_TEST(hmp_that_fails_is_noted_without_its_words)
+{
+        _cleanup_(qmp_freep) char *errors = NULL;
+
+        fake_on(rig.fake, "human-monitor-command", "\"Error: 'SECRET' is too short\\r\\n\"");
+        ASSERT_OK(rig_echo("hmp", "set_password vnc SECRET"));
+        ASSERT_OK(rig_cat("errors", &errors));
+        ck_assert_contains(errors, "Error: '…' is too short\n");
+}
+END_TEST
+
+/* --- how the last write ended ------------------------------------------------------------------------------------ */
+
+static const struct {
+        const char *path, *bad, *good, *how;
+} actions[] = {
+        { "cmd/stop", "x=1", "", "EINVAL - the key at character 1 is unknown" },
+        { "cmd/get", "SECRET", "", "EINVAL - expected KEY=VALUE" },
+        { "hmp", "\377", "info", "EINVAL - not UTF-8, at byte 1\n" },
+        { "qmp", "{", "{\"execute\":\"stop\"}", "EINVAL - the JSON value is not complete\n" },
+        { "ctl", "sotp", "stop", "EINVAL - no such verb (nearest: 'stop'); reading the file lists them\n" },
+        { "devices/nv0/remove", "yes", "nowait", "EINVAL - expected 1, nowait or timeout=SEC\n" },
+};
+
+START_TEST(actions_tell_how_the_last_write_ended)
+{
+        static const char *const others[] = { "cmd/stop", "hmp", "qmp", "ctl", "block/NVME1/remove" };
+        _cleanup_(qmp_freep) char *who = NULL;
+        struct fuse_entry_out entry;
+        char *text;
+
+        fake_on(rig.fake, "human-monitor-command", "\"\"");
+        fake_on(rig.fake, "device_del", "{}");
+        ASSERT_CAT_CONTAINS(actions[_i].path, "\nlast write: none\n");
+        ASSERT_ERROR(rig_echo(actions[_i].path, actions[_i].bad), EINVAL);
+        /* whatever others do */
+        for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+                if (!streq(others[i], actions[_i].path))
+                        (void)rig_echo(others[i], "{");
+        ASSERT_OK(rig_cat(actions[_i].path, &text));
+        ck_assert_int_gt(asprintf(&who, "Z uid=%u pid=%d ", getuid(), getpid()), 0);
+        ck_assert_contains(text, "\nlast write: 2");
+        ck_assert_contains(text, who);
+        ck_assert_contains(text, actions[_i].how);
+        ASSERT_OK(rig_walk(actions[_i].path, &entry));
+        ck_assert_uint_eq(entry.attr.size, strlen(text));
+        /* it is the last line */
+        ck_assert_ptr_eq(strchr(strstr(text, "\nlast write: ") + 1, '\n'), text + strlen(text) - 1);
+        free(text);
+        ASSERT_OK(rig_echo(actions[_i].path, actions[_i].good));
+        ASSERT_CAT_CONTAINS(actions[_i].path, " OK\n");
+}
+END_TEST
+
 static const struct {
         const char *text, *logged;
 } failures[] = {
         { "Error: Device 'x' not found\\r\\n", " /hmp ENODEV - Error: Device 'x' not found\n" },
-        { "unknown command: 'frob'\\r\\n", " /hmp EOPNOTSUPP - unknown command: 'frob'\n" },
+        { "unknown command: 'frob'\\r\\n", " /hmp EOPNOTSUPP - unknown command: '…'\n" },
         { "info: extraneous characters at the end of line\\r\\nmore\\r\\n",
           " /hmp EIO - info: extraneous characters at the end of line\n" },
         { "Try \\\"help eject\\\" for more information\\r\\n", " /hmp EIO - Try \"help eject\" for more" },
@@ -1059,7 +1184,9 @@ START_TEST(qmp_error_is_a_reply_where_it_can_be_read)
                                         "{\"execute\":\"stop\"}"),
                      EOPNOTSUPP);
         ASSERT_SENT("stop nosuch get stop");
-        ck_assert_uint_eq(n_errors(), 3);
+        /* the same as before: counted */
+        ck_assert_uint_eq(n_errors(), 2);
+        ASSERT_CAT_CONTAINS("qmp", " EOPNOTSUPP CommandNotFound The command nosuch has not been found\n");
         ASSERT_OK(write_text(&blind, "{\"execute\":\"stop\"}"));
 }
 END_TEST
@@ -1086,7 +1213,7 @@ static const struct {
         { "{\"execute\":\"stop\",\"arguments\":[]}", "'arguments': expected an object" },
         { "{\"execute\":\"stop\",\"arguments\":null}", "'arguments': expected an object" },
         { "{\"execute\":\"stop\",\"argument\":{}}",
-          "'argument' is no part of a command; expected: execute, arguments, id" },
+          "a key is not part of a command; expected: execute, arguments, id" },
         { "{\"execute\":\"stop\",\"id\":1,\"id\":2}", "occurs twice" },
         { "{\"execute\":\"stop\",\"id\":\"\xff\"}", "" },
 };
@@ -1419,6 +1546,10 @@ int main(void)
                 TEST_EACH(disconnected_while_it_waits, ARRAY_SIZE(parks)),
                 TEST(hmp_takes_a_line_and_gives_its_text),
                 TEST(hmp_tells_its_usage_first),
+                TEST_EACH(what_was_written_is_told_nowhere, ARRAY_SIZE(secrets)),
+                TEST(error_in_a_reply_of_qmp_is_told_nowhere_else),
+                TEST(hmp_that_fails_is_noted_without_its_words),
+                TEST_EACH(actions_tell_how_the_last_write_ended, ARRAY_SIZE(actions)),
                 TEST_EACH(what_fails_in_hmp_is_noted_while_the_write_succeeds, ARRAY_SIZE(failures)),
                 TEST(hmp_fails_as_its_command_does),
                 TEST(hmp_takes_no_bytes_that_qemu_could_not_read),

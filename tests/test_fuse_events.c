@@ -9,10 +9,11 @@
 #define LINE(name) "{\"timestamp\":{\"seconds\":1795164681,\"microseconds\":361414},\"event\":\"" name "\"}\n"
 
 /* An event of our own, whose time is the host's; a pattern for fnmatch(). */
-#define OWN(name, data) "{\"timestamp\":{\"seconds\":*,\"microseconds\":*},\"event\":\"" name "\",\"data\":{" data "}}\n"
-#define DOWN(reason)    OWN("QMPFS_DOWN", "\"reason\":\"" reason "\"")
-#define UP              OWN("QMPFS_UP", "\"version\":\"7.2.22 (Debian 1:7.2)\"")
-#define LOST(count)     OWN("QMPFS_EVENTS_LOST", "\"count\":" count)
+#define OWN(name, data)                                                                                              \
+        "{\"timestamp\":{\"seconds\":*,\"microseconds\":*},\"event\":\"" name "\",\"data\":{" data "}}\n"
+#define DOWN(reason) OWN("QMPFS_DOWN", "\"reason\":\"" reason "\"")
+#define UP           OWN("QMPFS_UP", "\"version\":\"7.2.22 (Debian 1:7.2)\"")
+#define LOST(count)  OWN("QMPFS_EVENTS_LOST", "\"count\":" count)
 
 #define ASSERT_LIKE(text, pattern) ck_assert_msg(fnmatch((pattern), (text), 0) == 0, "not like %s: %s", pattern, text)
 
@@ -139,20 +140,61 @@ END_TEST
 
 START_TEST(failures_are_told_of_a_line_each)
 {
-        _cleanup_(qmp_freep) char *text = NULL;
+        _cleanup_(qmp_freep) char *text = NULL, *who = NULL;
 
         fake_on_error(rig.fake, "query-name", "GenericError", "two\nlines\x01 and a \\");
         ASSERT_ERROR(rig_cat("name", NULL), EIO);
         ASSERT_ERROR(rig_echo("ctl", "nosuch\nverb"), EINVAL);
         ASSERT_OK(rig_cat("errors", &text));
-        ck_assert_contains(text, "Z /name EIO GenericError two\\x0alines\\x01 and a \\\n");
-        ck_assert_contains(text, "Z /ctl EINVAL - no verb 'nosuch\\x0averb'");
+        ck_assert_int_gt(asprintf(&who, "Z uid=%u pid=%d /", getuid(), getpid()), 0);
+        ck_assert_contains(text, who);
+        ck_assert_contains(text, " /name EIO GenericError two\\x0alines\\x01 and a \\\n");
+        ck_assert_contains(text, " /ctl EINVAL - no such verb; reading the file lists them\n");
         ck_assert_ptr_nonnull(strchr(text, '\n'));
         ck_assert_ptr_eq(strchr(strchr(text, '\n') + 1, '\n'), text + strlen(text) - 1);
         /* 2026-11-20T10:11:12.345Z */
         ck_assert_int_eq(text[4], '-');
         ck_assert_int_eq(text[10], 'T');
         ck_assert_int_eq(text[23], 'Z');
+}
+END_TEST
+
+/* What somebody polls is a line and then one with a count, so that the last line is mostly one's own. */
+START_TEST(repeats_of_a_failure_are_counted)
+{
+        struct k_file follower = rig_must_open("errors", O_RDONLY);
+        _cleanup_(qmp_freep) char *text = NULL;
+        uint64_t size;
+
+        fake_on_error(rig.fake, "query-name", "GenericError", "no");
+        for (unsigned i = 0; i < 20; i++)
+                ASSERT_ERROR(rig_cat("name", NULL), EIO);
+        ASSERT_ERROR(rig_echo("ctl", "x"), EINVAL);
+        for (unsigned i = 0; i < 20; i++)
+                ASSERT_ERROR(rig_cat("name", NULL), EIO);
+        ASSERT_OK(rig_cat("errors", &text));
+        size = strlen(text);
+        ck_assert_contains(text, " /name EIO GenericError no\n");
+        ck_assert_contains(text, " /ctl EINVAL - ");
+        ck_assert_ptr_eq(strchr(strchr(text, '\n') + 1, '\n'), text + size - 1);
+        /* what was read stays as it was, and what was counted comes behind it */
+        PUMP_FOR(rig.loop, 11 * SEC);
+        free(take_ptr(text));
+        ASSERT_OK(rig_cat("errors", &text));
+        ck_assert_contains(text + size, " /name EIO GenericError no (repeated 39 times)\n");
+        ck_assert_ptr_eq(strchr(text + size, '\n'), text + strlen(text) - 1);
+        ck_assert_uint_eq(k_poll(&follower, 0) & (unsigned)POLLIN, POLLIN);
+        /* and that's all */
+        PUMP_FOR(rig.loop, 1000 * SEC);
+        size = strlen(text);
+        free(take_ptr(text));
+        ASSERT_OK(rig_cat("errors", &text));
+        ck_assert_uint_eq(strlen(text), size);
+        /* after such a time it is new */
+        ASSERT_ERROR(rig_cat("name", NULL), EIO);
+        free(take_ptr(text));
+        ASSERT_OK(rig_cat("errors", &text));
+        ck_assert_contains(text + size, " /name EIO GenericError no\n");
 }
 END_TEST
 
@@ -279,7 +321,7 @@ START_TEST(wrong_filter_leaves_the_old_one)
 
         ASSERT_ERROR(k_wait_error(k_send_write(&file, "what?", 5)), EINVAL);
         ASSERT_CAT_CONTAINS("errors",
-                            " /events EINVAL - 'what?' is no EVENT_NAME, KEY=VALUE, JSON object or timeout=SEC");
+                            " /events EINVAL - a word is not an EVENT_NAME, KEY=VALUE, JSON object or timeout=SEC");
         event("RESUME");
         event("STOP");
         ASSERT_REPLY(k_send_read(&file, 0, 4096), LINE("STOP"));
@@ -293,9 +335,9 @@ START_TEST(names_that_qemu_has_not_are_refused)
                 const char *filter, *why;
         } wrong[] = {
                 { "DEVICE_DELETD timeout=60",
-                  "no event 'DEVICE_DELETD' in this QEMU, did you mean 'DEVICE_DELETED'?; schema/events/ lists them" },
-                { "STOP QMPFS_UPP", "no event 'QMPFS_UPP' in this QEMU, did you mean 'QMPFS_UP'?; schema/events/" },
-                { "NOTHING_LIKE_IT", "no event 'NOTHING_LIKE_IT' in this QEMU; schema/events/ lists them" },
+                  "no such event in this QEMU (nearest: 'DEVICE_DELETED'); schema/events/ lists them" },
+                { "STOP QMPFS_UPP", "no such event in this QEMU (nearest: 'QMPFS_UP'); schema/events/" },
+                { "NOTHING_LIKE_IT", "no such event in this QEMU; schema/events/ lists them" },
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
@@ -796,6 +838,7 @@ int main(void)
                 TEST(log_takes_no_filter),
                 TEST(events_of_odd_content_stay_on_one_line),
                 TEST(failures_are_told_of_a_line_each),
+                TEST(repeats_of_a_failure_are_counted),
                 TEST(stream_waits_for_what_comes_after_it_was_opened),
                 TEST(each_stream_has_a_queue_of_its_own),
                 TEST(two_readers_of_one_stream_get_each_line_once),

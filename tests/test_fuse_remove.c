@@ -58,7 +58,7 @@ START_TEST(device_is_removed_when_qemu_says_that_it_is_gone)
                          "{\"execute\":\"device_del\",\"arguments\":{\"id\":\"/machine/peripheral/dimm1\"}}");
         pass(800 * MS);
         ck_assert(!k_is_answered(write));
-        ASSERT_REPLY(k_send_read(&file, 0, 7), "pending");
+        ASSERT_REPLY_LINE(k_send_read(&file, 0, 7), "pending");
         rig_deleted("/machine/peripheral/dimm1");
         ck_assert_int_eq(k_wait_error(write), 0);
         ASSERT_CAT("errors", "");
@@ -273,12 +273,12 @@ START_TEST(busy_guest_is_asked_again)
         write = start("devices/nv0/remove", "1");
         pass(100 * MS);
         ck_assert(!k_is_answered(write));
-        ASSERT_REPLY(k_send_read(&file, 0, 200),
-                     "pending 0.1 s: Hot-unplug failed: guest is busy (power indicator blinking)\n");
+        ASSERT_REPLY_LINE(k_send_read(&file, 0, 200),
+                          "pending 0.1 s: Hot-unplug failed: guest is busy (power indicator blinking)\n");
         fake_on(rig.fake, "device_del", "{}");
         pass(SEC);
         ck_assert_uint_eq(rig_count("device_del"), 2);
-        ASSERT_REPLY(k_send_read(&file, 0, 200), "pending 1.1 s\n");
+        ASSERT_REPLY_LINE(k_send_read(&file, 0, 200), "pending 1.1 s\n");
         rig_deleted(NV0);
         ck_assert_int_eq(k_wait_error(write), 0);
 }
@@ -292,8 +292,8 @@ START_TEST(error_of_a_repeated_request_waits_for_the_end)
         pass(1100 * MS);
         ck_assert(!k_is_answered(write));
         ASSERT_ERROR(k_wait_error(write), ETIMEDOUT);
-        ASSERT_CAT("devices/nv0/remove",
-                   "timed out after 2 s, still pending: device_del not allowed while migrating\n");
+        ASSERT_CAT_LINE("devices/nv0/remove",
+                        "timed out after 2 s, still pending: device_del not allowed while migrating\n");
 }
 END_TEST
 
@@ -324,16 +324,16 @@ START_TEST(error_of_qemu_is_that_of_the_write)
                          0);
         ASSERT_CAT_CONTAINS("errors", line);
         ck_assert_int_gt(asprintf(&refused, "refused: %s\n", errors[_i].desc), 0);
-        ASSERT_CAT("devices/nv0/remove", refused);
+        ASSERT_CAT_LINE("devices/nv0/remove", refused);
         pass(10 * SEC);
         ck_assert_uint_eq(rig_count("device_del"), 1);
         /* and it can be tried again */
         fake_on(rig.fake, "device_del", "{}");
         ASSERT_OK(rig_echo("devices/nv0/remove", "nowait"));
-        ASSERT_CAT("devices/nv0/remove", "pending 0.0 s\n");
+        ASSERT_CAT_LINE("devices/nv0/remove", "pending 0.0 s\n");
         rig_deleted(NV0);
         SETTLE();
-        ASSERT_CAT("devices/nv0/remove", "idle\n");
+        ASSERT_CAT_LINE("devices/nv0/remove", "idle\n");
 }
 END_TEST
 
@@ -347,8 +347,10 @@ START_TEST(guest_refuses_a_dimm_by_its_id)
         ck_assert(!k_is_answered(write));
         ost("dimm1", 3, 130, "0", "DIMM");
         ASSERT_ERROR(k_wait_error(write), EBUSY);
-        ASSERT_CAT("memory/dimm1/remove", "refused: the guest refused: the device is busy (ACPI _OST status 130)\n");
-        ASSERT_CAT("devices/dimm1/remove", "refused: the guest refused: the device is busy (ACPI _OST status 130)\n");
+        ASSERT_CAT_LINE("memory/dimm1/remove",
+                        "refused: the guest refused: the device is busy (ACPI _OST status 130)\n");
+        ASSERT_CAT_LINE("devices/dimm1/remove",
+                        "refused: the guest refused: the device is busy (ACPI _OST status 130)\n");
         ASSERT_CAT_CONTAINS("errors", " /memory/dimm1/remove EBUSY - the guest refused: the device is busy");
         /* it is not asked again */
         pass(10 * SEC);
@@ -375,8 +377,9 @@ START_TEST(guest_refuses_an_anonymous_dimm_by_its_slot)
         ck_assert(!k_is_answered(write));
         ost(NULL, 3, 128, "3", "DIMM");
         ASSERT_ERROR(k_wait_error(write), EBUSY);
-        ASSERT_CAT("memory/slot-3/remove",
-                   "refused: the guest refused: it does not support ejecting this device (ACPI _OST status 128)\n");
+        ASSERT_CAT_LINE(
+                "memory/slot-3/remove",
+                "refused: the guest refused: it does not support ejecting this device (ACPI _OST status 128)\n");
 }
 END_TEST
 
@@ -397,7 +400,7 @@ START_TEST(guest_refuses_elsewhere_than_on_x86)
         ck_assert(!k_is_answered(memory));
         rig_event("MEM_UNPLUG_ERROR", "%s", "{\"device\": \"dimm1\", \"msg\": \"it is pinned\"}");
         ASSERT_ERROR(k_wait_error(memory), EBUSY);
-        ASSERT_CAT("memory/dimm1/remove", "refused: it is pinned\n");
+        ASSERT_CAT_LINE("memory/dimm1/remove", "refused: it is pinned\n");
 }
 END_TEST
 
@@ -406,8 +409,8 @@ START_TEST(refusal_of_nobodys_request_changes_nothing)
         ost("dimm1", 3, 130, "0", "DIMM");
         rig_event("DEVICE_UNPLUG_GUEST_ERROR", "%s", "{\"path\": \"" NV0 "\"}");
         SETTLE();
-        ASSERT_CAT("memory/dimm1/remove", "idle\n");
-        ASSERT_CAT("devices/nv0/remove", "idle\n");
+        ASSERT_CAT_LINE("memory/dimm1/remove", "idle\n");
+        ASSERT_CAT_LINE("devices/nv0/remove", "idle\n");
         ASSERT_CAT("errors", "");
 }
 END_TEST
@@ -583,7 +586,7 @@ START_TEST(drive_without_a_device_is_deleted)
         fake_on(rig.fake, "human-monitor-command", "\"Device 'NVME1' not found\\r\\n\"");
         ASSERT_ERROR(rig_echo("block/NVME1/remove", "1"), ENODEV);
         ASSERT_CAT_CONTAINS("errors", "ENODEV - drive 'NVME1' stays: Device 'NVME1' not found\n");
-        ASSERT_CAT("block/NVME1/remove", "refused: drive 'NVME1' stays: Device 'NVME1' not found\n");
+        ASSERT_CAT_LINE("block/NVME1/remove", "refused: drive 'NVME1' stays: Device 'NVME1' not found\n");
 }
 END_TEST
 
@@ -592,7 +595,7 @@ START_TEST(node_without_a_device_has_none_to_remove)
         fake_on(rig.fake, "query-block", "[{\"device\": \"\", \"inserted\": {\"node-name\": \"n1\"}}]");
         ASSERT_ERROR(rig_echo("block/n1/remove", "1"), ENODEV);
         ASSERT_CAT_CONTAINS("errors", " /block/n1/remove ENODEV - no device has this drive\n");
-        ASSERT_CAT("block/n1/remove", "idle\n");
+        ASSERT_CAT_LINE("block/n1/remove", "idle\n");
 }
 END_TEST
 
@@ -624,16 +627,16 @@ START_TEST(guest_that_ignores_it_times_out_and_it_is_still_pending)
         ASSERT_ERROR(k_wait_error(write), ETIMEDOUT);
         ck_assert_uint_ge(qmp_now() - before, 3 * SEC);
         ck_assert_uint_lt(qmp_now() - before, 3100 * MS);
-        ASSERT_REPLY(k_send_read(&file, 0, 200), "timed out after 3 s, still pending\n");
+        ASSERT_REPLY_LINE(k_send_read(&file, 0, 200), "timed out after 3 s, still pending\n");
         ASSERT_CAT_CONTAINS("errors", " /devices/nv0/remove ETIMEDOUT - timed out after 3 s, still pending\n");
         rig_event("STOP", "%s", "");
         SETTLE();
-        ASSERT_REPLY(k_send_read(&file, 0, 200), "timed out after 3 s, still pending, the VM is paused\n");
+        ASSERT_REPLY_LINE(k_send_read(&file, 0, 200), "timed out after 3 s, still pending, the VM is paused\n");
         rig_event("RESUME", "%s", "");
         /* the next who asks finds it so */
         write = k_send_write(&file, "timeout=5", 9);
         pass(100 * MS);
-        ASSERT_REPLY(k_send_read(&file, 0, 200), "pending 3.1 s\n");
+        ASSERT_REPLY_LINE(k_send_read(&file, 0, 200), "pending 3.1 s\n");
         rig_deleted(NV0);
         ck_assert_int_eq(k_wait_error(write), 0);
 }
@@ -645,7 +648,7 @@ START_TEST(limit_can_be_said)
 
         ASSERT_ERROR(rig_echo("devices/nv0/remove", "timeout=0.25"), ETIMEDOUT);
         ck_assert_uint_lt(qmp_now() - before, 300 * MS);
-        ASSERT_CAT("devices/nv0/remove", "timed out after 0.25 s, still pending\n");
+        ASSERT_CAT_LINE("devices/nv0/remove", "timed out after 0.25 s, still pending\n");
         before = qmp_now();
         ASSERT_ERROR(rig_echo("devices/nv0/remove", "timeout=60"), ETIMEDOUT);
         ck_assert_uint_ge(qmp_now() - before, 60 * SEC);
@@ -663,7 +666,7 @@ START_TEST(nowait_returns_when_qemu_has_taken_it)
         fake_on(rig.fake, "device_del", "{}");
         fake_return(rig.fake, rig_last("device_del"), "{}");
         ck_assert_int_eq(k_wait_error(write), 0);
-        ASSERT_REPLY(k_send_read(&file, 0, 7), "pending");
+        ASSERT_REPLY_LINE(k_send_read(&file, 0, 7), "pending");
         /* nobody waits: it is not asked again */
         pass(20 * SEC);
         ck_assert_uint_eq(rig_count("device_del"), 1);
@@ -705,7 +708,7 @@ START_TEST(other_words_are_refused)
         for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
                 ck_assert_msg(rig_echo("block/NVME1/remove", wrong[i]) == -EINVAL, "%s", wrong[i]);
         ck_assert_uint_eq(rig_count("device_del"), 0);
-        ASSERT_CAT_CONTAINS("errors", " EINVAL - expected 1, nowait or timeout=SEC, not 'yes'\n");
+        ASSERT_CAT_CONTAINS("errors", " EINVAL - expected 1, nowait or timeout=SEC\n");
 }
 END_TEST
 
@@ -744,7 +747,7 @@ START_TEST(one_writer_may_give_up)
 
         ASSERT_ERROR(k_wait_error(a), ETIMEDOUT);
         /* somebody waits still */
-        ASSERT_REPLY(k_send_read(&file, 0, 7), "pending");
+        ASSERT_REPLY_LINE(k_send_read(&file, 0, 7), "pending");
         rig_deleted(NV0);
         ck_assert_int_eq(k_wait_error(b), 0);
 }
@@ -773,7 +776,7 @@ START_TEST(interrupt_leaves_the_request_with_the_guest)
         pass(1200 * MS);
         k_interrupt(write);
         ASSERT_ERROR(k_wait_error(write), EINTR);
-        ASSERT_REPLY(k_send_read(&file, 0, 100), "pending 1.2 s\n");
+        ASSERT_REPLY_LINE(k_send_read(&file, 0, 100), "pending 1.2 s\n");
         ck_assert_uint_eq(rig_count("device_del"), 2);
         pass(20 * SEC);
         ck_assert_uint_eq(rig_count("device_del"), 2);
@@ -796,7 +799,7 @@ START_TEST(interrupt_while_the_request_is_on_its_way)
         ASSERT_ERROR(k_wait_error(write), EINTR);
         fake_error(rig.fake, rig_last("device_del"), "GenericError", "no");
         SETTLE();
-        ASSERT_CAT("devices/nv0/remove", "refused: no\n");
+        ASSERT_CAT_LINE("devices/nv0/remove", "refused: no\n");
 }
 END_TEST
 
@@ -809,7 +812,8 @@ START_TEST(silent_qemu_times_out)
         ck_assert_uint_ge(qmp_now() - before, 20 * SEC);
         ck_assert_uint_lt(qmp_now() - before, 21 * SEC);
         /* QEMU may have taken it */
-        ASSERT_REPLY(k_send_read(&file, 0, 100), "timed out after 20 s, still pending, QEMU has not answered yet\n");
+        ASSERT_REPLY_LINE(k_send_read(&file, 0, 100),
+                          "timed out after 20 s, still pending, QEMU has not answered yet\n");
         ck_assert_uint_eq(rig_count("device_del"), 1);
 }
 END_TEST
@@ -866,7 +870,7 @@ START_TEST(request_that_qemu_has_not_heard_of_is_taken_back)
         } else {
                 ASSERT_ERROR(k_wait_error(write), ETIMEDOUT);
         }
-        ASSERT_REPLY(k_send_read(&file, 0, 100), "idle\n");
+        ASSERT_REPLY_LINE(k_send_read(&file, 0, 100), "idle\n");
         answer_others(reads);
         ck_assert_uint_eq(rig_count("device_del"), 0);
 }
@@ -918,7 +922,7 @@ START_TEST(request_that_was_never_taken_is_not_pending)
         pass(500 * MS);
         k_interrupt(write);
         ASSERT_ERROR(k_wait_error(write), EINTR);
-        ASSERT_CAT("block/NVME1/remove", "refused: Hot-unplug failed: guest is busy\n");
+        ASSERT_CAT_LINE("block/NVME1/remove", "refused: Hot-unplug failed: guest is busy\n");
         /* so what somebody else removes later keeps its drive */
         fake_on(rig.fake, "query-block", rig_list(rig_drive("NVME1", NULL), NULL, NULL));
         rig_deleted(NV0);
@@ -999,7 +1003,7 @@ START_TEST(disconnect_ends_the_wait_and_forgets_the_removal)
         fake_close(rig.fake);
         ASSERT_ERROR(k_wait_error(write), EHOSTDOWN);
         PUMP(rig.loop, rig.vm->up);
-        ASSERT_CAT("devices/nv0/remove", "idle\n");
+        ASSERT_CAT_LINE("devices/nv0/remove", "idle\n");
 }
 END_TEST
 
@@ -1009,7 +1013,7 @@ START_TEST(reading_remove_starts_nothing)
                                              "memory/dimm1/remove", "devices/nv0/remove" };
 
         for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
-                ASSERT_CAT(paths[i], "idle\n");
+                ASSERT_CAT_LINE(paths[i], "idle\n");
         ck_assert_uint_eq(rig_count("device_del"), 0);
 }
 END_TEST
@@ -1019,7 +1023,7 @@ START_TEST(the_state_is_the_devices_by_whichever_path)
         uint64_t write = start("devices/cpu1/remove", "1");
 
         ASSERT_CAT_CONTAINS("cpus/1/remove", "pending");
-        ASSERT_CAT("cpus/0/remove", "idle\n");
+        ASSERT_CAT_LINE("cpus/0/remove", "idle\n");
         k_interrupt(write);
         ASSERT_ERROR(k_wait_error(write), EINTR);
 }

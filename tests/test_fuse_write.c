@@ -192,6 +192,8 @@ START_TEST(reading_lists_the_verbs)
 
         ASSERT_OK(rig_cat("ctl", &text));
         for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save), n++) {
+                if (startswith(line, "last write: "))
+                        break;
                 ck_assert_uint_lt(n, ARRAY_SIZE(verbs));
                 ck_assert(startswith(line, verbs[n]) && line[strlen(verbs[n])] == ' ');
         }

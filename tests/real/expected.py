@@ -45,7 +45,7 @@ def errno_of(error):
 
 
 def error_line(path, error):
-    """The line of `errors` for a read that QEMU refused, without the time."""
+    """The line of `errors` for a read that QEMU refused, without time and process."""
     return f"/{path} {errno_name(error)} {error.kind} {error.desc}"
 
 

@@ -72,7 +72,7 @@ class RealTest(unittest.TestCase):
         self.fails(mount, f"echo {written} > '{path}'", errno_words, limit)
         self.assertIn(words, mount.read(path))
         last = mount.read("errors").splitlines()[-1]
-        self.assertRegex(last, rf"^\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d\S* \S+ {errno_name} \S+ ", last)
+        self.assertRegex(last, rf"^\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d\S* uid=\d+ pid=\d+ \S+ {errno_name} \S+ ", last)
         self.assertIn(words, last)
         self.assertIn(path, last)
 

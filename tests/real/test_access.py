@@ -56,6 +56,8 @@ def expected_mode(path, kind):
         return 0o700 if path in ("cmd", "qom/objects") else 0o755
     if path in ("qmp", "hmp") or parts[0] == "cmd":
         return 0o600
+    if path == "errors":
+        return 0o400
     if path in ("ctl", "events") or parts[0] == "qom" or is_remove(parts):
         return 0o644
     return 0o444
@@ -160,6 +162,8 @@ class Access(real.RealTest):
             mode = expected_mode(path, entry["kind"])
             if group != owner and entry["kind"] == "file" and group_writes(path):
                 mode |= 0o020
+            if group != owner and path == "errors":
+                mode |= 0o040
             want = {"uid": owner, "gid": group, "mode": mode}
             if entry["kind"] == "dir":
                 want.update({"list": "", "make": make} if read(path) else {"list": "EACCES", "make": "EACCES"})
@@ -204,10 +208,10 @@ class Access(real.RealTest):
         mount = self.shared_mount(self.users_vm(), "allow_other")
         found = self.rights(mount, OTHER)
         self.assertEqual([path for path in found if path.startswith(("cmd/", "qom/objects/"))], [])
-        self.check(found, 0, 0, lambda path: path not in CLOSED, lambda path: False)
-        self.assertEqual(self.succeeds_as(mount, "cat state && ls block && cat block/disk0/remove && head -n 1 ctl",
+        self.check(found, 0, 0, lambda path: path not in (*CLOSED, "errors"), lambda path: False)
+        self.assertEqual(self.succeeds_as(mount, "cat state && ls block && head -n 1 block/disk0/remove && head -n 1 ctl",
                                           OTHER).splitlines()[:3], ["prelaunch", "disk0", "idle"])
-        for command in ("echo cont > ctl", "echo 1 > block/disk0/remove", "exec 3<> events", "cat qmp", "cat hmp",
+        for command in ("echo cont > ctl", "echo 1 > block/disk0/remove", "exec 3<> events", "cat qmp", "cat errors", "cat hmp",
                         "ls cmd", "cat cmd/stop", "echo > cmd/cont", "ls qom/objects",
                         "cat qom/objects/secret0/data", "echo on > qom/machine/graphics"):
             with self.subTest(command):
@@ -221,7 +225,7 @@ class Access(real.RealTest):
 
     def test_no_secret_is_in_what_others_may_read(self):
         mount = self.shared_mount(self.users_vm(), "allow_other,max_load=100")
-        places = "block cpus devices memory query qom schema/commands connection events errors name status version"
+        places = "block cpus devices memory query qom schema/commands connection events name status version"
         command = f"grep -rl {SECRET} {places} 2> /dev/null"
         self.assertEqual(self.run_as(mount, command, OTHER, limit=60).out, "")
         # It is there to be found.
@@ -232,7 +236,7 @@ class Access(real.RealTest):
         read = lambda path: path not in CLOSED
         self.check(self.rights(mount, OTHER, GROUP), 0, GROUP, read, group_writes)
         # And those outside of the group write nothing.
-        self.check(self.rights(mount, OTHER), 0, GROUP, read, lambda path: False)
+        self.check(self.rights(mount, OTHER), 0, GROUP, lambda path: read(path) and path != "errors", lambda path: False)
         self.succeeds_as(mount, "echo cont > ctl", OTHER, GROUP)
         self.assertEqual(mount.read("state"), "running")
         for command in ("echo on > qom/machine/graphics", "ls qom/objects", "echo > cmd/stop", "cat qmp",

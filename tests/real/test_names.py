@@ -25,7 +25,7 @@ class Names(real.RealTest):
                 with open(f"{path}/status") as file:
                     self.assertEqual(json.load(file)["type"], "pci-testdev")
                 with open(f"{path}/remove") as file:
-                    self.assertEqual(file.read(), "idle\n")
+                    self.assertEqual(file.readline(), "idle\n")
         result = mount.sh("find . -print0 | xargs -0 stat > /dev/null; tar cf /dev/null .; ls -lR > /dev/null", 60)
         self.assertEqual(result.code, 0, result)
 
