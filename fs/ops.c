@@ -6,6 +6,7 @@
 #include <poll.h>
 
 #include "object.h"
+#include "qmp/nearest.h"
 #include "session.h"
 
 /* What one write may be. QEMU reads its monitor at 270 KB/s. */
@@ -97,9 +98,10 @@ static int lookup_step(struct request *r)
         return 0;
 }
 
-static void ops_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+/* A request about a name in a directory. */
+static void run_by_name(fuse_req_t req, fuse_ino_t parent, const char *name, int (*step)(struct request *))
 {
-        struct request *r = request_new(session_of(req), req, parent, lookup_step);
+        struct request *r = request_new(session_of(req), req, parent, step);
 
         if (!r)
                 return;
@@ -108,6 +110,11 @@ static void ops_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
                 request_run(r);
         else
                 request_finish(r, -ENOMEM);
+}
+
+static void ops_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+        run_by_name(req, parent, name, lookup_step);
 }
 
 static void ops_forget(fuse_req_t req, fuse_ino_t ino, uint64_t lookups)
@@ -239,10 +246,33 @@ static void ops_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent, cons
         fuse_reply_err(req, EPERM);
 }
 
+/*
+ * A file is to be opened, and made since it isn't there: mostly a typo in `> cmd/NAME`. The kernel has just looked the name
+ * up, so the names next to it are known, too.
+ */
+static int create_step(struct request *r)
+{
+        struct listing listing = { 0 };
+        struct qmp_nearest nearest;
+        const char *name;
+        int e = r->inode->kind->list ? r->inode->kind->list(r, r->inode, &listing) : 0;
+
+        qmp_nearest_init(&nearest, r->data);
+        for (size_t i = 0; e == 0 && i < listing.n; i++)
+                qmp_nearest_offer(&nearest, listing.entries[i].name);
+        listing_deinit(&listing);
+        if (e == REQUEST_PARKED)
+                return e;
+        name = qmp_nearest_get(&nearest);
+        return request_fail(r, -ENOENT, NULL, "no file '%s' is here%s%s%s", r->data, name ? " (nearest: '" : "",
+                            name ? name : "", name ? "')" : "");
+}
+
 static void ops_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
 {
-        (void)parent, (void)name, (void)mode, (void)fi;
-        fuse_reply_err(req, EPERM);
+        (void)mode;
+        (void)fi;
+        run_by_name(req, parent, name, create_step);
 }
 
 /* --- files ------------------------------------------------------------------------------------------------------- */

@@ -29,12 +29,58 @@ START_TEST(only_writing_changes_anything)
         ASSERT_ERROR(k_wait_error(k_name(FUSE_RMDIR, block.nodeid, "NVME1")), EPERM);
         ASSERT_ERROR(k_wait_error(k_send(FUSE_MKDIR, block.nodeid, &mkdir, sizeof(mkdir), "x", 2)), EPERM);
         ASSERT_ERROR(k_wait_error(k_send(FUSE_MKNOD, block.nodeid, &mknod, sizeof(mknod), "x", 2)), EPERM);
-        ASSERT_ERROR(k_wait_error(k_send(FUSE_CREATE, block.nodeid, &create, sizeof(create), "x", 2)), EPERM);
+        ASSERT_ERROR(k_wait_error(k_send(FUSE_CREATE, block.nodeid, &create, sizeof(create), "x", 2)), ENOENT);
         ASSERT_ERROR(k_wait_error(k_send(FUSE_SYMLINK, block.nodeid, "x\0y", 4, NULL, 0)), EPERM);
         ASSERT_ERROR(k_wait_error(k_send(FUSE_LINK, block.nodeid, &link, sizeof(link), "x", 2)), EPERM);
         ASSERT_ERROR(k_wait_error(k_send(FUSE_RENAME, block.nodeid, &rename, sizeof(rename), "NVME1\0x", 8)), EPERM);
         ASSERT_ERROR(k_wait_error(k_send(FUSE_RENAME2, block.nodeid, &rename2, sizeof(rename2), "NVME1\0x", 8)),
                      EPERM);
+        ASSERT_SENT("");
+}
+END_TEST
+
+/* What a shell does for `> cmd/device-del`: LOOKUP, which finds nothing, and CREATE. */
+static int create(const char *dir, const char *name)
+{
+        struct fuse_create_in in = { .flags = O_WRONLY | O_CREAT | O_TRUNC, .mode = 0644 };
+        struct fuse_entry_out entry, found;
+
+        ASSERT_OK(rig_walk(dir, &entry));
+        ASSERT_ERROR(k_lookup(entry.nodeid, name, &found), ENOENT);
+        return k_wait_error(k_send(FUSE_CREATE, entry.nodeid, &in, sizeof(in), name, strlen(name) + 1));
+}
+
+static const struct {
+        const char *dir, *name, *told;
+} typos[] = {
+        { "cmd", "query_block", " /cmd ENOENT - no file 'query_block' is here (nearest: 'query-block')\n" },
+        { "query", "blokc", " /query ENOENT - no file 'blokc' is here (nearest: 'block')\n" },
+        { "block", "nvme1", " /block ENOENT - no file 'nvme1' is here (nearest: 'NVME1')\n" },
+        { "block/NVME1", "remoev", " /block/NVME1 ENOENT - no file 'remoev' is here (nearest: 'remove')\n" },
+        { "block/NVME1", "zzzz", " /block/NVME1 ENOENT - no file 'zzzz' is here\n" },
+        { "block/NVME1/inserted", "nodename", " ENOENT - no file 'nodename' is here (nearest: 'node-name')\n" },
+        { "schema", "command", " /schema ENOENT - no file 'command' is here (nearest: 'commands')\n" },
+        { "qom", "typ", " /qom ENOENT - no file 'typ' is here (nearest: 'type')\n" },
+};
+
+START_TEST(file_that_would_have_to_be_made_is_not_there)
+{
+        struct fuse_create_in in = { .flags = O_WRONLY | O_CREAT, .mode = 0644 };
+        struct fuse_entry_out dir, found;
+
+        fake_on(rig.fake, "query-qmp-schema",
+                "[{\"name\": \"query-block\", \"meta-type\": \"command\", \"arg-type\": \"0\", \"ret-type\": \"0\"},"
+                "{\"name\": \"0\", \"meta-type\": \"object\", \"members\": []}]");
+        rig_qom("/", NULL, "[{\"name\": \"type\", \"type\": \"string\"}]");
+        ASSERT_ERROR(create(typos[_i].dir, typos[_i].name), ENOENT);
+        ASSERT_CAT_CONTAINS("errors", typos[_i].told);
+        /* the kernel has just asked for the name: that costs nothing more */
+        ASSERT_OK(rig_walk(typos[_i].dir, &dir));
+        ASSERT_ERROR(k_lookup(dir.nodeid, typos[_i].name, &found), ENOENT);
+        free(rig_sent());
+        ASSERT_ERROR(k_wait_error(k_send(FUSE_CREATE, dir.nodeid, &in, sizeof(in), typos[_i].name,
+                                         strlen(typos[_i].name) + 1)),
+                     ENOENT);
         ASSERT_SENT("");
 }
 END_TEST
@@ -491,6 +537,7 @@ int main(void)
 {
         const struct test tests[] = {
                 TEST(only_writing_changes_anything),
+                TEST_EACH(file_that_would_have_to_be_made_is_not_there, ARRAY_SIZE(typos)),
                 TEST(attributes_cannot_be_changed),
                 TEST(truncating_is_fine_where_writing_is),
                 TEST(files_that_are_not_for_writing_are_not_opened_so),
