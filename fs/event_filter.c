@@ -2,7 +2,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <stdio.h>
 
 #include "qmp/json.h"
 #include "qmp/message.h"
@@ -52,7 +51,8 @@ static bool is_event_name(const char *word)
         return isupper((unsigned char)*word) && word[strspn(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")] == '\0';
 }
 
-static int parse_word(struct event_filter *f, const char *word, char **ret_why)
+/* @at: where it stands, from 1 on. */
+static int parse_word(struct event_filter *f, const char *word, size_t at, char **ret_why)
 {
         const char *equals = strchr(word, '=');
         struct wait wait;
@@ -67,13 +67,12 @@ static int parse_word(struct event_filter *f, const char *word, char **ret_why)
         } else if (is_event_name(word)) {
                 return add_name(f, word);
         }
-        if (!(*ret_why = strdup("a word is not an EVENT_NAME, KEY=VALUE, JSON object or timeout=SEC")))
-                return -ENOMEM;
-        return -EINVAL;
+        return qmp_invalid(
+                ret_why, "the word at character %zu is not an EVENT_NAME, KEY=VALUE, JSON object or timeout=SEC", at);
 }
 
 /* A JSON object at the start of @s; *ret_size bytes of it. */
-static int parse_part(struct event_filter *f, const char *s, size_t *ret_size, char **ret_why)
+static int parse_part(struct event_filter *f, const char *s, size_t at, size_t *ret_size, char **ret_why)
 {
         _cleanup_(qmp_freep) char *why = NULL;
         struct json_object *part;
@@ -85,8 +84,8 @@ static int parse_part(struct event_filter *f, const char *s, size_t *ret_size, c
         if (!f->parts)
                 return -ENOMEM;
         r = qmp_json_next(s, ret_size, &part, &why);
-        if (r == -EINVAL && asprintf(ret_why, "expected a JSON object: %s", why ? why : "malformed") < 0)
-                *ret_why = NULL;
+        if (r == -EINVAL)
+                return qmp_invalid(ret_why, "the JSON object at character %zu: %s", at, why ? why : "malformed");
         if (r < 0)
                 return r;
         if (json_object_array_add(f->parts, part) < 0) {
@@ -99,6 +98,7 @@ static int parse_part(struct event_filter *f, const char *s, size_t *ret_size, c
 int event_filter_parse(const char *line, struct event_filter *ret_filter, char **ret_why)
 {
         struct event_filter f = { 0 };
+        const char *start = line;
         int r = 0;
 
         *ret_why = NULL;
@@ -109,13 +109,13 @@ int event_filter_parse(const char *line, struct event_filter *ret_filter, char *
                 if (!*line)
                         break;
                 if (*line == '{') {
-                        r = parse_part(&f, line, &n, ret_why);
+                        r = parse_part(&f, line, (size_t)(line - start) + 1, &n, ret_why);
                 } else {
                         _cleanup_(qmp_freep) char *word = NULL;
 
                         n = strcspn(line, " \t\n");
                         word = strndup(line, n);
-                        r = word ? parse_word(&f, word, ret_why) : -ENOMEM;
+                        r = word ? parse_word(&f, word, (size_t)(line - start) + 1, ret_why) : -ENOMEM;
                 }
                 line += n;
         }

@@ -128,12 +128,23 @@ static int ask(const char *path, const char *text, char **ret_text)
         return e;
 }
 
+/* When the last write was, and how it ended, is nothing that a second reading shows the same. */
+static void hide_last_write(char *text)
+{
+        static const char head[] = "last write: ";
+        char *line = text ? strstr(text, head) : NULL;
+
+        if (line)
+                memcpy(line + strlen(head), "\n", 2);
+}
+
 void op_run(const struct op *op, struct op_result *ret_result)
 {
         *ret_result = (struct op_result){ 0 };
         switch (op->verb) {
         case OP_CAT:
                 ret_result->error = rig_cat(op->path, &ret_result->text);
+                hide_last_write(ret_result->text);
                 break;
         case OP_LS:
                 ret_result->error = rig_ls(op->path, &ret_result->text);

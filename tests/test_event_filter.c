@@ -122,40 +122,40 @@ START_TEST(limit_is_part_of_the_filter)
 END_TEST
 
 static const struct {
-        const char *filter, *word;
+        const char *filter, *why;
 } wrong[] = {
-        { "stop", "'stop'" },
-        { "STOP what?", "'what?'" },
-        { "Stop", "'Stop'" },
-        { "_STOP", "'_STOP'" },
-        { "STOP,RESUME", "'STOP,RESUME'" },
-        { "=x", "'=x'" },
-        { "timeout=", "'timeout='" },
-        { "timeout=0", "'timeout=0'" },
-        { "timeout=x", "'timeout=x'" },
-        { "timeout=-1", "'timeout=-1'" },
-        { "timeout=0.0000000001", "'timeout=0.0000000001'" },
-        { "nowait", "'nowait'" },
-        { "{", "'{'" },
-        { "{\"a\": }", "'{\"a\": }'" },
-        { "{\"a\": 1", "'{\"a\": 1'" },
-        { "{\"a\": 1} {\"b\"", "'{\"b\"'" },
-        { "{}//", "'//'" },
-        { "{\"a\": 1}/*", "'/*'" },
-        { "{\"a\": 1 // x", "'{\"a\": 1 // x'" },
-        { "{'a': 1}", "'{'a': 1}'" },
-        { "[1]", "'[1]'" },
-        { "\"x\"", "'\"x\"'" },
+        { "stop", "the word at character 1 is not an EVENT_NAME" },
+        { "STOP what?", "the word at character 6 is not an EVENT_NAME" },
+        { "Stop", "the word at character 1 is not an EVENT_NAME" },
+        { "_STOP", "the word at character 1 is not an EVENT_NAME" },
+        { "STOP,RESUME", "the word at character 1 is not an EVENT_NAME" },
+        { "=x", "the word at character 1 is not an EVENT_NAME" },
+        { "timeout=", "the word at character 1 is not an EVENT_NAME" },
+        { "timeout=0", "the word at character 1 is not an EVENT_NAME" },
+        { "timeout=x", "the word at character 1 is not an EVENT_NAME" },
+        { "timeout=-1", "the word at character 1 is not an EVENT_NAME" },
+        { "timeout=0.0000000001", "the word at character 1 is not an EVENT_NAME" },
+        { "nowait", "the word at character 1 is not an EVENT_NAME" },
+        { "{", "the JSON object at character 1: " },
+        { "{\"a\": }", "the JSON object at character 1: " },
+        { "{\"a\": 1", "the JSON object at character 1: " },
+        { "{\"a\": 1} {\"b\"", "the JSON object at character 10: " },
+        { "{}//", "the word at character 3 is not an EVENT_NAME" },
+        { "{\"a\": 1}/*", "the word at character 9 is not an EVENT_NAME" },
+        { "{\"a\": 1 // x", "the JSON object at character 1: " },
+        { "{'a': 1}", "the JSON object at character 1: " },
+        { "[1]", "the word at character 1 is not an EVENT_NAME" },
+        { "\"x\"", "the word at character 1 is not an EVENT_NAME" },
 };
 
-START_TEST(wrong_filter_names_its_word)
+START_TEST(wrong_filter_says_where)
 {
         struct event_filter filter;
         char *why = NULL;
 
         memset(&filter, 0x55, sizeof(filter));
         ck_assert_int_eq(event_filter_parse(wrong[_i].filter, &filter, &why), -EINVAL);
-        ck_assert_contains(why, wrong[_i].word);
+        ck_assert_contains(why, wrong[_i].why);
         /* the result is untouched */
         ck_assert_uint_eq(filter.limit_ns, UINT64_C(0x5555555555555555));
         free(why);
@@ -201,7 +201,7 @@ int main(void)
         const struct test tests[] = {
                 TEST_EACH(filter_matches, ARRAY_SIZE(cases)),
                 TEST(limit_is_part_of_the_filter),
-                TEST_EACH(wrong_filter_names_its_word, ARRAY_SIZE(wrong)),
+                TEST_EACH(wrong_filter_says_where, ARRAY_SIZE(wrong)),
                 TEST(deep_json_is_refused),
                 TEST(many_words),
         };

@@ -320,8 +320,8 @@ START_TEST(wrong_filter_leaves_the_old_one)
         struct k_file file = stream("STOP");
 
         ASSERT_ERROR(k_wait_error(k_send_write(&file, "what?", 5)), EINVAL);
-        ASSERT_CAT_CONTAINS("errors",
-                            " /events EINVAL - a word is not an EVENT_NAME, KEY=VALUE, JSON object or timeout=SEC");
+        ASSERT_CAT_CONTAINS("errors", " /events EINVAL - the word at character 1 is not an EVENT_NAME, KEY=VALUE, "
+                                      "JSON object or timeout=SEC");
         event("RESUME");
         event("STOP");
         ASSERT_REPLY(k_send_read(&file, 0, 4096), LINE("STOP"));
