@@ -4,6 +4,7 @@
 #include <malloc.h>
 
 #include "fetch.h"
+#include "qmp/message.h"
 #include "request.h"
 
 void introspection_init(struct vm *vm)
@@ -13,6 +14,7 @@ void introspection_init(struct vm *vm)
         i->schema_constant.vm = i->types_constant.vm = vm;
         list_init(&i->schema_constant.waiters);
         list_init(&i->types_constant.waiters);
+        list_init(&i->probe_waiters);
 }
 
 void introspection_forget(struct vm *vm)
@@ -21,6 +23,12 @@ void introspection_forget(struct vm *vm)
 
         i->schema = qmp_schema_free(i->schema);
         json_object_put(take_ptr(i->types));
+}
+
+void introspection_deinit(struct vm *vm)
+{
+        introspection_forget(vm);
+        json_object_put(take_ptr(vm->introspection.commands));
 }
 
 static int compare(const void *a, const void *b)
@@ -82,6 +90,18 @@ static int take_types(struct introspection *i, struct json_object *reply)
         return 0;
 }
 
+static struct json_object *names_of(const struct qmp_entities *entities)
+{
+        struct json_object *names = json_object_new_object();
+
+        for (size_t i = 0; names && i < entities->n; i++)
+                if (!qmp_json_add(names, entities->all[i]->name, NULL)) {
+                        json_object_put(names);
+                        return NULL;
+                }
+        return names;
+}
+
 static int take_schema(struct introspection *i, struct json_object *reply)
 {
         struct qmp_schema *schema;
@@ -89,6 +109,12 @@ static int take_schema(struct introspection *i, struct json_object *reply)
 
         if (r < 0)
                 return r;
+        if (i->limited && !i->commands)
+                i->commands = names_of(&schema->commands);
+        if (i->limited && !i->commands) {
+                qmp_schema_free(schema);
+                return -ENOMEM;
+        }
         qmp_schema_free(i->schema);
         i->schema = schema;
         return 0;
@@ -121,6 +147,11 @@ static void end(struct constant *constant, const struct fetch_result *result,
 
 static void schema_fetched(void *userdata, const struct fetch_result *result)
 {
+        struct constant *constant = userdata;
+
+        /* there is no way to find out, then */
+        if (result->error_class && streq(result->error_class, "CommandNotFound"))
+                constant->vm->introspection.limited = false;
         end(userdata, result, take_schema);
         /* parsed, the reply took two megabytes, of which a daemon has no use */
         malloc_trim(0);
@@ -130,6 +161,8 @@ static void types_fetched(void *userdata, const struct fetch_result *result)
 {
         end(userdata, result, take_types);
 }
+
+static const struct fetch_spec schema_spec = { .kind = FETCH_COMMAND, .a = "query-qmp-schema" };
 
 static int wait(struct constant *constant, struct request *r, const struct fetch_spec *spec, fetch_fn fetched)
 {
@@ -150,11 +183,51 @@ static int wait(struct constant *constant, struct request *r, const struct fetch
 
 int introspection_schema(struct request *r, const struct qmp_schema **ret_schema)
 {
-        static const struct fetch_spec spec = { .kind = FETCH_COMMAND, .a = "query-qmp-schema" };
         struct introspection *i = &r->vm->introspection;
 
         *ret_schema = i->schema;
-        return i->schema ? 0 : wait(&i->schema_constant, r, &spec, schema_fetched);
+        return i->schema ? 0 : wait(&i->schema_constant, r, &schema_spec, schema_fetched);
+}
+
+void introspection_begin(struct vm *vm, bool probing)
+{
+        struct introspection *i = &vm->introspection;
+
+        i->probing = probing;
+        i->limited = false;
+        json_object_put(take_ptr(i->commands));
+}
+
+void introspection_probed(struct vm *vm, bool limited)
+{
+        struct introspection *i = &vm->introspection;
+        struct constant *c = &i->schema_constant;
+
+        i->probing = false;
+        i->limited = limited;
+        /* should that fail, the first request that needs it asks again */
+        if (limited && !i->schema && !c->fetch)
+                (void)fetch_start(vm, &schema_spec, true, schema_fetched, c, &c->fetch);
+        requests_run(&i->probe_waiters);
+}
+
+int introspection_commands(struct request *r)
+{
+        struct introspection *i = &r->vm->introspection;
+        const struct qmp_schema *schema;
+
+        if (r->vm->up && i->probing) {
+                list_append(&i->probe_waiters, &r->waiter);
+                return REQUEST_PARKED;
+        }
+        return r->vm->up && i->limited && !i->commands ? introspection_schema(r, &schema) : 0;
+}
+
+bool introspection_has(const struct vm *vm, const char *command)
+{
+        struct json_object *commands = vm->introspection.commands;
+
+        return !commands || json_object_object_get_ex(commands, command, NULL);
 }
 
 int introspection_types(struct request *r, struct json_object **ret_types)

@@ -11,7 +11,7 @@ static int catalog_lookup(struct request *r, struct inode *dir, const char *name
 {
         const struct catalog *catalog = dir->row->data;
         const char *qemu_name;
-        int e = catalog->rows ? rows_lookup(catalog->rows, dir, name, NULL, ret_inode) : -ENOENT;
+        int e = catalog->rows ? rows_lookup(r, catalog->rows, dir, name, NULL, ret_inode) : -ENOENT;
 
         if (e != -ENOENT)
                 return e;
@@ -31,7 +31,7 @@ static int catalog_list(struct request *r, struct inode *dir, struct listing *li
         int e = catalog->require(r, dir);
 
         if (e == 0 && catalog->rows)
-                e = rows_list(catalog->rows, dir, NULL, listing);
+                e = rows_list(r, catalog->rows, dir, NULL, listing);
         for (size_t i = 0; e == 0 && catalog->name(dir, i, &name); i++) {
                 if (!name)
                         return -ENOMEM;

@@ -15,7 +15,7 @@ static int object_lookup(struct request *r, struct inode *dir, const char *name,
 
         if (e)
                 return e;
-        e = rows_lookup(each->rows, dir, name, record, ret_inode);
+        e = rows_lookup(r, each->rows, dir, name, record, ret_inode);
         if (e != -ENOENT || rows_have(each->rows, name))
                 return e;
         if (each->properties)
@@ -37,9 +37,9 @@ static int object_list(struct request *r, struct inode *dir, struct listing *lis
                 return e;
         if (each->properties) {
                 e = property_list(r, dir, each->rows, listing);
-                return e ? e : rows_list(each->rows, dir, record, listing);
+                return e ? e : rows_list(r, each->rows, dir, record, listing);
         }
-        e = rows_list(each->rows, dir, record, listing);
+        e = rows_list(r, each->rows, dir, record, listing);
         return e ? e : member_list(dir, record, each->rows, listing);
 }
 
@@ -95,8 +95,16 @@ static int collection_list(struct request *r, struct inode *dir, struct listing 
         return 0;
 }
 
+static bool collection_supported(const struct vm *vm, const struct row *row)
+{
+        const struct each *each = row->data;
+
+        return each->fetch.kind != FETCH_COMMAND || introspection_has(vm, each->fetch.a);
+}
+
 const struct kind kind_collection = {
         .type = S_IFDIR,
+        .supported = collection_supported,
         .lookup = collection_lookup,
         .list = collection_list,
 };

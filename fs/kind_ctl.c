@@ -189,6 +189,8 @@ static int parse(struct request *r, const struct verb *verbs, const struct verb 
         *ret_verb = find(verbs, r->data, n);
         if (!*ret_verb)
                 return no_verb(r, verbs, n);
+        if (!introspection_has(r->vm, (*ret_verb)->command))
+                return request_fail(r, -EOPNOTSUPP, NULL, "this server has no command '%s'", (*ret_verb)->command);
         return parse_words(r, *ret_verb, r->data + n, ret_once, ret_wait);
 }
 
@@ -239,7 +241,8 @@ static int ctl_render(struct request *r, struct inode *inode, struct text *ret_t
         if (!out)
                 return -ENOMEM;
         for (const struct verb *verb = inode->row->data; verb->name; verb++)
-                fprintf(out, "%-10s %s\n", verb->name, verb->help);
+                if (introspection_has(inode->vm, verb->command))
+                        fprintf(out, "%-10s %s\n", verb->name, verb->help);
         fputc('\n', out);
         outcomes_print(&inode->vm->outcomes, inode->ino, out);
         return qmp_close_text(out, &ret_text->data);
@@ -257,8 +260,17 @@ static int64_t ctl_size(struct inode *inode)
         return size;
 }
 
+static bool ctl_supported(const struct vm *vm, const struct row *row)
+{
+        for (const struct verb *verb = row->data; verb->name; verb++)
+                if (introspection_has(vm, verb->command))
+                        return true;
+        return false;
+}
+
 const struct kind kind_ctl = {
         .type = S_IFREG,
+        .supported = ctl_supported,
         .own_inode = true,
         .render = ctl_render,
         .write = ctl_write,

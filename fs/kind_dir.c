@@ -4,11 +4,32 @@
 #include "kinds.h"
 #include "session.h"
 
+static const char *needed(const struct row *row)
+{
+        const char *command = row->needs ? row->needs : row->query;
+
+        return command && *command ? command : NULL;
+}
+
+bool row_is_supported(const struct vm *vm, const struct row *row)
+{
+        const char *command = needed(row);
+
+        return (!command || introspection_has(vm, command)) &&
+               (!row->kind->supported || row->kind->supported(vm, row));
+}
+
+/* What needs no command is there at any time, and so is never waited for. */
+static int require(struct request *r, const struct row *row)
+{
+        return needed(row) || row->kind->supported ? introspection_commands(r) : 0;
+}
+
 static bool is_present(const struct inode *dir, const struct row *row, struct json_object *record)
 {
         if (row->raw && dir->session->options.noraw)
                 return false;
-        return !row->present || row->present(record);
+        return row_is_supported(dir->vm, row) && (!row->present || row->present(record));
 }
 
 bool rows_have(const struct row *rows, const char *name)
@@ -19,44 +40,60 @@ bool rows_have(const struct row *rows, const char *name)
         return false;
 }
 
-int rows_lookup(const struct row *rows, struct inode *dir, const char *name, struct json_object *record,
-                struct inode **ret_inode)
+int rows_lookup(struct request *r, const struct row *rows, struct inode *dir, const char *name,
+                struct json_object *record, struct inode **ret_inode)
 {
-        for (const struct row *row = rows; row->name; row++)
-                if (streq(row->name, name) && is_present(dir, row, record))
+        for (const struct row *row = rows; row->name; row++) {
+                int e;
+
+                if (!streq(row->name, name))
+                        continue;
+                e = require(r, row);
+                if (e)
+                        return e;
+                if (is_present(dir, row, record))
                         return inode_child(dir, name, &(struct inode_args){ .kind = row->kind, .row = row },
                                            ret_inode);
+        }
         return -ENOENT;
 }
 
-int rows_list(const struct row *rows, struct inode *dir, struct json_object *record, struct listing *listing)
+int rows_list(struct request *r, const struct row *rows, struct inode *dir, struct json_object *record,
+              struct listing *listing)
 {
         for (const struct row *row = rows; row->name; row++) {
-                int r;
+                int e = require(r, row);
 
-                if (!is_present(dir, row, record))
-                        continue;
-                r = listing_add(listing, row->name, row->kind->type, inode_child_ino(dir, row->name));
-                if (r < 0)
-                        return r;
+                if (e == 0 && is_present(dir, row, record))
+                        e = listing_add(listing, row->name, row->kind->type, inode_child_ino(dir, row->name));
+                if (e)
+                        return e;
         }
         return 0;
 }
 
 static int dir_lookup(struct request *r, struct inode *dir, const char *name, struct inode **ret_inode)
 {
-        (void)r;
-        return rows_lookup(dir->row->data, dir, name, NULL, ret_inode);
+        return rows_lookup(r, dir->row->data, dir, name, NULL, ret_inode);
 }
 
 static int dir_list(struct request *r, struct inode *dir, struct listing *listing)
 {
-        (void)r;
-        return rows_list(dir->row->data, dir, NULL, listing);
+        return rows_list(r, dir->row->data, dir, NULL, listing);
+}
+
+/* One of its rows is there. */
+static bool dir_supported(const struct vm *vm, const struct row *dir)
+{
+        for (const struct row *row = dir->data; row->name; row++)
+                if (row_is_supported(vm, row))
+                        return true;
+        return false;
 }
 
 const struct kind kind_dir = {
         .type = S_IFDIR,
+        .supported = dir_supported,
         .lookup = dir_lookup,
         .list = dir_list,
 };

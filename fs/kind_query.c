@@ -80,12 +80,16 @@ const struct kind kind_value = {
 static int state_render(struct request *r, struct inode *inode, struct text *ret_text)
 {
         int e = query_render(r, inode, ret_text);
+        bool answers = e < 0 && r->reason_class && streq(r->reason_class, "CommandNotFound");
 
-        if (e != -EHOSTDOWN)
+        /* a server that has no run state (qemu-storage-daemon) runs as long as it says so */
+        if (e != -EHOSTDOWN && !answers)
                 return e;
-        ret_text->data = strdup("down\n");
-        ret_text->size = 5;
-        return ret_text->data ? 0 : -ENOMEM;
+        ret_text->data = strdup(answers ? "running\n" : "down\n");
+        if (!ret_text->data)
+                return -ENOMEM;
+        ret_text->size = strlen(ret_text->data);
+        return 0;
 }
 
 const struct kind kind_state = {

@@ -233,8 +233,15 @@ static int64_t remove_size(struct inode *inode)
         return (int64_t)text.size;
 }
 
+static bool remove_supported(const struct vm *vm, const struct row *row)
+{
+        (void)row;
+        return introspection_has(vm, "device_del");
+}
+
 const struct kind kind_remove = {
         .type = S_IFREG,
+        .supported = remove_supported,
         .own_inode = true,
         .render = remove_render,
         .write = remove_write,

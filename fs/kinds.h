@@ -11,10 +11,16 @@
 /* kind_dir.c: a directory of rows [data: the rows, ended by one without a name]. */
 extern const struct kind kind_dir;
 
-/* Finds or makes the child for the row of that name in @rows; -ENOENT. @record: of the object, or NULL. */
-int rows_lookup(const struct row *rows, struct inode *dir, const char *name, struct json_object *record,
-                struct inode **ret_inode);
-int rows_list(const struct row *rows, struct inode *dir, struct json_object *record, struct listing *listing);
+/*
+ * Finds or makes the child for the row of that name in @rows; -ENOENT. @record: of the object, or NULL. Rows whose commands the
+ * server lacks are absent; to know that may take a wait (REQUEST_PARKED), or fail.
+ */
+int rows_lookup(struct request *r, const struct row *rows, struct inode *dir, const char *name,
+                struct json_object *record, struct inode **ret_inode);
+int rows_list(struct request *r, const struct row *rows, struct inode *dir, struct json_object *record,
+              struct listing *listing);
+/* Whether the server has what the row needs, as far as is known. */
+bool row_is_supported(const struct vm *vm, const struct row *row);
 /* Whether a row has that name, present or not: it hides a member's. */
 bool rows_have(const struct row *rows, const char *name);
 
@@ -41,9 +47,9 @@ void property_release(struct file *file);
 extern const struct kind kind_properties;
 
 /* kind_query.c: what a query returns [query], live. */
-extern const struct kind kind_json;         /* all of it, pretty */
-extern const struct kind kind_value;        /* [member] the bare value of a member; an absent one is empty */
-extern const struct kind kind_state;        /* the same, or "down" without a connection */
+extern const struct kind kind_json;  /* all of it, pretty */
+extern const struct kind kind_value; /* [member] the bare value of a member; an absent one is empty */
+extern const struct kind kind_state; /* the same, or "down" without a connection, or "running" without such a query */
 extern const struct kind kind_version;      /* "7.2.22 (Debian …)" of query-version */
 extern const struct kind kind_record;       /* in objects: the object's record, pretty */
 extern const struct kind kind_record_value; /* in objects: [member] the bare value of a member of the record */

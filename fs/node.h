@@ -24,6 +24,7 @@ struct kind;
 struct listing;
 struct object;
 struct request;
+struct vm;
 
 /* What a poll(2) can wait for. */
 enum channel {
@@ -47,7 +48,9 @@ struct row {
          * dynamic one; of directories: 0 is 0755; a group's bit without
          * others' counts under "-o gid=" only */
         unsigned mode;
-        const char *query;    /* the QMP command that the file shows; NULL where the kind knows */
+        const char *query; /* the QMP command that the file shows; NULL where the kind knows */
+        /* a command without which the file is absent; NULL: that of query; "": none. The kind may know others */
+        const char *needs;
         const char *member;   /* which member of its result; NULL: all of it */
         bool optional;        /* the member may be absent: an empty line */
         const void *data;     /* what else the kind wants, see there */
@@ -67,6 +70,9 @@ struct kind {
          * Ctrl-C can't reach it.
          */
         bool own_inode;
+
+        /* Whether a server has what the row needs besides its own query, see introspection_has(); NULL: it needs nothing. */
+        bool (*supported)(const struct vm *vm, const struct row *row);
 
         /* directories; the inode's reference goes to the caller */
         int (*lookup)(struct request *r, struct inode *dir, const char *name, struct inode **ret_inode);

@@ -5,6 +5,7 @@
 #include <linux/fuse.h>
 #include <poll.h>
 
+#include "kinds.h"
 #include "object.h"
 #include "qmp/nearest.h"
 #include "session.h"
@@ -284,6 +285,9 @@ static int check_access(const struct inode *inode, int flags)
 
         if (!S_ISREG(kind->type))
                 return S_ISDIR(kind->type) ? -EISDIR : -ELOOP;
+        /* of an earlier server: the kernel looks it up again */
+        if (inode->row && !row_is_supported(inode->vm, inode->row))
+                return -ESTALE;
         if (inode->object && !object_is_alive(inode->object))
                 return -ENODEV;
         /* root gets past the modes; a file that can't be written is none that anybody may change */
@@ -558,6 +562,8 @@ static int opendir_step(struct request *r)
 
         if (!r->inode->kind->list)
                 return -ENOTDIR;
+        if (r->inode->row && !row_is_supported(r->vm, r->inode->row))
+                return -ESTALE;
         e = file_new(r->inode, O_RDONLY, &file);
         if (e < 0)
                 return e;

@@ -251,6 +251,7 @@ static void status_known(void *userdata, const struct qmp_result *result)
         struct vm *vm = userdata;
         struct json_object *running;
 
+        introspection_probed(vm, result->error_class && streq(result->error_class, "CommandNotFound"));
         /* an event that came meanwhile knows better, but says the same */
         if (result->outcome != QMP_OK)
                 return;
@@ -278,8 +279,9 @@ static void client_changed(void *userdata)
                         vm->paused = false;
                         vm->no_list_get = false;
                         vm->load = vm->dear_load = (struct load){ 0 };
-                        (void)qmp_client_send(vm->client, "query-status", NULL, vm->options.timeout_ns, NULL,
-                                              status_known, vm, NULL);
+                        introspection_begin(vm,
+                                            qmp_client_send(vm->client, "query-status", NULL, vm->options.timeout_ns,
+                                                            NULL, status_known, vm, NULL) == 0);
                         log_info("connected to QEMU %s", info.version);
                         /* the first connection is where the log begins, later ones are behind a gap in it */
                         if (vm->was_down)
@@ -301,6 +303,9 @@ static void client_changed(void *userdata)
                 news(vm, CHANNEL_STATE);
                 news(vm, CHANNEL_EVENTS);
         }
+        /* whoever lists the tree is not to wait for a QEMU that is stalled; it can still tell later */
+        if (info.stalled_in && vm->introspection.probing)
+                introspection_probed(vm, false);
         news(vm, CHANNEL_CONNECTION);
         if (vm->changed)
                 vm->changed(vm->userdata);
@@ -408,7 +413,7 @@ struct vm *vm_free(struct vm *vm)
         gone_deinit(&vm->gone);
         json_object_put(vm->unreadable);
         json_object_put(vm->type_names);
-        introspection_forget(vm);
+        introspection_deinit(vm);
         journal_deinit(&vm->events);
         journal_deinit(&vm->errors);
         qmp_timer_disarm(vm->loop, &vm->repeats_timer);

@@ -44,7 +44,7 @@ struct vm_listener {
         struct list link;
         /* may be NULL. Our own events come here, too; one for which there was no memory has no data and no message */
         void (*event)(struct vm_listener *listener, const struct qmp_event *event);
-        void (*down)(struct vm_listener *listener);                                 /* may be NULL */
+        void (*down)(struct vm_listener *listener); /* may be NULL */
 };
 
 struct vm {
@@ -53,10 +53,10 @@ struct vm {
         struct qmp_subscription subscription;
         struct vm_options options;
 
-        uint64_t stamp;  /* orders arrivals of requests and sendings of queries */
-        uint64_t epoch;  /* grows when something happened that could have changed any result */
-        uint64_t serial; /* of objects; their inode numbers */
-        bool paused;     /* by the last STOP or RESUME; false before */
+        uint64_t stamp;      /* orders arrivals of requests and sendings of queries */
+        uint64_t epoch;      /* grows when something happened that could have changed any result */
+        uint64_t serial;     /* of objects; their inode numbers */
+        bool paused;         /* by the last STOP or RESUME; false before */
         uint64_t pressed_at; /* when the power button was pressed last, as far as a verb that repeats it knows */
 
         bool up;

@@ -16,7 +16,7 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 
 build=$top/build compiler=gcc options=(-DCMAKE_BUILD_TYPE=Debug -DQMPFS_WERROR=ON)
 # shellcheck disable=SC2206 # lists of words
-packages=($BUILD_PACKAGES $RUN_PACKAGES qemu-system-arm strace check libsubunit-dev)
+packages=($BUILD_PACKAGES $RUN_PACKAGES qemu-system-arm qemu-system-common strace check libsubunit-dev)
 if [ "${1:-}" = --sanitize ]; then
     shift
     build=$top/build-asan compiler=clang

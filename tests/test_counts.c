@@ -460,7 +460,8 @@ static void up(void)
                 "{\"name\": \"any\", \"meta-type\": \"builtin\", \"json-type\": \"value\"}, "
                 "{\"name\": \"query-status\", \"meta-type\": \"command\", \"arg-type\": \"0\", \"ret-type\": "
                 "\"any\"}, "
-                "{\"name\": \"stop\", \"meta-type\": \"command\", \"arg-type\": \"0\", \"ret-type\": \"0\"}]";
+                "{\"name\": \"stop\", \"meta-type\": \"command\", \"arg-type\": \"0\", \"ret-type\": \"0\"}, "
+                "{\"name\": \"STOP\", \"meta-type\": \"event\", \"arg-type\": \"0\"}]";
         static const char properties[] = "[" PROPERTY("type", "string") ", " PROPERTY("drive", "str") ", " PROPERTY(
                 "serial", "str") ", " PROPERTY("scsi-id",
                                                "uint32") ", " PROPERTY("child",
@@ -619,6 +620,23 @@ START_TEST(commands)
 }
 END_TEST
 
+START_TEST(filters)
+{
+        struct k_file file = rig_must_open("events", O_RDWR);
+
+        begin();
+        ASSERT_OK(k_wait_error(k_send_write(&file, "timeout=1 a=b", 13)));
+        requests++;
+        check("write(events), no name in it", "any");
+        ASSERT_OK(k_wait_error(k_send_write(&file, "STOP", 4)));
+        requests++;
+        check("write(events)", "first");
+        ASSERT_OK(k_wait_error(k_send_write(&file, "STOP", 4)));
+        requests++;
+        check("write(events)", "later");
+}
+END_TEST
+
 START_TEST(removal)
 {
         set_disks(1);
@@ -693,6 +711,7 @@ int main(void)
                 TEST(objects_of_qom),
                 TEST(introspection),
                 TEST(commands),
+                TEST(filters),
                 TEST(removal),
                 TEST_EACH(readers_at_once, ARRAY_SIZE(qemus)),
                 TEST(single_requests),
