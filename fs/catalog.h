@@ -4,13 +4,15 @@
 #ifndef FS_CATALOG_H
 #define FS_CATALOG_H
 
-#include "introspection.h"
+#include "fetch.h"
 #include "kinds.h"
 
 /* What a catalog's row has for data. */
 struct catalog {
         const struct row *rows; /* of its own, before the names; NULL: none */
         const struct row *file; /* what each name is; its own name is what docs/tree.md calls it */
+        /* the same for commands that no plain read may send, see reads.h; NULL: like the others */
+        const struct row *asked;
         /* makes sure that the names are known: 0, REQUEST_PARKED or an error */
         int (*require)(struct request *r, struct inode *dir);
         /* QEMU's name for a file name, after require(); borrowed. 0, -ENOENT or -ENOMEM */
@@ -37,8 +39,10 @@ int queries_find(struct inode *dir, const char *file_name, const char **ret_name
 bool queries_name(struct inode *dir, size_t i, char **ret_file_name);
 
 /* kind_types.c: for the catalog of the device types */
-int types_require(struct request *r, struct inode *dir);
+int types_require(struct request *r, struct inode *dir); /* asks for nothing: those that are known */
 int types_find(struct inode *dir, const char *file_name, const char **ret_name);
 bool types_name(struct inode *dir, size_t i, char **ret_file_name);
+/* The properties of a type [FETCH_TYPE], which a write has asked for: types/ has them from now on. As asked_keep(). */
+int types_keep(struct vm *vm, const struct fetch_spec *spec, struct json_object *properties);
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "qdev.h"
 #include "qmp/message.h"
+#include "reads.h"
 
 /* A device has up to 300 properties (a CPU). What claims more is not to make as many commands of ours. */
 #define PARTS_MAX 4096
@@ -26,7 +27,7 @@ struct fetch {
         struct vm *vm;
         enum fetch_kind kind;
         char *a, *b;
-        bool oob;
+        bool oob, asked;
         fetch_fn fn;
         void *userdata;
         struct json_object *value;
@@ -143,6 +144,11 @@ static int add_part(struct fetch *f, const char *command, struct json_object *ar
         int r = -ENOMEM;
 
         assert(command);
+        if (!f->asked && !reads_may_send(command)) {
+                free(part);
+                json_object_put(arguments);
+                return -EPERM;
+        }
         if (part) {
                 *part = (struct part){
                         .fetch = f,
@@ -544,6 +550,7 @@ int fetch_start(struct vm *vm, const struct fetch_spec *spec, bool patient, fetc
         f->kind = spec->kind;
         f->patient = patient;
         f->oob = spec->oob;
+        f->asked = spec->asked;
         f->a = spec->a ? strdup(spec->a) : NULL;
         f->b = spec->b ? strdup(spec->b) : NULL;
         if ((!spec->a || f->a) && (!spec->b || f->b))
@@ -557,6 +564,22 @@ int fetch_start(struct vm *vm, const struct fetch_spec *spec, bool patient, fetc
         f->userdata = userdata;
         *ret_fetch = f;
         return 0;
+}
+
+const char *fetch_command(const struct fetch_spec *spec)
+{
+        switch (spec->kind) {
+        case FETCH_COMMAND:
+                return spec->a;
+        case FETCH_PROPERTY:
+                return "qom-get";
+        case FETCH_TYPES:
+                return "qom-list-types";
+        case FETCH_TYPE:
+                return "device-list-properties";
+        default:
+                return "qom-list";
+        }
 }
 
 bool fetch_is_sent(const struct fetch *f)

@@ -23,6 +23,7 @@ struct fetch_spec {
         enum fetch_kind kind;
         const char *a, *b; /* NULL where not used */
         bool oob;          /* FETCH_COMMAND: out of band, where the connection can do that */
+        bool asked;        /* a write asked for it: also for what reads.h lets no plain read send */
 };
 
 struct fetch_result {
@@ -36,9 +37,13 @@ struct fetch_result {
 struct fetch;
 typedef void (*fetch_fn)(void *userdata, const struct fetch_result *result);
 
-/* @patient: see struct qmp_send_options. 0, -EHOSTDOWN, -ENOMEM. *ret_fetch is valid until the callback. */
+/* @patient: see struct qmp_send_options. 0, -EHOSTDOWN, -ENOMEM, or -EPERM: it needs a command that no plain
+ * read may send, and no write asked. *ret_fetch is valid until the callback. */
 int fetch_start(struct vm *vm, const struct fetch_spec *spec, bool patient, fetch_fn fn, void *userdata,
                 struct fetch **ret_fetch);
+
+/* The command that it begins with; static, or @spec's. */
+const char *fetch_command(const struct fetch_spec *spec);
 
 /* Whether QEMU may have begun with it. */
 bool fetch_is_sent(const struct fetch *fetch);

@@ -276,7 +276,8 @@ static unsigned permissions(const struct inode *inode)
         /* the group is one that is meant to have it */
         if (!(mode & 0004) && !inode->session->options.group_writes)
                 mode &= ~0070u;
-        if (inode->session->options.group_writes && (mode & 0200) && (mode & 0044) && !inode->row->dynamic)
+        if (inode->session->options.group_writes && (mode & 0200) && (mode & 0044) && !inode->row->dynamic &&
+            !inode->row->owner)
                 mode |= 0020;
         return mode;
 }

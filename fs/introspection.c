@@ -11,9 +11,8 @@ void introspection_init(struct vm *vm)
 {
         struct introspection *i = &vm->introspection;
 
-        i->schema_constant.vm = i->types_constant.vm = vm;
+        i->schema_constant.vm = vm;
         list_init(&i->schema_constant.waiters);
-        list_init(&i->types_constant.waiters);
         list_init(&i->probe_waiters);
 }
 
@@ -23,6 +22,7 @@ void introspection_forget(struct vm *vm)
 
         i->schema = qmp_schema_free(i->schema);
         json_object_put(take_ptr(i->types));
+        i->all_types = false;
 }
 
 void introspection_deinit(struct vm *vm)
@@ -59,14 +59,12 @@ static struct json_object *without_duplicates(struct json_object *sorted)
         return list;
 }
 
-/* [{"name": …}] to [name]. */
-static int take_types(struct introspection *i, struct json_object *reply)
+int introspection_set_types(struct vm *vm, struct json_object *reply)
 {
+        struct introspection *i = &vm->introspection;
         _cleanup_(qmp_json_putp) struct json_object *types = NULL;
         struct json_object *unique;
 
-        if (!json_object_is_type(reply, json_type_array))
-                return -EPROTO;
         types = json_object_new_array_ext((int)json_object_array_length(reply));
         for (size_t n = 0; types && n < json_object_array_length(reply); n++) {
                 struct json_object *name = NULL;
@@ -87,6 +85,28 @@ static int take_types(struct introspection *i, struct json_object *reply)
                 return -ENOMEM;
         json_object_put(i->types);
         i->types = unique;
+        i->all_types = true;
+        return 0;
+}
+
+int introspection_add_type(struct vm *vm, const char *name)
+{
+        struct introspection *i = &vm->introspection;
+        struct json_object *string;
+
+        for (size_t n = 0; i->types && n < json_object_array_length(i->types); n++)
+                if (streq(json_object_get_string(json_object_array_get_idx(i->types, n)), name))
+                        return 0;
+        if (!i->types)
+                i->types = json_object_new_array();
+        string = i->types ? json_object_new_string(name) : NULL;
+        if (!string)
+                return -ENOMEM;
+        if (json_object_array_add(i->types, string) < 0) {
+                json_object_put(string);
+                return -ENOMEM;
+        }
+        json_object_array_sort(i->types, compare);
         return 0;
 }
 
@@ -120,51 +140,38 @@ static int take_schema(struct introspection *i, struct json_object *reply)
         return 0;
 }
 
-static void end(struct constant *constant, const struct fetch_result *result,
-                int (*take)(struct introspection *, struct json_object *))
+static void schema_fetched(void *userdata, const struct fetch_result *result)
 {
+        struct constant *constant = userdata;
         struct fetch_result failure = *result;
         struct list waiters;
 
         constant->fetch = NULL;
+        /* there is no way to find out, then */
+        if (result->error_class && streq(result->error_class, "CommandNotFound"))
+                constant->vm->introspection.limited = false;
         if (!failure.error) {
-                failure.error = take(&constant->vm->introspection, result->value);
+                failure.error = take_schema(&constant->vm->introspection, result->value);
                 failure.text = failure.error == -EPROTO ? "QEMU's answer is no list" : "out of memory";
         }
-        if (!failure.error) {
-                requests_run(&constant->waiters);
-                return;
-        }
         list_init(&waiters);
-        list_splice(&waiters, &constant->waiters);
+        if (!failure.error)
+                requests_run(&constant->waiters);
+        else
+                list_splice(&waiters, &constant->waiters);
         while (!list_empty(&waiters)) {
                 struct request *r = list_entry(waiters.next, struct request, waiter);
 
                 request_fail(r, failure.error, failure.error_class, "%s", failure.text);
                 request_finish(r, failure.error);
         }
-}
-
-static void schema_fetched(void *userdata, const struct fetch_result *result)
-{
-        struct constant *constant = userdata;
-
-        /* there is no way to find out, then */
-        if (result->error_class && streq(result->error_class, "CommandNotFound"))
-                constant->vm->introspection.limited = false;
-        end(userdata, result, take_schema);
         /* parsed, the reply took two megabytes, of which a daemon has no use */
         malloc_trim(0);
 }
 
-static void types_fetched(void *userdata, const struct fetch_result *result)
-{
-        end(userdata, result, take_types);
-}
-
 static const struct fetch_spec schema_spec = { .kind = FETCH_COMMAND, .a = "query-qmp-schema" };
 
-static int wait(struct constant *constant, struct request *r, const struct fetch_spec *spec, fetch_fn fetched)
+static int wait(struct constant *constant, struct request *r)
 {
         int e = 0;
 
@@ -172,7 +179,7 @@ static int wait(struct constant *constant, struct request *r, const struct fetch
         if (!r->patient && qmp_client_is_overdue(r->vm->client))
                 request_hurry(r, qmp_client_patience(r->vm->client, r->vm->options.timeout_ns));
         if (!constant->fetch)
-                e = fetch_start(r->vm, spec, true, fetched, constant, &constant->fetch);
+                e = fetch_start(r->vm, &schema_spec, true, schema_fetched, constant, &constant->fetch);
         if (e == -EHOSTDOWN)
                 return request_fail_down(r);
         if (e < 0)
@@ -186,7 +193,7 @@ int introspection_schema(struct request *r, const struct qmp_schema **ret_schema
         struct introspection *i = &r->vm->introspection;
 
         *ret_schema = i->schema;
-        return i->schema ? 0 : wait(&i->schema_constant, r, &schema_spec, schema_fetched);
+        return i->schema ? 0 : wait(&i->schema_constant, r);
 }
 
 void introspection_begin(struct vm *vm, bool probing)
@@ -228,13 +235,4 @@ bool introspection_has(const struct vm *vm, const char *command)
         struct json_object *commands = vm->introspection.commands;
 
         return !commands || json_object_object_get_ex(commands, command, NULL);
-}
-
-int introspection_types(struct request *r, struct json_object **ret_types)
-{
-        static const struct fetch_spec spec = { .kind = FETCH_TYPES };
-        struct introspection *i = &r->vm->introspection;
-
-        *ret_types = i->types;
-        return i->types ? 0 : wait(&i->types_constant, r, &spec, types_fetched);
 }

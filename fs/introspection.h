@@ -1,6 +1,7 @@
 /*
- * What of a QEMU never changes while it runs: its schema and its device types. Asked once per connection, when somebody
- * first needs it (the schema costs QEMU 20 ms), and forgotten with the connection.
+ * What of a QEMU never changes while it runs: its schema and its device types. The schema is asked for once per
+ * connection, when somebody first needs it (it costs QEMU 20 ms), types when a write asks; both are forgotten
+ * with the connection.
  */
 #ifndef FS_INTROSPECTION_H
 #define FS_INTROSPECTION_H
@@ -18,9 +19,10 @@ struct constant {
 };
 
 struct introspection {
-        struct constant schema_constant, types_constant;
+        struct constant schema_constant;
         struct qmp_schema *schema;
-        struct json_object *types; /* names, sorted */
+        struct json_object *types; /* names of device types that are known, sorted; NULL: none yet */
+        bool all_types;            /* those are all that are not abstract */
         bool probing;              /* query-status is under way */
         bool limited;              /* the server has no query-status, and so may lack other commands, too */
         struct list probe_waiters; /* requests */
@@ -49,10 +51,14 @@ int introspection_commands(struct request *r);
 bool introspection_has(const struct vm *vm, const char *command);
 
 /*
- * Makes sure of the schema, or of the list of the names of all device types that are not abstract. 0; REQUEST_PARKED;
- * or the query's error, with its reason noted in @r. Borrowed until the loop turns.
+ * Makes sure of the schema. 0; REQUEST_PARKED; or the query's error, with its reason noted in @r. Borrowed until the loop
+ * turns.
  */
 int introspection_schema(struct request *r, const struct qmp_schema **ret_schema);
-int introspection_types(struct request *r, struct json_object **ret_types);
+
+/* What a write has asked for. All types: what qom-list-types returned, a list. 0 or -ENOMEM. */
+int introspection_set_types(struct vm *vm, struct json_object *reply);
+/* One type that QEMU has. 0 or -ENOMEM. */
+int introspection_add_type(struct vm *vm, const char *name);
 
 #endif

@@ -6,10 +6,12 @@
 #include <errno.h>
 
 #include "inode.h"
+#include "reads.h"
 
 static int catalog_lookup(struct request *r, struct inode *dir, const char *name, struct inode **ret_inode)
 {
         const struct catalog *catalog = dir->row->data;
+        const struct row *row = catalog->file;
         const char *qemu_name;
         int e = catalog->rows ? rows_lookup(r, catalog->rows, dir, name, NULL, ret_inode) : -ENOENT;
 
@@ -20,8 +22,9 @@ static int catalog_lookup(struct request *r, struct inode *dir, const char *name
                 e = catalog->find(dir, name, &qemu_name);
         if (e)
                 return e;
-        return inode_child(dir, name, &(struct inode_args){ .kind = catalog->file->kind, .row = catalog->file },
-                           ret_inode);
+        if (catalog->asked && !reads_may_send(qemu_name))
+                row = catalog->asked;
+        return inode_child(dir, name, &(struct inode_args){ .kind = row->kind, .row = row }, ret_inode);
 }
 
 static int catalog_list(struct request *r, struct inode *dir, struct listing *listing)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "answer.h"
+#include "asked.h"
 #include "call.h"
 #include "catalog.h"
 #include "inode.h"
@@ -161,7 +162,7 @@ static void command_failed(struct request *r, int error)
 static int require_properties(struct request *r, const struct qmp_args *args, const struct qmp_entity *command,
                               struct json_object **ret_properties)
 {
-        struct fetch_spec spec = { .kind = FETCH_TYPE };
+        struct fetch_spec spec = { .kind = FETCH_TYPE, .asked = true };
         const char *argument = type_argument(command->name);
         int e;
 
@@ -169,14 +170,21 @@ static int require_properties(struct request *r, const struct qmp_args *args, co
         spec.a = argument ? qmp_args_get(args, argument) : NULL;
         if (!spec.a)
                 return 0;
+        e = asked_find(r->vm, &spec, ret_properties);
+        if (e != -ENOENT)
+                return e;
         if (!r->snapshot) {
                 e = snapshot_new(r->vm, &spec, &r->snapshot);
                 if (e < 0)
                         return e;
         }
         e = snapshot_require(r->snapshot, r, FRESH_CONTENT);
-        if (e == 0)
+        if (e == 0) {
                 *ret_properties = json_object_get(r->snapshot->value);
+                e = types_keep(r->vm, &spec, *ret_properties);
+                /* what can't be kept is good for now */
+                return e == -EPROTO ? 0 : e;
+        }
         /* an alias ("virtio-net"), or a mistake; the command's own words for that are better than the query's */
         if (e == -ENODEV || e == -EINVAL) {
                 *ret_properties = json_object_new_array();

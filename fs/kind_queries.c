@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "asked.h"
 #include "catalog.h"
 #include "inode.h"
 #include "render.h"
@@ -115,4 +116,55 @@ static int query_render(struct request *r, struct inode *inode, struct text *ret
 const struct kind kind_query_file = {
         .type = S_IFREG,
         .render = query_render,
+};
+
+/* --- those that no plain read may send --------------------------------------------------------------------------- */
+
+static int asked_text(struct inode *inode, const char *name, struct text *ret_text)
+{
+        _cleanup_(qmp_json_putp) struct json_object *value = NULL;
+        int e = asked_find(inode->vm, &(struct fetch_spec){ .kind = FETCH_COMMAND, .a = name }, &value);
+
+        if (e == -ENOENT)
+                return asked_usage(inode, name, ret_text);
+        return e ? e : render_json(value, &ret_text->data, &ret_text->size);
+}
+
+static int asked_render(struct request *r, struct inode *inode, struct text *ret_text)
+{
+        const char *name;
+        int e = catalog_require_name(r, inode, &name);
+
+        return e ? e : asked_text(inode, name, ret_text);
+}
+
+static int64_t asked_size(struct inode *inode)
+{
+        const char *name;
+        struct text text;
+
+        if (!inode->vm->introspection.schema || queries_find(inode->parent, inode->name, &name) < 0 ||
+            asked_text(inode, name, &text) < 0)
+                return -1;
+        free(text.data);
+        return (int64_t)text.size;
+}
+
+static int query_asked_write(struct request *r, struct file *file)
+{
+        struct fetch_spec spec = { .kind = FETCH_COMMAND, .asked = true };
+        int e = catalog_require_name(r, file->inode, &spec.a);
+
+        if (e)
+                return e;
+        spec.oob = qmp_entities_find(commands_of(file->inode), spec.a)->allow_oob;
+        return asked_write(r, &spec, asked_keep);
+}
+
+const struct kind kind_query_asked = {
+        .type = S_IFREG,
+        .own_inode = true,
+        .render = asked_render,
+        .write = query_asked_write,
+        .size = asked_size,
 };

@@ -1,38 +1,54 @@
 /*
- * types/: the properties of each device type, a line each.
+ * types/: the properties of device types, a line each, and which types there are. QEMU makes a device of the
+ * type to tell of it, and loads modules to tell which types it has, so both are asked for by a write.
  */
 #include <errno.h>
 #include <stdio.h>
 
+#include "asked.h"
 #include "catalog.h"
+#include "fetch.h"
 #include "inode.h"
 #include "qmp/jsonc.h"
 #include "qmp/message.h"
 #include "render.h"
-#include "snapshot.h"
 
 int types_require(struct request *r, struct inode *dir)
 {
-        struct json_object *types;
-
+        (void)r;
         (void)dir;
-        return introspection_types(r, &types);
+        return 0;
 }
 
-static struct json_object *type_at(const struct inode *dir, size_t i)
+static struct json_object *type_at(const struct vm *vm, size_t i)
 {
-        struct json_object *types = dir->vm->introspection.types;
+        struct json_object *types = vm->introspection.types;
 
-        return i < json_object_array_length(types) ? json_object_array_get_idx(types, i) : NULL;
+        return types && i < json_object_array_length(types) ? json_object_array_get_idx(types, i) : NULL;
 }
 
 bool types_name(struct inode *dir, size_t i, char **ret_file_name)
 {
-        struct json_object *type = type_at(dir, i);
+        const struct catalog *catalog = dir->row->data;
+        struct json_object *type = type_at(dir->vm, i);
 
-        if (type)
-                *ret_file_name = render_name(json_object_get_string(type), (size_t)json_object_get_string_len(type));
-        return type != NULL;
+        if (!type)
+                return false;
+        *ret_file_name = render_name(json_object_get_string(type), (size_t)json_object_get_string_len(type));
+        if (*ret_file_name && rows_have(catalog->rows, *ret_file_name))
+                **ret_file_name = '\0';
+        return true;
+}
+
+/* Whether a type may be called so, as QEMU's are ("SUNW,fdtwo", "Sun-UltraSparc-IIIi+-sparc64-cpu"). */
+static bool may_be_type(const char *name)
+{
+        static const char digits[] = "0123456789", letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+        bool begins_well = *name && (strchr(digits, *name) || strchr(letters, *name));
+
+        while (*name && (strchr(digits, *name) || strchr(letters, *name) || strchr("-_.,+", *name)))
+                name++;
+        return begins_well && !*name;
 }
 
 int types_find(struct inode *dir, const char *file_name, const char **ret_name)
@@ -40,7 +56,7 @@ int types_find(struct inode *dir, const char *file_name, const char **ret_name)
         bool plain = !strchr(file_name, '%');
         struct json_object *type;
 
-        for (size_t i = 0; (type = type_at(dir, i)); i++) {
+        for (size_t i = 0; (type = type_at(dir->vm, i)); i++) {
                 const char *name = json_object_get_string(type);
                 size_t size = (size_t)json_object_get_string_len(type);
                 _cleanup_(qmp_freep) char *encoded = NULL;
@@ -55,7 +71,18 @@ int types_find(struct inode *dir, const char *file_name, const char **ret_name)
                         return 0;
                 }
         }
-        return -ENOENT;
+        /* which ones there are isn't known before somebody asks */
+        if (dir->vm->introspection.all_types || !may_be_type(file_name))
+                return -ENOENT;
+        *ret_name = file_name;
+        return 0;
+}
+
+int types_keep(struct vm *vm, const struct fetch_spec *spec, struct json_object *properties)
+{
+        int e = asked_keep(vm, spec, properties);
+
+        return e ? e : introspection_add_type(vm, spec->a);
 }
 
 static int compare(const void *a, const void *b)
@@ -122,20 +149,113 @@ static int render(struct json_object *properties, struct text *ret_text)
         return e < 0 ? e : closed;
 }
 
+static int type_text(struct inode *inode, const char *name, struct text *ret_text)
+{
+        const struct fetch_spec spec = { .kind = FETCH_TYPE, .a = name };
+        _cleanup_(qmp_json_putp) struct json_object *properties = NULL;
+        int e = asked_find(inode->vm, &spec, &properties);
+
+        if (e == -ENOENT)
+                return asked_usage(inode, fetch_command(&spec), ret_text);
+        return e ? e : render(properties, ret_text);
+}
+
 static int type_render(struct request *r, struct inode *inode, struct text *ret_text)
 {
-        struct fetch_spec spec = { .kind = FETCH_TYPE };
-        int e = inode->snapshot ? 0 : catalog_require_name(r, inode, &spec.a);
+        const char *name;
+        int e = catalog_require_name(r, inode, &name);
 
-        if (e == 0 && !inode->snapshot)
-                e = snapshot_new(inode->vm, &spec, &inode->snapshot);
-        if (e == 0)
-                e = snapshot_require(inode->snapshot, r, FRESH_CONTENT);
-        return e ? e : render(inode->snapshot->value, ret_text);
+        return e ? e : type_text(inode, name, ret_text);
+}
+
+static int64_t type_size(struct inode *inode)
+{
+        const char *name;
+        struct text text;
+
+        if (types_find(inode->parent, inode->name, &name) < 0 || type_text(inode, name, &text) < 0)
+                return -1;
+        free(text.data);
+        return (int64_t)text.size;
+}
+
+static int type_write(struct request *r, struct file *file)
+{
+        struct fetch_spec spec = { .kind = FETCH_TYPE, .asked = true };
+        int e = catalog_require_name(r, file->inode, &spec.a);
+
+        return e ? e : asked_write(r, &spec, types_keep);
 }
 
 const struct kind kind_type = {
         .type = S_IFREG,
+        .own_inode = true,
         .render = type_render,
-        .release = property_release,
+        .write = type_write,
+        .size = type_size,
+};
+
+/* --- types/list -------------------------------------------------------------------------------------------------- */
+
+static int list_text(struct inode *inode, struct text *ret_text)
+{
+        const struct fetch_spec spec = { .kind = FETCH_TYPES };
+        struct json_object *type;
+        FILE *out;
+
+        if (!inode->vm->introspection.all_types)
+                return asked_usage(inode, fetch_command(&spec), ret_text);
+        out = open_memstream(&ret_text->data, &ret_text->size);
+        if (!out)
+                return -ENOMEM;
+        for (size_t i = 0; (type = type_at(inode->vm, i)); i++) {
+                _cleanup_(qmp_freep) char *name =
+                        render_name(json_object_get_string(type), (size_t)json_object_get_string_len(type));
+
+                if (!name) {
+                        fclose(out);
+                        free(take_ptr(ret_text->data));
+                        return -ENOMEM;
+                }
+                fprintf(out, "%s\n", name);
+        }
+        return qmp_close_text(out, &ret_text->data);
+}
+
+static int list_render(struct request *r, struct inode *inode, struct text *ret_text)
+{
+        (void)r;
+        return list_text(inode, ret_text);
+}
+
+static int64_t list_size(struct inode *inode)
+{
+        struct text text;
+
+        if (list_text(inode, &text) < 0)
+                return -1;
+        free(text.data);
+        return (int64_t)text.size;
+}
+
+static int list_keep(struct vm *vm, const struct fetch_spec *spec, struct json_object *types)
+{
+        (void)spec;
+        return introspection_set_types(vm, types);
+}
+
+static int list_write(struct request *r, struct file *file)
+{
+        static const struct fetch_spec spec = { .kind = FETCH_TYPES, .asked = true };
+
+        (void)file;
+        return asked_write(r, &spec, list_keep);
+}
+
+const struct kind kind_type_list = {
+        .type = S_IFREG,
+        .own_inode = true,
+        .render = list_render,
+        .write = list_write,
+        .size = list_size,
 };

@@ -102,10 +102,12 @@ extern const struct kind kind_qom_object_link;
 /* kind_catalog.c: names that QEMU gives, each a file of one sort [data: a struct catalog]. */
 extern const struct kind kind_catalog;
 /* In catalogs: */
-extern const struct kind kind_schema;     /* kind_schema.c: what the schema has of that name, as text */
-extern const struct kind kind_query_file; /* kind_queries.c: what the query returns */
-extern const struct kind kind_type;       /* kind_types.c: a device type's properties */
-extern const struct kind kind_command;    /* kind_command.c: write arguments, read the reply */
+extern const struct kind kind_schema;      /* kind_schema.c: what the schema has of that name, as text */
+extern const struct kind kind_query_file;  /* kind_queries.c: what the query returns */
+extern const struct kind kind_query_asked; /* the same, once a write has asked for it */
+extern const struct kind kind_type; /* kind_types.c: a device type's properties, once a write has asked for them */
+extern const struct kind kind_type_list; /* the names of all device types, once a write has asked for them */
+extern const struct kind kind_command;   /* kind_command.c: write arguments, read the reply */
 
 /* kind_qom.c: the object model. */
 extern const struct kind kind_qom;

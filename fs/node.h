@@ -44,9 +44,8 @@ struct text {
 struct row {
         const char *name;
         const struct kind *kind;
-        /* permission bits; "-o gid=" gives the owner's write bit to the group too, where others may read and the row is no
-         * dynamic one; of directories: 0 is 0755; a group's bit without
-         * others' counts under "-o gid=" only */
+        /* permission bits; "-o gid=" gives the owner's write bit to the group too, where others may read and the row is neither
+         * [dynamic] nor the [owner]'s; of directories: 0 is 0755; a group's bit without others' counts under "-o gid=" only */
         unsigned mode;
         const char *query; /* the QMP command that the file shows; NULL where the kind knows */
         /* a command without which the file is absent; NULL: that of query; "": none. The kind may know others */
@@ -57,6 +56,7 @@ struct row {
         enum channel channel; /* what poll(2) waits for; CHANNEL_NONE: always ready, as regular files are */
         bool raw;             /* absent under "-o noraw" */
         bool dynamic;         /* its name is QEMU's, and is asked for each time */
+        bool owner;           /* nobody else may write, whatever "-o gid=" says */
         /* rows of objects: whether this object has the file; NULL: each has */
         bool (*present)(struct json_object *record);
 };

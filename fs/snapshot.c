@@ -41,7 +41,7 @@ int snapshot_new(struct vm *vm, const struct fetch_spec *spec, struct snapshot *
         list_init(&s->later);
         s->a = spec->a ? strdup(spec->a) : NULL;
         s->b = spec->b ? strdup(spec->b) : NULL;
-        s->spec = (struct fetch_spec){ spec->kind, s->a, s->b, spec->oob };
+        s->spec = (struct fetch_spec){ spec->kind, s->a, s->b, spec->oob, spec->asked };
         if ((spec->a && !s->a) || (spec->b && !s->b)) {
                 snapshot_unref(s);
                 return -ENOMEM;
@@ -113,12 +113,11 @@ static uint64_t reuse_ns(const struct snapshot *s)
  * Each dear query by itself is asked so seldom that it takes no more than its share; but there are some twenty of them, and
  * each may have its own readers. So what they take together is counted, and paid off at the rate of the limit.
  *
- * What pays: a type's properties, for which QEMU makes such a device (1 ms), and whole commands that have been dear more
- * than once, since what was so once may have been hit by a busy host.
+ * What pays: whole commands that have been dear more than once, since what was so once may have been hit by a busy host.
  */
 static bool pays(const struct snapshot *s)
 {
-        return s->spec.kind == FETCH_TYPE || (s->spec.kind == FETCH_COMMAND && s->n_costs > 1 && snapshot_is_dear(s));
+        return s->spec.kind == FETCH_COMMAND && s->n_costs > 1 && snapshot_is_dear(s);
 }
 
 /*
@@ -356,6 +355,9 @@ int snapshot_require(struct snapshot *s, struct request *r, enum freshness fresh
 
         if (is_good(s, r, freshness))
                 return 0;
+        /* whatever a write has it ask for, nobody else makes it ask again */
+        if (s->spec.asked && !r->patient)
+                return request_fail(r, -EPERM, NULL, "%s is sent for a write only", fetch_command(&s->spec));
         if (s->error_stamp > r->stamp)
                 return request_fail(r, s->error, s->error_class, "%s", s->error_text ? s->error_text : "");
         /* a fetch may be patient for the sake of a write; who only reads is not to wait for it as long */

@@ -283,8 +283,12 @@ const struct each devices_each = {
 
 static const struct row query_file = { .name = "NAME", .kind = &kind_query_file, .mode = 0444, .dynamic = true };
 
+/* what no plain read may ask for; see reads.h */
+static const struct row query_asked = { .name = "OTHER", .kind = &kind_query_asked, .mode = 0644, .dynamic = true };
+
 static const struct catalog unstable_queries = {
         .file = &query_file,
+        .asked = &query_asked,
         .require = schema_require,
         .find = queries_find,
         .name = queries_name,
@@ -299,6 +303,7 @@ static const struct row query_rows[] = {
 static const struct catalog queries = {
         .rows = query_rows,
         .file = &query_file,
+        .asked = &query_asked,
         .require = schema_require,
         .find = queries_find,
         .name = queries_name,
@@ -347,9 +352,15 @@ static const struct row schema_rows[] = {
         { 0 },
 };
 
-static const struct row type_file = { .name = "DRIVER", .kind = &kind_type, .mode = 0444, .dynamic = true };
+static const struct row type_rows[] = {
+        { .name = "list", .kind = &kind_type_list, .mode = 0644, .needs = "qom-list-types", .owner = true },
+        { 0 },
+};
+
+static const struct row type_file = { .name = "DRIVER", .kind = &kind_type, .mode = 0644, .dynamic = true };
 
 static const struct catalog types = {
+        .rows = type_rows,
         .file = &type_file,
         .require = types_require,
         .find = types_find,

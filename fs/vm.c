@@ -270,6 +270,7 @@ static void client_changed(void *userdata)
         if (vm->up != was_up) {
                 vm_invalidate(vm);
                 introspection_forget(vm);
+                asked_forget(vm);
                 if (vm->up) {
                         /* another QEMU, as far as anybody can tell */
                         objects_kill(vm, NULL);
@@ -414,6 +415,7 @@ struct vm *vm_free(struct vm *vm)
         json_object_put(vm->unreadable);
         json_object_put(vm->type_names);
         introspection_deinit(vm);
+        asked_forget(vm);
         journal_deinit(&vm->events);
         journal_deinit(&vm->errors);
         qmp_timer_disarm(vm->loop, &vm->repeats_timer);

@@ -4,6 +4,7 @@
 #ifndef FS_VM_H
 #define FS_VM_H
 
+#include "asked.h"
 #include "gone.h"
 #include "introspection.h"
 #include "journal.h"
@@ -69,7 +70,8 @@ struct vm {
         struct json_object *type_names; /* {type: type} of QOM properties, see fetch.c; NULL: none yet */
 
         struct introspection introspection;
-        bool no_list_get; /* QEMU has no qom-list-get */
+        struct asked asked; /* what writes have asked for */
+        bool no_list_get;   /* QEMU has no qom-list-get */
 
         struct json_object *deleted; /* {path: null}: see objects_kill(); NULL: none */
         size_t deleted_bytes;        /* of its paths */

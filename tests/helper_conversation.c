@@ -3,6 +3,8 @@
 #include <dirent.h>
 #include <stdarg.h>
 
+#include "fs/reads.h"
+
 /* Commands of a part. */
 #define PART 5
 
@@ -292,7 +294,11 @@ static bool choose_query(struct conversation *c, struct turn *turn, const char *
         if (!name && !unstable)
                 return false;
         turn->path = name ? print("query/%s", name) : print("query/unstable/%s", unstable);
-        turn->op = (struct op){ .verb = OP_CAT, .path = turn->path };
+        turn->op = (struct op){
+                .verb = reads_may_send(command) ? OP_CAT : OP_ASK,
+                .path = turn->path,
+                .text = "",
+        };
         schema = print("%s, {\"name\": \"%s\", \"meta-type\": \"command\", \"arg-type\": \"0\", \"ret-type\": "
                        "\"any\"}",
                        c->schema, command);

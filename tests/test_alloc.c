@@ -845,6 +845,7 @@ static void forget_schema(void)
 {
         plug_in();
         introspection_forget(rig.vm);
+        asked_forget(rig.vm);
 }
 
 /* A type that has not been met since the connection came up. */
@@ -951,6 +952,8 @@ static const struct operation operations[] = {
         LS_L("query/unstable"),
         CAT("query/status"),
         CAT("query/unstable/name"),
+        ASK("an empty line", "query/unstable/name", "", 0),
+        LS_L("query/unstable"),
         CAT("query/unstable/jit"),
         LS_L("cmd"),
         CAT("cmd/much"),
@@ -962,9 +965,14 @@ static const struct operation operations[] = {
         CAT("schema/events/STOP"),
         CAT("schema/types/u"),
         { .name = "ls types, first", .run = ls, .path = "types", .before = forget_schema },
+        CAT("types/list"),
+        ASK("an empty line", "types/list", "", 0),
         LS_L("types"),
         CAT("types/nvme"),
-        CAT("types/a%2Fb"),
+        ASK("an empty line", "types/nvme", "", 0),
+        ASK("an empty line", "types/a%2Fb", "", 0),
+        ASK("no empty line", "types/nvme", "1", -EINVAL),
+        LS_L("types"),
         LS_L("qom"),
         LS_L("qom/machine"),
         LS_L("qom/machine/peripheral/nv0"),
@@ -992,6 +1000,11 @@ static const struct operation operations[] = {
         ASK("an unknown key", "cmd/much", "none=1", -EINVAL),
         ASK("a missing key", "cmd/block_resize", "size=1", -EINVAL),
         ASK("no JSON", "cmd/block_resize", "{\"size\": }", -EINVAL),
+        { .name = "cmd/device_add: properties, first",
+          .run = ask,
+          .path = "cmd/device_add",
+          .text = "driver=nvme,serial=abc,addr=06.0,sse4.1=on,id=n1",
+          .before = forget_schema },
         ASK("properties", "cmd/device_add", "driver=nvme,serial=abc,addr=06.0,sse4.1=on,id=n1", 0),
         ASK("no such property", "cmd/device_add", "driver=nvme,none=1", -EINVAL),
         { .name = "echo > qom/machine/size", .run = echo, .path = "qom/machine/size", .text = "1k" },

@@ -137,8 +137,8 @@ static const struct op more_ops[] = {
         { .verb = OP_ASK, .path = "cmd/balloon", .text = "value=1G" },
         { .verb = OP_ECHO, .path = "cmd/balloon", .text = "{\"value\": 5}" },
         { .verb = OP_CAT, .path = "schema/events/STOP" },
-        { .verb = OP_LS, .path = "types" },
-        { .verb = OP_CAT, .path = "types/nvme" },
+        { .verb = OP_ECHO, .path = "types/list", .text = "" },
+        { .verb = OP_ECHO, .path = "types/nvme", .text = "" },
         { .verb = OP_LS, .path = "qom/machine/peripheral" },
         { .verb = OP_CAT, .path = "qom/machine/peripheral/nv0/serial" },
         { .verb = OP_LINK, .path = "qom/machine/peripheral/nv0/link" },
@@ -164,7 +164,7 @@ static const struct op writes[] = {
 static const struct op herds[] = {
         { .verb = OP_HERD,
           .path = "status state name uuid version block/NVME1/status block/virtio0/inserted/ro cpus/1/status "
-                  "memory/dimm1/data/size devices/nv0/serial devices/nv0/status types/nvme query/block query/status "
+                  "memory/dimm1/data/size devices/nv0/serial devices/nv0/status query/unstable/jit query/block query/status "
                   "qom/machine/peripheral/nv0/serial hmp=help ctl=stop cmd/balloon=value=1" },
         { .verb = OP_CAT, .path = "status" },
 };

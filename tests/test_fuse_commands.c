@@ -263,6 +263,10 @@ START_TEST(device_add_is_typed_by_its_driver)
                          "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"nvme\",\"id\":\"n1\","
                          "\"serial\":\"007\",\"num_queues\":16,\"sse4.1\":true}}");
         ASSERT_SENT("query-qmp-schema device-list-properties device_add");
+        /* types/ knows it now, and nobody has to ask again */
+        ASSERT_CAT_CONTAINS("types/nvme", "num_queues                       uint32");
+        ASSERT_OK(rig_echo("cmd/device_add", "driver=nvme id=n1 num_queues=2"));
+        ASSERT_SENT("device_add");
         /* JSON may have members that the schema does not know */
         ASSERT_OK(rig_echo("cmd/device_add", "{\"driver\": \"nvme\", \"serial\": \"x\"}"));
         ck_assert_str_eq(rig_last("device_add")->text, "{\"execute\":\"device_add\",\"arguments\":{\"driver\":"
@@ -271,7 +275,8 @@ START_TEST(device_add_is_typed_by_its_driver)
         ASSERT_CAT_CONTAINS(
                 "errors", " /cmd/device_add EINVAL - the key at character 13 is not a property of this type; types/ "
                           "lists them\n");
-        ck_assert_uint_eq(rig_count("device_add"), 2);
+        ck_assert_uint_eq(rig_count("device_add"), 3);
+        ck_assert_uint_eq(rig_count("device-list-properties"), 1);
 }
 END_TEST
 

@@ -58,6 +58,8 @@ static void walk(const struct row *rows, const char *prefix, bool in_object,
 
                         ck_assert_int_gt(asprintf(&below, "%s%s/", prefix, row->name), 0);
                         fn(catalog->file, below, in_object);
+                        if (catalog->asked)
+                                fn(catalog->asked, below, in_object);
                         if (catalog->rows)
                                 walk(catalog->rows, below, in_object, fn);
                 } else if (row->kind == &kind_qom) {

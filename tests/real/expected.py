@@ -2,6 +2,8 @@
 
 import errno
 import json
+import os
+import re
 
 from mount import escaped
 from reference import QmpError
@@ -77,12 +79,23 @@ class Schema:
         return files
 
 
-def answers(qmp):
-    """The path of each query's file, and QEMU's answer or error."""
+def harmless():
+    """The commands that a plain read may send, by the table in docs/security.md."""
+    with open(f"{os.environ['QMPFS_SOURCE']}/docs/security.md", encoding="utf-8") as file:
+        return set(re.findall(r"^\| `([a-z-]+)` \| yes \| ", file.read(), re.M))
+
+
+def queries(qmp):
+    """The path of each query's file, and its command."""
     schema = Schema(qmp)
-    return {f"{directory}/{name}": ask(qmp, command)
+    return {f"{directory}/{name}": command
             for directory, unstable in (("query", False), ("query/unstable", True))
             for name, command in schema.queries(unstable).items()}
+
+
+def answers(qmp):
+    """The path of each query's file, and QEMU's answer or error."""
+    return {path: ask(qmp, command) for path, command in queries(qmp).items()}
 
 
 def objects(qmp, path="/"):
@@ -110,7 +123,8 @@ def properties(qmp, tree=None):
 
 def refused(qmp):
     """The path of each file in the whole tree that QEMU refuses to read, and its error."""
-    values = {**answers(qmp), **{path: value for path, (_, value) in properties(qmp).items()}}
+    readable = {path: ask(qmp, command) for path, command in queries(qmp).items() if command in harmless()}
+    values = {**readable, **{path: value for path, (_, value) in properties(qmp).items()}}
     return {path: value for path, value in values.items() if isinstance(value, QmpError)}
 
 

@@ -1,0 +1,145 @@
+#include "asked.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "fetch.h"
+#include "inode.h"
+#include "qmp/json.h"
+#include "qmp/jsonc.h"
+#include "qmp/message.h"
+#include "reads.h"
+#include "snapshot.h"
+
+void asked_forget(struct vm *vm)
+{
+        json_object_put(take_ptr(vm->asked.answers));
+        vm->asked.bytes = 0;
+}
+
+/* The caller's; NULL: out of memory. */
+static char *key_of(const struct fetch_spec *spec)
+{
+        char *key;
+
+        return asprintf(&key, "%s %s", fetch_command(spec), spec->kind == FETCH_TYPE ? spec->a : "") < 0 ? NULL : key;
+}
+
+static size_t weight(const char *key, struct json_object *text)
+{
+        return strlen(key) + (size_t)json_object_get_string_len(text);
+}
+
+static void drop(struct asked *asked, const char *key)
+{
+        struct json_object *text;
+
+        if (!json_object_object_get_ex(asked->answers, key, &text))
+                return;
+        asked->bytes -= weight(key, text);
+        json_object_object_del(asked->answers, key);
+}
+
+static void make_room(struct asked *asked)
+{
+        while (asked->bytes > ASKED_MAX_BYTES) {
+                struct json_object_iterator first = json_object_iter_begin(asked->answers);
+                const char *key = json_object_iter_peek_name(&first);
+
+                drop(asked, key);
+        }
+}
+
+int asked_find(struct vm *vm, const struct fetch_spec *spec, struct json_object **ret_value)
+{
+        _cleanup_(qmp_freep) char *key = key_of(spec), *why = NULL;
+        struct json_object *text;
+
+        if (!key)
+                return -ENOMEM;
+        if (!vm->asked.answers || !json_object_object_get_ex(vm->asked.answers, key, &text))
+                return -ENOENT;
+        /* asked_keep() has made sure that it can be parsed */
+        return qmp_json_parse(json_object_get_string(text), ret_value, &why) < 0 ? -ENOMEM : 0;
+}
+
+/* What can't be read back later is not kept: JSON that only a hostile QEMU sends. 0, -EPROTO or -ENOMEM. */
+static int check(const char *string, size_t size)
+{
+        _cleanup_(qmp_json_putp) struct json_object *value = NULL;
+        _cleanup_(qmp_freep) char *why = NULL;
+        int e = size > ASKED_MAX_BYTES / 2 ? -EINVAL : qmp_json_parse(string, &value, &why);
+
+        return e == -EINVAL ? -EPROTO : e;
+}
+
+int asked_keep(struct vm *vm, const struct fetch_spec *spec, struct json_object *value)
+{
+        struct asked *asked = &vm->asked;
+        _cleanup_(qmp_freep) char *key = key_of(spec);
+        struct json_object *text;
+        const char *string;
+        size_t size;
+        int e;
+
+        if (!key || qmp_json_text(value, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &string, &size) < 0)
+                return -ENOMEM;
+        e = check(string, size);
+        if (e < 0)
+                return e;
+        if (!asked->answers)
+                asked->answers = json_object_new_object();
+        text = asked->answers ? json_object_new_string_len(string, (int)size) : NULL;
+        if (!text)
+                return -ENOMEM;
+        drop(asked, key);
+        if (!qmp_json_add(asked->answers, key, text))
+                return -ENOMEM;
+        asked->bytes += weight(key, text);
+        make_room(asked);
+        return 0;
+}
+
+int asked_write(struct request *r, const struct fetch_spec *spec,
+                int (*keep)(struct vm *vm, const struct fetch_spec *spec, struct json_object *value))
+{
+        _cleanup_(qmp_freep) char *key = NULL;
+        int e;
+
+        if (strspn(r->data, " \t") != r->size)
+                return request_fail(r, -EINVAL, NULL, "expected an empty line");
+        if (!r->snapshot) {
+                key = key_of(spec);
+                if (!key)
+                        return -ENOMEM;
+                if (r->vm->asked.answers)
+                        drop(&r->vm->asked, key);
+                e = snapshot_new(r->vm, spec, &r->snapshot);
+                if (e < 0)
+                        return e;
+        }
+        e = snapshot_require(r->snapshot, r, FRESH_CONTENT);
+        if (e)
+                return e;
+        e = keep(r->vm, spec, r->snapshot->value);
+        if (e == -EPROTO)
+                return request_fail(r, e, NULL, "QEMU's answer is too large, or not JSON");
+        if (e)
+                return e;
+        vm_invalidate(r->vm);
+        inode_set_size(r->inode, r->inode->kind->size(r->inode));
+        return 0;
+}
+
+int asked_usage(const struct inode *inode, const char *command, struct text *ret_text)
+{
+        _cleanup_(qmp_freep) char *path = inode_path(inode);
+        int n = path ? asprintf(&ret_text->data, "not asked yet: %s %s; to ask: echo > %s\n", command,
+                                reads_why(command), path + 1)
+                     : -1;
+
+        if (n < 0)
+                return -ENOMEM;
+        ret_text->size = (size_t)n;
+        return 0;
+}
