@@ -74,7 +74,8 @@ class StorageDaemon(real.RealTest):
         self.assertIn("JOB_STATUS_CHANGE", out)
 
     def test_verbs(self):
-        self.assertEqual([line.split()[0] for line in self.ok(self.files, "cat ctl").splitlines()], ["quit"])
+        verbs = self.ok(self.files, "cat ctl").split("\n\n")[0]
+        self.assertEqual([line.split()[0] for line in verbs.splitlines()], ["quit"])
         self.fails(self.files, "echo stop > ctl", "Operation not supported")
         self.ok(self.files, "echo quit > ctl")
         self.process.wait(10)
