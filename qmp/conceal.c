@@ -65,10 +65,11 @@ static void hide_string(char *text, const char *value)
 static void hide_values(char *text, const char *key, struct json_object *value)
 {
         switch (json_object_get_type(value)) {
-        case json_type_object:
+        case json_type_object: {
                 json_object_object_foreach(value, member_key, member)
                         hide_values(text, member_key, member);
                 break;
+        }
         case json_type_array:
                 for (size_t i = 0; i < json_object_array_length(value); i++)
                         hide_values(text, key, json_object_array_get_idx(value, i));
