@@ -145,12 +145,24 @@ REFUSED = [
     ("device_del", "id=nosuch", "No such device", "not found"),
     ("blockdev-add", "driver=null-co node-name=n1", "File exists", "uplicate"),
     ("balloon", "value=1M", "No such device", "No balloon device"),
+    ("blockdev-add", "driver=file,node-name=x,filename={d}/nosuch", "No such file or directory", "Could not open"),
+    ("blockdev-add", 'driver=file,node-name=x,filename="{d}/is in use"', "No such file or directory", "Could not open"),
+    ("blockdev-add", "driver=file,node-name=x,filename={d}", "Is a directory", "Could not open"),
+    ("blockdev-add", "driver=qcow2,node-name=x,file=n1", "Invalid argument", "not in qcow2 format"),
+    ("device_add", "driver=nvme,id=x,drive=n1", "Invalid argument", "serial property not set"),
+    ("device_add", "driver=virtio-blk-pci,id=x", "Invalid argument", "drive property not set"),
+    ("device_add", "driver=pc-dimm,id=x,memdev=mem0", "No space left on device", "slots"),
+    ("object-add", "qom-type=memory-backend-file,id=x,size=1M,mem-path=/nosuch/x", "No such file or directory",
+     "can't open"),
+    ("chardev-add", "id=x,backend.type=socket,backend.data.addr.type=unix,backend.data.addr.data.path={d}/nosuch,"
+     "backend.data.server=off", "No such file or directory", "Failed to connect"),
 ]
 
 
 class Commands(real.RealTest):
     def setUp(self):
-        self.machine = self.vm("-object", "iothread,id=io0", "-device", "virtio-scsi-pci,id=scsi0", prepare=lambda vm: [
+        self.machine = self.vm("-object", "iothread,id=io0", "-object", "memory-backend-ram,id=mem0,size=128M",
+                               "-device", "virtio-scsi-pci,id=scsi0", prepare=lambda vm: [
             "-drive", f"file={vm.image('d')},if=none,id=disk0", "-device", "scsi-hd,drive=disk0,id=d0,bus=scsi0.0",
             "-blockdev", f"driver=file,filename={vm.image('f3')},node-name=f3"])
         for name in ("a,b", "with blank"):

@@ -1,6 +1,7 @@
 """qom/ is QEMU's object model: the same objects, properties and values, and what can be set can be set, on two
 architectures."""
 
+import errno
 import json
 import os
 import re
@@ -254,6 +255,28 @@ class QomOnX86(Qom, real.RealTest):
         self.check_object_link("block/ide/qom", qdev)
         self.fails(self.files, "stat block/ide/device", "No such file or directory")
 
+
+    def test_open_file_ends_with_its_device(self):
+        device = {"driver": "scsi-hd", "drive": "n0", "id": "sd0", "bus": "scsi0.0"}
+        vm = self.vm("-S", "-device", "virtio-scsi-pci,id=scsi0", "-blockdev", "driver=null-co,node-name=n0",
+                     "-device", "scsi-hd,drive=n0,id=sd0,bus=scsi0.0,serial=first")
+        self.machine, self.files = vm, self.mount(vm)
+        path = f"{self.files.dir}/qom/machine/peripheral/sd0"
+        inode = os.stat(path).st_ino
+        old = os.open(f"{path}/serial", os.O_RDWR)
+        try:
+            self.assertEqual(os.pread(old, 100, 0), b"first\n")
+            vm.qmp("device_del", id="sd0")
+            self.eventually(lambda: "sd0" not in self.files.list("qom/machine/peripheral"), "the end of sd0")
+            vm.qmp("device_add", serial="second", **device)
+            self.assertEqual(self.files.read("qom/machine/peripheral/sd0/serial"), "second")
+            for use in (lambda: os.pread(old, 100, 0), lambda: os.write(old, b"third\n")):
+                with self.assertRaises(OSError) as failure:
+                    use()
+                self.assertEqual(failure.exception.errno, errno.ENODEV)
+            self.assertNotEqual(os.stat(path).st_ino, inode)
+        finally:
+            os.close(old)
 
     def test_odd_names(self):
         """Ids from JSON may hold anything. To those with a slash, and to the empty one, QEMU has no path."""
