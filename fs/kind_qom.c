@@ -1,10 +1,10 @@
 /*
- * qom/: QEMU's object model. A child<> is a directory, a link<> a symbolic link, any other property a file: reading is
- * qom-get, writing qom-set, typed by the property's type. Which properties an object has comes from qom-list. A directory
- * knows its path from when it was looked up; what is in it finds its own name in the directory's list.
+ * qom/: QEMU's object model. A child<> is a directory, a link<> a symbolic link, any other property a file: reading
+ * is qom-get, writing qom-set, typed by the property's type. Which properties an object has comes from qom-list. A
+ * directory knows its path from when it was looked up; what is in it finds its own name in the directory's list.
  *
- * A path may come to lead to another object. So what was looked up before the object was deleted, or one that it is in, or
- * before the connection was made again, is ENODEV from then on; what is looked up afterwards is another inode.
+ * A path may come to lead to another object. So what was looked up before the object was deleted, or one that it is
+ * in, or before the connection was made again, is ENODEV from then on; what is looked up afterwards is another inode.
  */
 #include <errno.h>
 #include <limits.h>

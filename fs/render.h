@@ -19,15 +19,15 @@
  */
 char *render_name(const char *string, size_t size);
 
-/* The name for the @nth (from 2) of several objects of one name: NAME%~N, or, if that is too long, cut and closed with
- * its SHA-256 before the "%~N". The caller's; NULL when out of memory. */
+/* The name for the @nth (from 2) of several objects of one name: NAME%~N, or, if that is too long, cut and closed
+ * with its SHA-256 before the "%~N". The caller's; NULL when out of memory. */
 char *render_name_again(const char *name, unsigned nth);
 
 /* A bare value and a newline; strings raw, structures as pretty JSON. The caller's; 0 or -ENOMEM. */
 int render_value(struct json_object *value, char **ret_text, size_t *ret_size);
 
-/* Pretty JSON and a newline; without line breaks where the indentation alone would be over RENDER_INDENT_MAX bytes, which
- * only a hostile QEMU sends. The caller's; 0 or -ENOMEM. */
+/* Pretty JSON and a newline; without line breaks where the indentation alone would be over RENDER_INDENT_MAX bytes,
+ * which only a hostile QEMU sends. The caller's; 0 or -ENOMEM. */
 #define RENDER_INDENT_MAX (16 * 1024 * 1024)
 int render_json(struct json_object *value, char **ret_text, size_t *ret_size);
 

@@ -1,7 +1,7 @@
 /*
- * From QEMU's words to an errno. The words quote what users wrote, so a file called "is in use" must not decide: a pattern
- * fits the whole description, with literal text at its beginning or end. Only what stands between quotes can't be told
- * from a user's string, so a pattern that is open at both ends sees the description without it.
+ * From QEMU's words to an errno. The words quote what users wrote, so a file called "is in use" must not decide: a
+ * pattern fits the whole description, with literal text at its beginning or end. Only what stands between quotes
+ * can't be told from a user's string, so a pattern that is open at both ends sees the description without it.
  */
 #include "errors.h"
 
@@ -11,22 +11,22 @@
 
 #include "message.h"
 
-/* Stands for all descriptions that end with ": " and the C library's text for an errno, as error_setg_errno() makes them. */
+/* Stands for all that end with ": " and the C library's text for an errno, as error_setg_errno() makes them. */
 #define STRERROR (-1)
 
 /* Errnos are numbers up to this in the kernel. */
 #define ERRNO_MAX 4095
 
 /*
- * The first row that fits wins. "*" is any text, also none. A pattern that begins and ends with "*" is looked for outside of
- * quotes. Collected from all error_setg() of QEMU 7.2 that a command can reach on a PC (tests/data/messages.tsv); the rest is
- * EIO.
+ * The first row that fits wins. "*" is any text, also none. A pattern that begins and ends with "*" is looked for
+ * outside of quotes. Collected from all error_setg() of QEMU 7.2 that a command can reach on a PC
+ * (tests/data/messages.tsv); the rest is EIO.
  */
 static const struct {
         int error;
         const char *pattern;
 } table[] = {
-        /* requests that are malformed, and rows that end with a user's string: before that could be taken for a cause */
+        /* malformed requests, and rows that end with a user's string, before that could be taken for a cause */
         { EINVAL, "JSON parse error*" },
         { EINVAL, "JSON * limit exceeded" },
         { EINVAL, "QMP input *" },

@@ -1,11 +1,12 @@
 /*
  * The QAPI schema of one QEMU, from its query-qmp-schema (QEMU's docs/devel/qapi-code-gen, "Client JSON Protocol
  * introspection"): which commands, events and types there are. Parsed once into a compact model that never changes
- * afterwards; everything in it belongs to the schema. Types' names are masked there: "49" instead of "BlockdevOptions". So people
- * are told a type by its place: "argument file of blockdev-add".
+ * afterwards; everything in it belongs to the schema. Types' names are masked there: "49" instead of
+ * "BlockdevOptions". So people are told a type by its place: "argument file of blockdev-add".
  *
- * Nothing is assumed of what QEMU sent: entries that make no sense or have names that QAPI doesn't allow are passed over
- * (names here are safe for files, terminals and shells), what refers to an unknown type has the type NULL, which stands for any value, and types may refer to each other in circles.
+ * Nothing is assumed of what QEMU sent: entries that make no sense or have names that QAPI doesn't allow are passed
+ * over (names here are safe for files, terminals and shells), what refers to an unknown type has the type NULL, which
+ * stands for any value, and types may refer to each other in circles.
  */
 #ifndef QMP_SCHEMA_H
 #define QMP_SCHEMA_H
@@ -105,15 +106,15 @@ bool qmp_features_have(qmp_features features, const char *feature);
 bool qmp_command_needs_nothing(const struct qmp_entity *command);
 
 /*
- * A text for people: the arguments, data or members with their types, structures spelled out where they first occur and
- * referred to by that place afterwards, variants by case, features of all of these. Of a type also the places where it is used.
- * It ends with a newline and is the caller's. 0 or -ENOMEM.
+ * A text for people: the arguments, data or members with their types, structures spelled out where they first occur
+ * and referred to by that place afterwards, variants by case, features of all of these. Of a type also the places
+ * where it is used. It ends with a newline and is the caller's. 0 or -ENOMEM.
  */
 int qmp_schema_describe(const struct qmp_schema *schema, const struct qmp_entity *entity, char **ret_text,
                         size_t *ret_size);
 
-/* A type in a few words: "integer", "list of string", "object {driver, …}" with the members that it must have; for messages. The
- * caller's; NULL: no memory. */
+/* A type in a few words: "integer", "list of string", "object {driver, …}" with the members that it must have; for
+ * messages. The caller's; NULL: no memory. */
 char *qmp_type_words(const struct qmp_entity *type);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * The schema as text. Each structure is spelled out where it first occurs in a text and referred to by that place afterwards, since
- * QEMU's number of a type tells a reader nothing; below DEPTH_MAX levels only the file of the type is named, and at TEXT_MAX
- * bytes it ends.
+ * The schema as text. Each structure is spelled out where it first occurs in a text and referred to by that place
+ * afterwards, since QEMU's number of a type tells a reader nothing; below DEPTH_MAX levels only the file of the type
+ * is named, and at TEXT_MAX bytes it ends.
  */
 #include <assert.h>
 #include <errno.h>

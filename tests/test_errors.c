@@ -295,8 +295,8 @@ START_TEST(every_recorded_error_is_known)
 END_TEST
 
 /*
- * All formats of messages of QEMU 7.2 that a command can get on a PC, from its sources (numbers are 7 there, and what ends
- * with an errno's text ends with ENOENT's), each with what it is to be.
+ * All formats of messages of QEMU 7.2 that a command can get on a PC, from its sources (numbers are 7 there, and what
+ * ends with an errno's text ends with ENOENT's), each with what it is to be.
  */
 static void each_message(void (*check)(const char *format, int error))
 {

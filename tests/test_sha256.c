@@ -2,7 +2,8 @@
 
 #include "helper_test.h"
 
-/* NIST's examples (FIPS 180-4, "Secure Hash Standard" example values; SHA256ShortMsg), and where the padding changes. */
+/* NIST's examples (FIPS 180-4, "Secure Hash Standard" example values; SHA256ShortMsg), and where the padding changes.
+ * */
 static const struct {
         const char *text;
         unsigned times;
