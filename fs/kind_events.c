@@ -199,7 +199,7 @@ static int tell_end(struct request *r, struct stream *s)
         if (!r->vm->up)
                 return request_fail_down(r);
         return request_fail(r, -EHOSTDOWN, NULL,
-                            "the connection ended and has been made again, events between are missing");
+                            "the connection was lost and is back, events in between are missing");
 }
 
 static int events_read(struct request *r, struct file *file, struct text *ret_text)
@@ -286,11 +286,14 @@ static int check_names(struct request *r, const struct event_filter *filter)
         for (size_t i = 0; r->vm->up && i < filter->n_names; i++) {
                 const char *name = filter->names[i];
                 const struct qmp_schema *schema;
-                int e = is_own(name) ? 0 : introspection_schema(r, &schema);
+                int e;
 
+                if (is_own(name))
+                        continue;
+                e = introspection_schema(r, &schema);
                 if (e)
                         return e;
-                if (!is_own(name) && !qmp_entities_find(&schema->events, name))
+                if (!qmp_entities_find(&schema->events, name))
                         return no_event(r, schema, name);
         }
         return 0;

@@ -66,8 +66,9 @@ static void hide_values(char *text, const char *key, struct json_object *value)
 {
         switch (json_object_get_type(value)) {
         case json_type_object: {
-                json_object_object_foreach(value, member_key, member)
+                json_object_object_foreach(value, member_key, member) {
                         hide_values(text, member_key, member);
+                }
                 break;
         }
         case json_type_array:

@@ -490,7 +490,7 @@ START_TEST(gap_between_two_reads_is_told)
         event("RESUME");
         ASSERT_REPLY_LIKE(k_send_read(&file, 0, 4096), LINE("STOP") DOWN("*"));
         ASSERT_ERROR(k_wait_error(k_send_read(&file, 0, 4096)), EHOSTDOWN);
-        ASSERT_CAT_CONTAINS("errors", " /events EHOSTDOWN - the connection ended and has been made again");
+        ASSERT_CAT_CONTAINS("errors", " /events EHOSTDOWN - the connection was lost and is back");
         ASSERT_REPLY_LIKE(k_send_read(&file, 0, 4096), UP LINE("RESUME"));
         ck_assert_uint_eq(k_poll(&file, 0) & POLLIN, 0);
 }
