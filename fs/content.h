@@ -22,7 +22,7 @@ struct content {
         struct inode *inode; /* whose ->content this is; NULL: nobody's any more */
         bool foreign;        /* opened by another user than the mount's own */
         struct text text;
-        uint64_t epoch, generation; /* the vm's epoch and the channel's generation when it was asked for */
+        uint64_t epoch, generation; /* the vm's epoch and the channel's generation when the answer came */
 };
 
 struct content_pool {

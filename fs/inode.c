@@ -300,7 +300,8 @@ void inode_attr(struct inode *inode, struct stat *ret_attr)
                 .st_uid = session->options.uid,
                 .st_gid = session->options.gid,
                 .st_size = S_ISREG(inode->kind->type) ? (size < 0 ? SIZE_UNKNOWN : size) : 0,
-                .st_blksize = 4096,
+                /* so that stdio, jq, awk and shells write a long line in one piece */
+                .st_blksize = inode->kind->write ? WRITING_MAX : 4096,
                 .st_atim = inode->born,
                 .st_mtim = inode->born,
                 .st_ctim = inode->born,
@@ -396,6 +397,7 @@ struct file *file_unref(struct file *file)
         if (file->poll)
                 fuse_pollhandle_destroy(file->poll);
         slots_remove(&file->inode->session->inodes.files, file->handle);
+        writing_end(file);
         content_unref(file->content);
         if ((file->flags & O_ACCMODE) != O_RDONLY)
                 file->inode->writers--;

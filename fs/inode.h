@@ -10,6 +10,7 @@
 
 #include "content.h"
 #include "slots.h"
+#include "writing.h"
 
 struct snapshot;
 
@@ -53,9 +54,7 @@ struct file {
 
         struct content *content; /* of the opening, or the last read at offset 0; a reference, NULL: not yet */
         bool unread;             /* nobody has read the content that came with the opening from its start */
-        /* Where a file position may be: where the last write began and ended, where the last read ended, and the farthest
-         * of the reads since that write (some may have been by pread(2)). */
-        off_t write_from, write_to, read_to, farthest;
+        struct writing writing;
         struct listing listing;              /* directories */
         bool has_listing;
         uint64_t seen;  /* the channel's generation when it was last read */

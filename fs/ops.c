@@ -10,8 +10,6 @@
 #include "qmp/nearest.h"
 #include "session.h"
 
-/* What one write may be. QEMU reads its monitor at 270 KB/s. */
-#define WRITE_MAX (64 * 1024)
 /* More than that, so that the kernel doesn't cut what is too long, or what is in many pieces (each at least a page for
  * it), into two requests that look fine. */
 #define KERNEL_WRITE_MAX (1024 * 1024)
@@ -19,6 +17,10 @@
 /* What is declared in a row doesn't change while mounted; all else is asked for each time. */
 #define FOREVER 3600.0
 
+/* Linux 5.16; older kernels ask for each close(2). */
+#ifndef FOPEN_NOFLUSH
+#define FOPEN_NOFLUSH (1 << 5)
+#endif
 #ifndef FOPEN_STREAM
 #define FOPEN_STREAM (1 << 4)
 #endif
@@ -298,7 +300,7 @@ static int check_access(const struct inode *inode, int flags)
         return 0;
 }
 
-/* fuse_reply_open() of libfuse 3.14 knows neither of the last two flags. */
+/* fuse_reply_open() of libfuse 3.14 knows none of the last three flags. */
 static void reply_open(fuse_req_t req, struct file *file)
 {
         const struct kind *kind = file->inode->kind;
@@ -307,6 +309,8 @@ static void reply_open(fuse_req_t req, struct file *file)
                 .open_flags = FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES,
         };
 
+        if ((file->flags & O_ACCMODE) == O_RDONLY)
+                out.open_flags |= FOPEN_NOFLUSH;
         /* no file position, whose lock would make those who share a descriptor wait for each other */
         if (kind->stream && (file->flags & O_ACCMODE) == O_RDWR)
                 out.open_flags |= FOPEN_STREAM;
@@ -392,9 +396,7 @@ static void reply_slice(struct request *r, const struct text *text, uint64_t off
 
         if (offset < text->size)
                 n = text->size - offset < r->size ? text->size - offset : r->size;
-        r->file->read_to = r->offset + (off_t)n;
-        if (r->file->read_to > r->file->farthest)
-                r->file->farthest = r->file->read_to;
+        writing_note_read(&r->file->writing, r->offset + (off_t)n);
         fuse_reply_buf(request_take(r), n > 0 ? text->data + offset : NULL, n);
 }
 
@@ -462,46 +464,6 @@ static int write_step(struct request *r)
         return e;
 }
 
-/*
- * One write is one request: at offset 0, as those write who open a file for it (sftp-server, NFS servers and bindfs by
- * pwrite(2)), or wherever the file position of a shell that keeps the file open has come to. It stays where it was when a
- * write fails, and moves with what is read. Anything else would be a piece of something larger.
- */
-static int check_offset(struct request *r)
-{
-        struct file *file = r->file;
-        bool continues = r->offset == file->write_from || r->offset == file->write_to || r->offset == file->read_to ||
-                         r->offset == file->farthest;
-
-        if (r->offset != 0 && !continues && !(r->flags & O_APPEND))
-                return request_fail(
-                        r, -EINVAL, NULL,
-                        "a write at offset %lld: a request is one write, at offset 0 or behind the last one",
-                        (long long)r->offset);
-        file->write_from = r->offset;
-        file->write_to = file->farthest = r->offset + (off_t)r->written;
-        return 0;
-}
-
-static int take_written(struct request *r, const char *data, size_t size)
-{
-        int e;
-
-        r->written = size;
-        e = check_offset(r);
-        if (e < 0)
-                return e;
-        if (size > WRITE_MAX)
-                return request_fail(r, -EMSGSIZE, NULL, "a request is one write of at most 64 KiB");
-        if (size > 0 && data[size - 1] == '\n')
-                size--;
-        if (memchr(data, '\0', size))
-                return request_fail(r, -EINVAL, NULL, "a NUL byte in what was written");
-        r->data = strndup(data, size);
-        r->size = size;
-        return r->data ? 0 : -ENOMEM;
-}
-
 static void ops_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset,
                       struct fuse_file_info *fi)
 {
@@ -513,13 +475,28 @@ static void ops_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t s
         r->offset = offset;
         r->answer = write_answer;
         r->patient = true;
-        e = r->inode->kind->write ? take_written(r, data, size) : -EBADF;
+        e = r->inode->kind->write ? writing_take(r, data, size) : -EBADF;
         if (e < 0 && r->inode->kind->refuse)
                 r->inode->kind->refuse(r, r->file, e);
-        if (e < 0)
-                request_finish(r, e);
-        else
+        /* a piece of a line is no request yet, whose outcome would be noted */
+        if (e == WRITING_KEPT)
+                r->patient = false;
+        if (e == 0)
                 request_run(r);
+        else
+                request_finish(r, e == WRITING_KEPT ? 0 : e);
+}
+
+/*
+ * Each close(2) of a file that can be written, not only the last: a shell that begins a command closes copies. A line that has
+ * not come to its end is still waited for, but those who look at the error of close() hear of it.
+ */
+static void ops_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+        const struct file *file = file_find(session_of(req), fi->fh);
+
+        (void)ino;
+        fuse_reply_err(req, file && file->writing.piece ? EINVAL : 0);
 }
 
 static void ops_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *handle)
@@ -665,6 +642,7 @@ const struct fuse_lowlevel_ops session_ops = {
         .open = ops_open,
         .read = ops_read,
         .write = ops_write,
+        .flush = ops_flush,
         .release = ops_release,
         .poll = ops_poll,
         .opendir = ops_opendir,

@@ -351,7 +351,16 @@ uint64_t k_send_readpages(const struct k_file *file, uint64_t offset, uint32_t s
 
 uint64_t k_send_write(const struct k_file *file, const void *data, size_t size)
 {
-        return k_send_pwrite(file, data, size, 0);
+        const char *text = data;
+        _cleanup_(qmp_freep) char *line = NULL;
+
+        if (size > 0 && text[size - 1] == '\n')
+                return k_send_pwrite(file, data, size, 0);
+        line = malloc(size + 1);
+        CHECK(line);
+        memcpy(line, text, size);
+        line[size] = '\n';
+        return k_send_pwrite(file, line, size + 1, 0);
 }
 
 uint64_t k_send_pwrite(const struct k_file *file, const void *data, size_t size, uint64_t offset)
@@ -602,7 +611,7 @@ int rig_echo(const char *path, const char *text)
 
                 CHECK(reply->size == sizeof(out));
                 memcpy(&out, reply->data, sizeof(out));
-                CHECK(out.size == strlen(text));
+                CHECK(out.size == strlen(text) || out.size == strlen(text) + 1);
         }
         free(reply);
         k_release(&file);

@@ -131,6 +131,7 @@ int k_opendir(uint64_t node, struct k_file *ret_file);
 uint64_t k_send_read(const struct k_file *file, uint64_t offset, uint32_t size);
 /* By the page cache: sendfile(2), mmap(2). */
 uint64_t k_send_readpages(const struct k_file *file, uint64_t offset, uint32_t size);
+/* A line: with a newline, if @data has none at its end. */
 uint64_t k_send_write(const struct k_file *file, const void *data, size_t size);
 uint64_t k_send_pwrite(const struct k_file *file, const void *data, size_t size, uint64_t offset);
 uint64_t k_send_readdir(const struct k_file *file, uint64_t offset, uint32_t size);

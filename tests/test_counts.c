@@ -160,8 +160,12 @@ static void remember(const char *path, const struct fuse_entry_out *entry)
 
 static void need_all_attr(uint64_t node)
 {
-        if (attr_of(node)->read)
+        static size_t n_invalidated;
+
+        /* the daemon said so, of the file that has just been opened */
+        if (attr_of(node)->read || rig.n_invalidated != n_invalidated)
                 attr_of(node)->valid = 0;
+        n_invalidated = rig.n_invalidated;
         need_attr(node);
 }
 
@@ -252,8 +256,11 @@ static void cat(const char *path)
 static void echo(const char *text, const char *path)
 {
         struct k_file file = open_file(path, O_WRONLY | O_TRUNC);
+        struct fuse_flush_in flush = { .fh = file.fh };
 
         ASSERT_OK(k_wait_error(k_send_write(&file, text, strlen(text))));
+        requests++;
+        ASSERT_OK(k_wait_error(k_send(FUSE_FLUSH, file.node, &flush, sizeof(flush), NULL, 0)));
         requests++;
         close_file(&file);
 }

@@ -407,7 +407,7 @@ START_TEST(error_of_qemu_is_that_of_the_write_and_is_read)
 
         fake_on_error(rig.fake, "block_resize", "GenericError", "Device 'x' is locked");
         ASSERT_ERROR(write_text(&file, "node-name=x size=1"), EBUSY);
-        ASSERT_READ(&file, 18, 4096,
+        ASSERT_READ(&file, 19, 4096,
                     "{\n  \"error\": {\n    \"class\": \"GenericError\",\n    \"desc\": \"Device 'x' is "
                     "locked\"\n  }\n}\n");
         ASSERT_CAT_CONTAINS("errors", " /cmd/block_resize EBUSY GenericError Device 'x' is locked\n");

@@ -433,78 +433,6 @@ START_TEST(lookup_for_an_exact_size_may_be_interrupted)
 }
 END_TEST
 
-/* --- where it is written ----------------------------------------------------------------------------------------- */
-
-/* A file position after the writes and reads so far; @error: what a write there gives. */
-static void write_at(const struct k_file *file, uint64_t offset, const char *text, int error)
-{
-        ASSERT_ERROR(k_wait_error(k_send_pwrite(file, text, strlen(text), offset)), error);
-}
-
-START_TEST(writes_at_the_start_or_one_behind_the_other)
-{
-        struct k_file file = rig_must_open("ctl", O_WRONLY);
-
-        ck_assert_uint_eq(file.open_flags & FOPEN_STREAM, 0);
-        free(rig_sent());
-        write_at(&file, 0, "stop\n", 0);
-        write_at(&file, 0, "stop\n", 0);
-        write_at(&file, 5, "cont\n", 0);
-        write_at(&file, 10, "stop\n", 0);
-        ASSERT_SENT("stop stop cont stop");
-        write_at(&file, 100, "cont\n", EINVAL);
-        ASSERT_CAT_CONTAINS("errors", " /ctl EINVAL - a write at offset 100: a request is one write, at offset 0 or "
-                                      "behind the last one\n");
-        ASSERT_SENT("");
-        /* the position stays where it was when a write fails */
-        write_at(&file, 15, "nonsense\n", EINVAL);
-        write_at(&file, 15, "cont\n", 0);
-        ASSERT_SENT("cont");
-}
-END_TEST
-
-START_TEST(writes_where_reading_has_come_to)
-{
-        struct k_file file = rig_must_open("cmd/stop", O_RDWR);
-
-        fake_on(rig.fake, "stop", "\"reply\"");
-        write_at(&file, 0, "\n", 0);
-        ASSERT_REPLY(k_send_read(&file, 1, 100), "reply\n");
-        ASSERT_REPLY(k_send_read(&file, 7, 100), "");
-        write_at(&file, 7, "\n", 0);
-        ASSERT_REPLY(k_send_read(&file, 8, 100), "reply\n");
-        write_at(&file, 9, "\n", EINVAL);
-}
-END_TEST
-
-/* The kernel takes the size for the offset. */
-START_TEST(appending_is_fine)
-{
-        struct k_file file = rig_must_open("ctl", O_WRONLY | O_APPEND);
-
-        write_at(&file, 4096, "stop\n", 0);
-        write_at(&file, 4096, "stop\n", 0);
-}
-END_TEST
-
-/* As an NFS server does after truncating. */
-START_TEST(time_may_be_set_to_now_while_it_is_open_for_writing)
-{
-        const uint32_t now = FATTR_MTIME | FATTR_MTIME_NOW;
-        struct fuse_entry_out entry;
-        struct k_file file;
-
-        ASSERT_OK(rig_walk("qom/a", &entry));
-        ASSERT_ERROR(k_setattr(entry.nodeid, now, 0), EPERM);
-        ASSERT_OK(k_open(entry.nodeid, O_WRONLY, &file));
-        ASSERT_OK(k_setattr(entry.nodeid, now, 0));
-        ASSERT_ERROR(k_setattr(entry.nodeid, FATTR_MTIME, 0), EPERM);
-        ASSERT_ERROR(k_setattr(entry.nodeid, now | FATTR_ATIME | FATTR_ATIME_NOW, 0), EPERM);
-        k_release(&file);
-        ASSERT_ERROR(k_setattr(entry.nodeid, now, 0), EPERM);
-}
-END_TEST
-
 static void up(void)
 {
         rig_up();
@@ -544,10 +472,6 @@ int main(void)
                 TEST(what_cannot_be_read_has_no_size_and_no_failure),
                 TEST(exact_size_of_a_file_that_is_open_is_its_contents),
                 TEST(lookup_for_an_exact_size_may_be_interrupted),
-                TEST(writes_at_the_start_or_one_behind_the_other),
-                TEST(writes_where_reading_has_come_to),
-                TEST(appending_is_fine),
-                TEST(time_may_be_set_to_now_while_it_is_open_for_writing),
         };
 
         return test_main("fuse_content", tests, ARRAY_SIZE(tests), up, rig_down);

@@ -741,9 +741,6 @@ START_TEST(requests_that_libfuse_does_not_know_are_refused)
 
         ASSERT_ERROR(k_wait_error(k_send(FUSE_GETXATTR, file.node, &get, sizeof(get), NULL, 0)), ENOSYS);
         ASSERT_ERROR(k_wait_error(k_send(FUSE_LISTXATTR, file.node, &in, sizeof(in), NULL, 0)), ENOSYS);
-        ASSERT_ERROR(k_wait_error(k_send(FUSE_FLUSH, file.node, &(struct fuse_flush_in){ .fh = file.fh },
-                                         sizeof(struct fuse_flush_in), NULL, 0)),
-                     ENOSYS);
         ASSERT_ERROR(k_wait_error(k_send(999, file.node, NULL, 0, NULL, 0)), ENOSYS);
         ASSERT_CAT("name", "vm1\n");
 }

@@ -154,7 +154,7 @@ START_TEST(write_that_is_too_long_is_refused_whole)
         ASSERT_ERROR(k_wait_error(k_send_write(&file, text, 65537)), EMSGSIZE);
         ASSERT_ERROR(k_wait_error(k_send_write(&file, text, 128 * 1024)), EMSGSIZE);
         ASSERT_SENT("");
-        ASSERT_CAT_CONTAINS("errors", " /ctl EMSGSIZE - a request is one write of at most 64 KiB");
+        ASSERT_CAT_CONTAINS("errors", " /ctl EMSGSIZE - a request is one line of at most 64 KiB");
         /* just not */
         ck_assert_int_eq(k_wait_error(k_send_write(&file, text, 65536)), 0);
         ASSERT_SENT("stop");
@@ -186,9 +186,8 @@ START_TEST(one_newline_is_dropped)
         memcpy(&out, reply->data, sizeof(out));
         ck_assert_uint_eq(out.size, 5);
         free(reply);
-        ck_assert_int_eq(k_wait_error(k_send_write(&file, "stop", 4)), 0);
         ASSERT_ERROR(k_wait_error(k_send_write(&file, "stop\n\n", 6)), EINVAL);
-        ASSERT_SENT("stop stop");
+        ASSERT_SENT("stop");
 }
 END_TEST
 
@@ -196,7 +195,7 @@ START_TEST(empty_writes_are_refused)
 {
         struct k_file ctl = rig_must_open("ctl", O_WRONLY), remove = rig_must_open("block/NVME1/remove", O_WRONLY);
 
-        ASSERT_ERROR(k_wait_error(k_send_write(&ctl, "", 0)), EINVAL);
+        ASSERT_ERROR(k_wait_error(k_send_pwrite(&ctl, "", 0, 0)), EINVAL);
         ASSERT_ERROR(k_wait_error(k_send_write(&ctl, "\n", 1)), EINVAL);
         ASSERT_ERROR(k_wait_error(k_send_write(&remove, "\n", 1)), EINVAL);
         ck_assert_uint_eq(rig_count("device_del"), 0);

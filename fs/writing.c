@@ -1,0 +1,133 @@
+#include "writing.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include "inode.h"
+
+/* No writer has a smaller buffer. */
+#define BUFFER_MIN 512
+
+static void drop(struct writing *w)
+{
+        free(take_ptr(w->piece));
+        w->size = 0;
+}
+
+/* Its writes have succeeded, so this is the only word of it that everybody gets. */
+static void drop_with_a_word(struct file *file)
+{
+        struct writing *w = &file->writing;
+        _cleanup_(qmp_freep) char *path = w->piece ? inode_path(file->inode) : NULL;
+        char text[100];
+
+        if (!w->piece)
+                return;
+        snprintf(text, sizeof(text), "a line of %zu bytes without a newline at its end: nothing was done", w->size);
+        vm_log_error(file->inode->vm, w->who, path ? path : "?", EINVAL, NULL, text);
+        if (file->inode->kind->own_inode)
+                outcomes_note(&file->inode->vm->outcomes, file->inode->ino, w->who, EINVAL, NULL, text);
+        drop(w);
+}
+
+void writing_end(struct file *file)
+{
+        drop_with_a_word(file);
+}
+
+void writing_note_read(struct writing *w, off_t to)
+{
+        w->read_to = to;
+        if (to > w->farthest)
+                w->farthest = to;
+}
+
+/*
+ * A request is written at offset 0, as those write who open a file for it (sftp-server, NFS servers and bindfs by
+ * pwrite(2)), or wherever the file position of a shell that keeps the file open has come to. It stays where it was when a
+ * write fails, and moves with what is read. Anything else would be a piece of something larger.
+ */
+static int check_offset(struct request *r)
+{
+        struct writing *w = &r->file->writing;
+        off_t at = r->offset;
+
+        if (at != 0 && at != w->from && at != w->to && at != w->read_to && at != w->farthest &&
+            !(r->flags & O_APPEND))
+                return request_fail(
+                        r, -EINVAL, NULL,
+                        "a write at offset %lld: a request begins at offset 0 or where the last one ended",
+                        (long long)at);
+        w->from = at;
+        w->to = w->farthest = at + (off_t)r->written;
+        return 0;
+}
+
+/* The line so far, with what is written now. */
+static int append(struct request *r, const char *data, size_t size)
+{
+        struct writing *w = &r->file->writing;
+        char *piece;
+
+        if (w->size + size - (data[size - 1] == '\n') > WRITING_MAX)
+                return request_fail(r, -EMSGSIZE, NULL, "a request is one line of at most 64 KiB");
+        piece = realloc(w->piece, w->size + size + 1);
+        if (!piece)
+                return -ENOMEM;
+        memcpy(piece + w->size, data, size);
+        w->piece = piece;
+        w->size += size;
+        piece[w->size] = '\0';
+        return 0;
+}
+
+static int take_line(struct request *r)
+{
+        struct writing *w = &r->file->writing;
+
+        r->size = w->size - 1;
+        r->data = take_ptr(w->piece);
+        r->data[r->size] = '\0';
+        w->size = 0;
+        if (strlen(r->data) < r->size)
+                return request_fail(r, -EINVAL, NULL, "a NUL byte in what was written");
+        return 0;
+}
+
+static int take(struct request *r, const char *data, size_t size, bool ends)
+{
+        struct writing *w = &r->file->writing;
+        int e;
+
+        if (w->refused) {
+                w->refused = !ends;
+                return request_fail(r, -EINVAL, NULL,
+                                    "it continues a line whose beginning was refused, up to the next newline");
+        }
+        e = append(r, data, size);
+        if (e == 0 && ends)
+                return take_line(r);
+        if (e == 0 && size % BUFFER_MIN == 0)
+                return WRITING_KEPT;
+        w->refused = !ends;
+        return e < 0 ? e : request_fail(r, -EINVAL, NULL, "a line without a newline at its end: nothing was done");
+}
+
+int writing_take(struct request *r, const char *data, size_t size)
+{
+        struct writing *w = &r->file->writing;
+        int e;
+
+        r->written = size;
+        if (size == 0)
+                return request_fail(r, -EINVAL, NULL, "an empty write");
+        if (w->piece && r->offset == 0 && w->to > 0 && !r->inode->kind->stream)
+                drop_with_a_word(r->file);
+        w->who = r->who;
+        e = check_offset(r);
+        if (e == 0)
+                e = take(r, data, size, data[size - 1] == '\n');
+        if (e < 0)
+                drop(w);
+        return e;
+}
