@@ -55,16 +55,45 @@ bool schema_name(struct inode *dir, size_t i, char **ret_file_name)
         return true;
 }
 
+/*
+ * A line to copy, which waits for an event. It stands here, since `events` itself is nothing but lines of JSON for those who
+ * read them. The caller's; NULL: out of memory.
+ */
+static char *usage(const struct qmp_entity *entity)
+{
+        char *text = NULL;
+
+        if (entity->meta != QMP_META_EVENT)
+                return strdup("");
+        if (asprintf(&text, "\n{ echo '%s timeout=60' >&3 && read -r event <&3; } 3<>events\n", entity->name) < 0)
+                return NULL;
+        return text;
+}
+
 static int schema_render(struct request *r, struct inode *inode, struct text *ret_text)
 {
+        _cleanup_(qmp_freep) char *line = NULL;
         const struct qmp_entity *entity;
+        struct text text;
         const char *name;
+        char *whole;
         int e = catalog_require_name(r, inode, &name);
 
         if (e)
                 return e;
         entity = qmp_entities_find(entities_of(inode->parent), name);
-        return qmp_schema_describe(schema_of(inode), entity, &ret_text->data, &ret_text->size);
+        line = usage(entity);
+        e = line ? qmp_schema_describe(schema_of(inode), entity, &text.data, &text.size) : -ENOMEM;
+        if (e < 0)
+                return e;
+        whole = realloc(text.data, text.size + strlen(line) + 1);
+        if (!whole) {
+                free(text.data);
+                return -ENOMEM;
+        }
+        strcpy(whole + text.size, line);
+        *ret_text = (struct text){ whole, text.size + strlen(line) };
+        return 0;
 }
 
 int64_t schema_text_size(const struct qmp_schema *schema, const struct qmp_entity *entity)
@@ -84,7 +113,10 @@ static int64_t schema_size(struct inode *inode)
         const struct qmp_entity *entity =
                 schema_of(inode) ? qmp_entities_find(entities_of(inode->parent), inode->name) : NULL;
 
-        return entity ? schema_text_size(schema_of(inode), entity) : -1;
+        _cleanup_(qmp_freep) char *line = entity ? usage(entity) : NULL;
+        int64_t size = line ? schema_text_size(schema_of(inode), entity) : -1;
+
+        return size < 0 ? -1 : size + (int64_t)strlen(line);
 }
 
 const struct kind kind_schema = {

@@ -215,7 +215,9 @@ START_TEST(schema_is_text_for_people)
                 { "schema/commands/query-need",
                   "command query-need\n\narguments:\n    b                        string\n"
                   "\nreturns: any value\n" },
-                { "schema/events/SHUTDOWN", "event SHUTDOWN\n\ndata:\n    b                        string\n" },
+                { "schema/events/SHUTDOWN",
+                  "event SHUTDOWN\n\ndata:\n    b                        string\n"
+                  "\n{ echo 'SHUTDOWN timeout=60' >&3 && read -r event <&3; } 3<>events\n" },
                 { "schema/types/2", "type 2: object\n    b                        string\n"
                                     "\nused as\n    the arguments of query-need\n    the data of SHUTDOWN\n" },
         };
