@@ -1,7 +1,7 @@
 /*
  * What may be a secret is not shown in logs and traces: neither values that a user gave to a command, where QEMU quotes
- * them in its errors (QEMU 7.2's object-add of a secret: "Base64 data 'hunter2' contains invalid characters"), nor what
- * QMP messages carry. Pure. "…" stands in the place of a value.
+ * them in its errors (QEMU 7.2's qom-set: "Parameter 'policy' does not accept value 'hunter2'"), nor what QMP messages
+ * carry. Pure. "…" stands in the place of a value.
  */
 #ifndef QMP_CONCEAL_H
 #define QMP_CONCEAL_H

@@ -7,8 +7,8 @@ static const struct {
 } values[] = {
         { "null", "Device 'x' not found", "Device 'x' not found" },
         { "{}", "", "" },
-        { "{\"id\":\"s\",\"data\":\"hunter2!\"}", "Base64 data 'hunter2!' contains invalid characters",
-          "Base64 data '…' contains invalid characters" },
+        { "{\"id\":\"s\",\"data\":\"hunter2!\"}", "data 'hunter2!' contains invalid characters",
+          "data '…' contains invalid characters" },
         { "{\"data\":\"two words\"}", "'two words', words, two", "'…', …, two" },
         { "{\"data\":\"hunter2\"}", "hunter2hunter2 hunter", "…… hunter" },
         /* names of things stay: one looks for them */

@@ -933,7 +933,7 @@ START_TEST(hmp_tells_its_usage_first)
 END_TEST
 
 /*
- * QEMU quotes what it was given (7.2: "Base64 data '…' contains invalid characters"); and what was meant as a value may stand
+ * QEMU quotes what it was given (7.2: "Parameter 'policy' does not accept value '…'"); and what was meant as a value may stand
  * anywhere. SECRET is then neither in `errors`, nor in what the next reader of the file sees, nor in what this one does.
  */
 static const struct {
