@@ -1,8 +1,8 @@
 /*
  * The answer to what was written to an open file, read from the same open file.
  *
- * Both a shell, which reads on behind what it wrote (`{ echo … >&3; cat <&3; } 3<>file`), and a program that seeks to the
- * start first get it from its beginning; whoever seeks back within it, as bash's `read` does, reads it again.
+ * Both a shell, which reads on behind what it wrote (`{ echo … >&3; cat <&3; } 3<>file`), and a program that seeks to
+ * the start first get it from its beginning; whoever seeks back within it, as bash's `read` does, reads it again.
  */
 #ifndef FS_ANSWER_H
 #define FS_ANSWER_H

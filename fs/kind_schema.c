@@ -56,8 +56,8 @@ bool schema_name(struct inode *dir, size_t i, char **ret_file_name)
 }
 
 /*
- * A line to copy, which waits for an event. It stands here, since `events` itself is nothing but lines of JSON for those who
- * read them. The caller's; NULL: out of memory.
+ * A line to copy, which waits for an event. It stands here, since `events` itself is nothing but lines of JSON for
+ * those who read them. The caller's; NULL: out of memory.
  */
 static char *usage(const struct qmp_entity *entity)
 {
@@ -91,7 +91,7 @@ static int schema_render(struct request *r, struct inode *inode, struct text *re
                 free(text.data);
                 return -ENOMEM;
         }
-        strcpy(whole + text.size, line);
+        memcpy(whole + text.size, line, strlen(line) + 1);
         *ret_text = (struct text){ whole, text.size + strlen(line) };
         return 0;
 }

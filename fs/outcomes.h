@@ -1,6 +1,6 @@
 /*
- * How the last write to each action's file ended (ctl, remove, cmd/NAME, hmp, qmp), to be read there: whoever's request has
- * failed finds it, whatever others have added to `errors` meanwhile. Pure.
+ * How the last write to each action's file ended (ctl, remove, cmd/NAME, hmp, qmp), to be read there: whoever's
+ * request has failed finds it, whatever others have added to `errors` meanwhile. Pure.
  *
  * By inode number, which is the same for a file at any time, and never used again for another object.
  */
@@ -32,7 +32,10 @@ void outcomes_deinit(struct outcomes *outcomes);
 void outcomes_note(struct outcomes *outcomes, uint64_t ino, struct who who, int error, const char *class,
                    const char *words);
 
-/* The line, as in `errors` but for the path: "last write: TIME uid=0 pid=1234 EINVAL - why", "… OK", "last write: none". */
+/*
+ * The line, as in `errors` but for the path: "last write: TIME uid=0 pid=1234 EINVAL - why", "… OK", "last write:
+ * none".
+ */
 void outcomes_print(const struct outcomes *outcomes, uint64_t ino, FILE *out);
 
 #endif

@@ -69,7 +69,7 @@ bool repeats_note(struct repeats *repeats, unsigned uid, int pid, const char *te
                 .due = now + INTERVAL_MIN_NS,
                 .interval_ns = INTERVAL_MIN_NS,
         };
-        strcpy(repeat->text, text);
+        memcpy(repeat->text, text, strlen(text) + 1);
         list_append(&repeats->all, &repeat->link);
         repeats->n++;
         return true;

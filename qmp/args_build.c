@@ -1,6 +1,6 @@
 /*
- * From pairs to JSON by the types that the schema gives them. What is wrong with the result is found afterwards, as in
- * JSON that was written.
+ * From pairs to JSON by the types that the schema gives them. What is wrong with the result is found afterwards, as
+ * in JSON that was written.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -199,7 +199,9 @@ static int convert(const struct qmp_entity *type, struct qmp_args_node *node, co
         if (qmp_type_is_any(type))
                 return is_list(node) ? convert_list(NULL, node, path, ret_value, ret_why)
                                      : convert_object(NULL, node, path, ret_value, ret_why);
-        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): an unknown type is any, which too deep a path forgets */
+        /*
+         * NOLINTNEXTLINE(clang-analyzer-core.NullDereference): an unknown type is any, which too deep a path forgets
+         */
         if (type->meta == QMP_META_ALTERNATE) {
                 structure = is_list(node) ? find_branch(type, QMP_META_ARRAY) : NULL;
                 if (!structure)

@@ -68,7 +68,8 @@ const char *qmp_args_hint(const struct qmp_nearest *nearest, char buffer[QMP_ARG
 {
         const char *name = qmp_nearest_get(nearest);
 
-        snprintf(buffer, QMP_ARGS_HINT_SIZE, name ? " (nearest: '%s')" : "", name);
+        snprintf(buffer, QMP_ARGS_HINT_SIZE, "%s%s%s", name ? " (nearest: '" : "", name ? name : "",
+                 name ? "')" : "");
         return buffer;
 }
 

@@ -1,6 +1,6 @@
 /*
- * What args.c (taking the text apart), args_build.c (giving the parts their types) and args_check.c (judging JSON by the
- * schema) share.
+ * What args.c (taking the text apart), args_build.c (giving the parts their types) and args_check.c (judging JSON by
+ * the schema) share.
  */
 #ifndef QMP_ARGS_INTERNAL_H
 #define QMP_ARGS_INTERNAL_H
@@ -27,8 +27,8 @@ struct qmp_args {
 };
 
 /*
- * Where an error is: "file.driver". A list on the stack; NULL or its root: the whole. Keys are names that the schema or the
- * list of properties has: what somebody wrote is never quoted, see args.h.
+ * Where an error is: "file.driver". A list on the stack; NULL or its root: the whole. Keys are names that the schema
+ * or the list of properties has: what somebody wrote is never quoted, see args.h.
  */
 struct qmp_args_path {
         const struct qmp_args_path *parent;
@@ -79,8 +79,8 @@ bool qmp_args_find_member(const struct qmp_entity *type, qmp_args_get_tag get, c
                           const struct qmp_entity **ret_type);
 
 /*
- * As the builtin type. NULL; or why it is none of that type, static words for "expected …, but REASON". *ret_value may be
- * NULL for null, and without memory.
+ * As the builtin type. NULL; or why it is none of that type, static words for "expected …, but REASON". *ret_value
+ * may be NULL for null, and without memory.
  */
 const char *qmp_args_builtin(enum qmp_json_type type, const char *text, struct json_object **ret_value);
 
@@ -93,8 +93,8 @@ const char *qmp_args_hint(const struct qmp_nearest *nearest, char buffer[QMP_ARG
 int qmp_args_no_property(struct json_object *properties, const char *name, const char *where, char **ret_why);
 
 /*
- * Judges an object. @properties: NULL, or what it may have besides the members of @type. @root: the pairs that it was made
- * of, to tell where a key stands. 0, -ENOMEM or -EINVAL.
+ * Judges an object. @properties: NULL, or what it may have besides the members of @type. @root: the pairs that it was
+ * made of, to tell where a key stands. 0, -ENOMEM or -EINVAL.
  */
 int qmp_args_check(const struct qmp_entity *type, struct json_object *value, struct json_object *properties,
                    const struct qmp_args_node *root, char **ret_why);

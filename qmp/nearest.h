@@ -2,8 +2,8 @@
  * "did you mean …": the name among many that a mistyped one is most like. Pure, without allocations.
  *
  * Names are compared by their edit distance: an insertion, a deletion, another character, or two neighbours that have
- * changed places count as one mistake each. A different case, or '_' for '-', hardly counts. One mistake is allowed for
- * each four bytes, and one in three bytes: what is less alike is no help.
+ * changed places count as one mistake each. A different case, or '_' for '-', hardly counts. One mistake is allowed
+ * for each four bytes, and one in three bytes: what is less alike is no help.
  */
 #ifndef QMP_NEAREST_H
 #define QMP_NEAREST_H
