@@ -363,17 +363,17 @@ int snapshot_require(struct snapshot *s, struct request *r, enum freshness fresh
         /* a fetch may be patient for the sake of a write; who only reads is not to wait for it as long */
         if (!r->patient && qmp_client_is_overdue(s->vm->client))
                 request_hurry(r, qmp_client_patience(s->vm->client, s->vm->options.timeout_ns));
-        if (s->paused && r->patient) {
-                /* a write does not wait */
-                qmp_timer_disarm(s->vm->loop, &s->pause);
-                s->paused = false;
-        }
-        if (!s->fetch && !s->paused) {
+        if (!s->fetch && (!s->paused || r->patient)) {
                 e = begin(s, r->patient);
                 if (e == -EHOSTDOWN)
                         return request_fail_down(r);
                 if (e < 0)
                         return e;
+                /* a write does not wait; if its query could not be sent, those who do wait on */
+                if (s->fetch && s->paused) {
+                        qmp_timer_disarm(s->vm->loop, &s->pause);
+                        s->paused = false;
+                }
         } else if (s->fetch && (fetch_is_sent(s->fetch) || (r->patient && !s->patient))) {
                 waiters = &s->later;
         } else if (s->fetch) {

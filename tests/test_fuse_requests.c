@@ -713,6 +713,24 @@ START_TEST(cheap_queries_wait_when_their_advance_is_used_up)
 }
 END_TEST
 
+START_TEST(readers_who_wait_for_the_load_outlive_a_write_that_cannot_be_sent)
+{
+        struct k_file file = rig_must_open_and_read("block/NVME1/status", O_RDONLY);
+        struct k_file remove = rig_must_open("block/NVME1/remove", O_WRONLY);
+        uint64_t unique, start = qmp_now();
+
+        rig.vm->load = (struct load){ .debt_ns = SNAPSHOT_ADVANCE_NS + 50 * MS, .at = start };
+        unique = k_send_read(&file, 0, 4096);
+        SETTLE();
+        ck_assert(!k_is_answered(unique));
+        fake_close(rig.fake);
+        PUMP(rig.loop, !rig.vm->up);
+        ASSERT_ERROR(k_wait_error(k_send_write(&remove, "1", 1)), EHOSTDOWN);
+        ASSERT_ERROR(k_wait_error(unique), EHOSTDOWN);
+        ck_assert_uint_lt(qmp_now() - start, 2 * SEC);
+}
+END_TEST
+
 /* By a command's usual cost, not by that of a busy host, and half as much again. */
 START_TEST(cheap_queries_are_counted)
 {
@@ -776,6 +794,7 @@ int main(void)
                 TEST(destroy_ends_the_session),
                 TEST(a_hundred_parked_readers_are_answered),
                 TEST(a_hundred_parked_openings_are_answered),
+                TEST(readers_who_wait_for_the_load_outlive_a_write_that_cannot_be_sent),
                 TEST_EACH(cheap_queries_are_counted, 2),
                 TEST(cheap_queries_wait_when_their_advance_is_used_up),
                 TEST(requests_that_libfuse_does_not_know_are_refused),
