@@ -95,14 +95,40 @@ static int ask_property(struct inode *inode, const char *path, const char *prope
 }
 
 /*
+ * Whether the drive @is may be that of the entry @record. The name of a legacy drive is the device's to the letter. A node's
+ * is not while a job runs: mirror, commit, stream and backup insert a node of their own, named '#block477', which query-block
+ * passes over and the device does not. So what is neither empty nor another entry's is this one's, unless another entry
+ * names the same device.
+ */
+static bool has_drive(const struct remove *spec, const struct object *object, struct json_object *record,
+                      const char *is)
+{
+        struct json_object *records = object->collection->snapshot->value;
+        const char *qdev = spec->qdev(record);
+
+        if (streq(is, spec->drive(record)))
+                return true;
+        if (*is == '\0' || spec->legacy_drive(record))
+                return false;
+        for (size_t i = 0; i < json_object_array_length(records); i++) {
+                struct json_object *other = json_object_array_get_idx(records, i);
+                const char *its = spec->qdev(other);
+
+                if (other != record && (streq(is, spec->drive(other)) || (its && streq(its, qdev))))
+                        return false;
+        }
+        return true;
+}
+
+/*
  * "qdev" can lie: after a failed device_add nvme (QEMU 7.2) query-block names a device that doesn't exist, and a later
  * one of that id has another drive. The device's own "drive" is the drive's name, else its node's, else empty.
  */
-static int check_drive(struct request *r, const char *qdev, const char *name)
+static int check_drive(struct request *r, const struct remove *spec, struct json_object *record)
 {
+        const char *qdev = spec->qdev(record), *is;
         _cleanup_(qmp_freep) char *path = qdev_path(qdev);
         struct json_object *drive;
-        const char *is;
         int e = path ? ask_property(r->inode, path, "drive") : -ENOMEM;
 
         if (e < 0)
@@ -114,10 +140,10 @@ static int check_drive(struct request *r, const char *qdev, const char *name)
                 return e;
         drive = r->inode->snapshot->value;
         is = json_object_is_type(drive, json_type_string) ? json_object_get_string(drive) : "";
-        if (!streq(is, name))
+        if (!has_drive(spec, r->inode->object, record, is))
                 return request_fail(r, -ENODEV, NULL,
                                     "query-block names the device '%s', but the drive of that is '%s', not '%s'",
-                                    qdev, is, name);
+                                    qdev, is, spec->drive(record));
         return 0;
 }
 
@@ -141,7 +167,7 @@ static int remove_block(struct request *r, const struct remove *spec, bool nowai
                 return request_fail(r, -ENODEV, NULL, "QEMU has no way to name the device '%s'", qdev);
         /* what QEMU made itself was never the target of a device_add, and may have no "drive" (a floppy's unit) */
         if (qdev && qdev_is_pluggable(target.path))
-                e = check_drive(r, qdev, spec->drive(record));
+                e = check_drive(r, spec, record);
         return e ? e : begin(r, &target, nowait);
 }
 
