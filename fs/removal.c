@@ -520,6 +520,9 @@ static int join(struct removal *m, const struct removal_target *target)
 int removal_start(struct vm *vm, const struct removal_target *target, struct removal_waiter *waiter)
 {
         struct removal *m = find(vm, target);
+        /* not each path to a device knows its slot */
+        if (target->slot >= 0)
+                m->slot = target->slot;
         int r;
 
         if (m && m->grace.armed) {

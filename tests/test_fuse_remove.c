@@ -358,15 +358,26 @@ START_TEST(guest_refuses_a_dimm_by_its_id)
 }
 END_TEST
 
+static void anonymous_dimm(const char *device, const char *memdev)
+{
+        _cleanup_(qmp_freep) char *devices = NULL, *list = NULL, *path = NULL, *quoted = NULL;
+
+        ck_assert_int_gt(
+                asprintf(&devices, "[{\"type\": \"dimm\", \"data\": {\"memdev\": \"%s\", \"slot\": 3}}]", memdev), 0);
+        ck_assert_int_gt(asprintf(&list, "[{\"name\": \"%s\", \"type\": \"child<pc-dimm>\"}]", device), 0);
+        ck_assert_int_gt(asprintf(&path, "/machine/peripheral-anon/%s", device), 0);
+        ck_assert_int_gt(asprintf(&quoted, "\"%s\"", memdev), 0);
+        fake_on(rig.fake, "query-memory-devices", devices);
+        rig_qom("/machine/peripheral-anon", NULL, list);
+        rig_qom(path, NULL, "[]");
+        rig_qom(path, "memdev", quoted);
+}
+
 START_TEST(guest_refuses_an_anonymous_dimm_by_its_slot)
 {
         uint64_t write;
 
-        fake_on(rig.fake, "query-memory-devices",
-                "[{\"type\": \"dimm\", \"data\": {\"memdev\": \"/objects/m0\", \"slot\": 3}}]");
-        rig_qom("/machine/peripheral-anon", NULL, "[{\"name\": \"device[1]\", \"type\": \"child<pc-dimm>\"}]");
-        rig_qom("/machine/peripheral-anon/device[1]", NULL, "[]");
-        rig_qom("/machine/peripheral-anon/device[1]", "memdev", "\"/objects/m0\"");
+        anonymous_dimm("device[1]", "/objects/m0");
         write = start("memory/slot-3/remove", "1");
         ck_assert_str_eq(
                 rig_last("device_del")->text,
@@ -380,6 +391,19 @@ START_TEST(guest_refuses_an_anonymous_dimm_by_its_slot)
         ASSERT_CAT_LINE(
                 "memory/slot-3/remove",
                 "refused: the guest refused: it does not support ejecting this device (ACPI _OST status 128)\n");
+}
+END_TEST
+
+START_TEST(refusal_by_the_slot_reaches_who_asked_by_another_path)
+{
+        uint64_t by_device, by_memory;
+
+        anonymous_dimm("device[1]", "/objects/m0");
+        by_device = start("devices/device[1]/remove", "1");
+        by_memory = start("memory/slot-3/remove", "1");
+        ost(NULL, 3, 130, "3", "DIMM");
+        ASSERT_ERROR(k_wait_error(by_device), EBUSY);
+        ASSERT_ERROR(k_wait_error(by_memory), EBUSY);
 }
 END_TEST
 
@@ -1108,6 +1132,7 @@ int main(void)
                 TEST(interrupt_while_the_request_is_on_its_way),
                 TEST(silent_qemu_times_out),
                 TEST_EACH(request_that_qemu_has_not_heard_of_is_taken_back, 2),
+                TEST(refusal_by_the_slot_reaches_who_asked_by_another_path),
                 TEST(request_is_not_sent_for_what_has_gone_meanwhile),
                 TEST(device_that_took_the_path_is_not_asked_for),
                 TEST(request_that_was_never_taken_is_not_pending),
