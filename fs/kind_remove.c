@@ -212,6 +212,10 @@ static int remove_write(struct request *r, struct file *file)
                         return 0;
                 return begin(r, &(struct removal_target){ .drive = object->identity, .slot = -1 }, wait.nowait);
         }
+        /* the same of a drive that had no device, of which no event tells */
+        if (e == -ENODEV && object->missing && r->arrival <= object->ended && spec->legacy_drive &&
+            object->identity && !object->device)
+                return 0;
         if (e == -ENODEV && !r->reason)
                 request_fail(r, e, NULL, "it has gone");
         return e;

@@ -295,8 +295,11 @@ static int collection_sync(struct collection *c)
                 struct object *object = lh_entry_v(entry);
 
                 next = lh_entry_next(entry);
-                if (object->pass != c->pass)
-                        object_end(object);
+                if (object->pass == c->pass)
+                        continue;
+                object->missing = true;
+                object->ended = c->vm->stamp;
+                object_end(object);
         }
         c->synced = c->snapshot->serial;
         return 0;

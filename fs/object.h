@@ -51,6 +51,7 @@ struct object {
         bool alive;     /* see object_is_alive() */
         bool removed;   /* by `remove` */
         bool deleted;   /* its device was, by whomever, … */
+        bool missing;   /* or a result did not show it any more, … */
         uint64_t ended; /* … when the vm's stamp was this */
         unsigned pass, twins;
         struct timespec born;

@@ -197,6 +197,15 @@ static void drive_failed(struct removal *m, int error, const char *class, const 
         refuse(m, error, class, text ? text : why);
 }
 
+/* "Device 'NVME1' not found": somebody else was faster. */
+static bool is_gone(const struct removal *m, const char *said)
+{
+        const char *rest = strstr(said, "Device '");
+
+        rest = rest ? startswith(rest + strlen("Device '"), m->drive) : NULL;
+        return rest && streq(rest, "' not found");
+}
+
 static void drive_deleted(void *userdata, const struct qmp_result *result)
 {
         struct removal *m = userdata;
@@ -212,7 +221,7 @@ static void drive_deleted(void *userdata, const struct qmp_result *result)
                 size_t n = strcspn(text, "\r\n");
 
                 said = n > 0 ? strndup(text, n) : NULL;
-                if (n == 0)
+                if (n == 0 || (said && is_gone(m, said)))
                         succeed(m);
                 else
                         drive_failed(m, -qmp_error_to_errno("GenericError", said ? said : ""), NULL,
@@ -511,6 +520,9 @@ static int join(struct removal *m, const struct removal_target *target)
                 return 0;
         if (target->drive && !copy(target->drive, &m->drive))
                 return -ENOMEM;
+        /* not each path to a device knows its slot */
+        if (target->slot >= 0)
+                m->slot = target->slot;
         m->timed_out_ns = 0;
         m->retry_ns = RETRY_FIRST_NS;
         qmp_timer_disarm(m->vm->loop, &m->retry);
@@ -520,9 +532,6 @@ static int join(struct removal *m, const struct removal_target *target)
 int removal_start(struct vm *vm, const struct removal_target *target, struct removal_waiter *waiter)
 {
         struct removal *m = find(vm, target);
-        /* not each path to a device knows its slot */
-        if (target->slot >= 0)
-                m->slot = target->slot;
         int r;
 
         if (m && m->grace.armed) {

@@ -502,6 +502,10 @@ START_TEST(empty_cd_has_an_empty_drive)
 }
 END_TEST
 
+/* A query-block entry of a node that -blockdev made. */
+#define NODE(qdev, node) "{\"device\": \"\", \"qdev\": \"" qdev "\", \"inserted\": {\"node-name\": \"" node "\"}}"
+#define BD0              "/machine/peripheral/bd0/virtio-backend"
+
 START_TEST(blockdev_is_known_by_its_node)
 {
         uint64_t write;
@@ -509,6 +513,8 @@ START_TEST(blockdev_is_known_by_its_node)
         fake_on(rig.fake, "query-block", "[" NODE(BD0, "disk1") "," NODE("bd2", "disk2") "]");
         rig_qom("/machine/peripheral/bd0/virtio-backend", NULL, "[]");
         rig_qom("/machine/peripheral/bd0/virtio-backend", "drive", "\"disk2\"");
+        ASSERT_ERROR(rig_echo("block/bd0/remove", "1"), ENODEV);
+        rig_qom("/machine/peripheral/bd0/virtio-backend", "drive", "\"\"");
         ASSERT_ERROR(rig_echo("block/bd0/remove", "1"), ENODEV);
         rig_qom("/machine/peripheral/bd0/virtio-backend", "drive", "\"disk1\"");
         write = start("block/bd0/remove", "1");
@@ -518,36 +524,6 @@ START_TEST(blockdev_is_known_by_its_node)
 }
 END_TEST
 
-START_TEST(device_that_qemu_made_itself_is_asked_for_without_its_drive)
-{
-        fake_on(rig.fake, "query-block",
-                rig_list(rig_drive("floppy0", "/machine/unattached/device[12]"), NULL, NULL));
-        fake_on_error(rig.fake, "device_del", "GenericError", "Bus 'floppy-bus.0' does not support hotplugging");
-/* A query-block entry of a node that -blockdev made. */
-#define NODE(qdev, node) "{\"device\": \"\", \"qdev\": \"" qdev "\", \"inserted\": {\"node-name\": \"" node "\"}}"
-#define BD0              "/machine/peripheral/bd0/virtio-backend"
-
-        ASSERT_ERROR(rig_echo("block/floppy0/remove", "1"), EOPNOTSUPP);
-}
-END_TEST
-
-/* After an unplug nvme's legacy drive stays, without a qdev. */
-static uint64_t nvme_gone(const char *text)
-{
-        uint64_t write = start("block/NVME1/remove", text);
-
-        fake_on(rig.fake, "query-block", rig_list(rig_drive("NVME1", NULL), NULL, NULL));
-        free(rig_sent());
-        rig_deleted(NV0);
-        return write;
-}
-
-START_TEST(legacy_drive_that_is_left_is_deleted)
-{
-        uint64_t write;
-
-        fake_on_nothing(rig.fake, "human-monitor-command");
-        write = nvme_gone("1");
 /* A job's own node is on top of the entry's; query-block passes over it. */
 START_TEST(blockdev_is_removed_while_a_job_runs)
 {
@@ -577,6 +553,32 @@ START_TEST(jobs_node_decides_nothing_between_two_entries_of_one_device)
 }
 END_TEST
 
+START_TEST(device_that_qemu_made_itself_is_asked_for_without_its_drive)
+{
+        fake_on(rig.fake, "query-block",
+                rig_list(rig_drive("floppy0", "/machine/unattached/device[12]"), NULL, NULL));
+        fake_on_error(rig.fake, "device_del", "GenericError", "Bus 'floppy-bus.0' does not support hotplugging");
+        ASSERT_ERROR(rig_echo("block/floppy0/remove", "1"), EOPNOTSUPP);
+}
+END_TEST
+
+/* After an unplug nvme's legacy drive stays, without a qdev. */
+static uint64_t nvme_gone(const char *text)
+{
+        uint64_t write = start("block/NVME1/remove", text);
+
+        fake_on(rig.fake, "query-block", rig_list(rig_drive("NVME1", NULL), NULL, NULL));
+        free(rig_sent());
+        rig_deleted(NV0);
+        return write;
+}
+
+START_TEST(legacy_drive_that_is_left_is_deleted)
+{
+        uint64_t write;
+
+        fake_on_nothing(rig.fake, "human-monitor-command");
+        write = nvme_gone("1");
         PUMP(rig.loop, rig_count("human-monitor-command") == 1);
         ck_assert_str_eq(
                 rig_last("human-monitor-command")->text,
@@ -628,6 +630,31 @@ START_TEST(device_alone_leaves_the_drive)
 }
 END_TEST
 
+/* Somebody else was faster. */
+START_TEST(legacy_drive_that_is_gone_already_is_no_failure)
+{
+        fake_on(rig.fake, "human-monitor-command", "\"Device 'NVME1' not found\\r\\n\"");
+        ck_assert_int_eq(k_wait_error(nvme_gone("1")), 0);
+        ck_assert_uint_eq(rig_count("human-monitor-command"), 1);
+        fake_on(rig.fake, "human-monitor-command", "\"Error: Device 'other' not found\\r\\n\"");
+        fake_on(rig.fake, "query-block", rig_list(rig_drive("NVME2", NULL), NULL, NULL));
+        ASSERT_ERROR(rig_echo("block/NVME2/remove", "1"), ENODEV);
+        ASSERT_CAT_CONTAINS("errors", "ENODEV - drive 'NVME2' stays: Error: Device 'other' not found\n");
+}
+END_TEST
+
+START_TEST(drive_without_a_device_that_goes_before_it_is_asked_for_is_no_failure)
+{
+        fake_on(rig.fake, "query-block", rig_list(rig_drive("NVME1", NULL), NULL, NULL));
+        file = rig_must_open("block/NVME1/remove", O_RDWR);
+        fake_on(rig.fake, "query-block", "[]");
+        ck_assert_int_eq(k_wait_error(k_send_write(&file, "1", 1)), 0);
+        ck_assert_uint_eq(rig_count("human-monitor-command"), 0);
+        /* who comes later finds nothing */
+        ASSERT_ERROR(k_wait_error(k_send_write(&file, "1", 1)), ENODEV);
+}
+END_TEST
+
 START_TEST(drive_without_a_device_is_deleted)
 {
         fake_on(rig.fake, "query-block", rig_list(rig_drive("NVME1", NULL), NULL, NULL));
@@ -637,10 +664,10 @@ START_TEST(drive_without_a_device_is_deleted)
                 rig_last("human-monitor-command")->text,
                 "{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":\"drive_del NVME1\"}}");
         ck_assert_uint_eq(rig_count("device_del"), 0);
-        fake_on(rig.fake, "human-monitor-command", "\"Device 'NVME1' not found\\r\\n\"");
-        ASSERT_ERROR(rig_echo("block/NVME1/remove", "1"), ENODEV);
-        ASSERT_CAT_CONTAINS("errors", "ENODEV - drive 'NVME1' stays: Device 'NVME1' not found\n");
-        ASSERT_CAT_LINE("block/NVME1/remove", "refused: drive 'NVME1' stays: Device 'NVME1' not found\n");
+        fake_on(rig.fake, "human-monitor-command", "\"Error: no\\r\\n\"");
+        ASSERT_ERROR(rig_echo("block/NVME1/remove", "1"), EIO);
+        ASSERT_CAT_CONTAINS("errors", "EIO - drive 'NVME1' stays: Error: no\n");
+        ASSERT_CAT_LINE("block/NVME1/remove", "refused: drive 'NVME1' stays: Error: no\n");
 }
 END_TEST
 
@@ -1105,17 +1132,22 @@ int main(void)
                 TEST_EACH(error_of_qemu_is_that_of_the_write, ARRAY_SIZE(errors)),
                 TEST(guest_refuses_a_dimm_by_its_id),
                 TEST(guest_refuses_an_anonymous_dimm_by_its_slot),
+                TEST(refusal_by_the_slot_reaches_who_asked_by_another_path),
                 TEST(guest_refuses_elsewhere_than_on_x86),
                 TEST(refusal_of_nobodys_request_changes_nothing),
                 TEST(block_entry_is_believed_only_if_the_device_has_the_drive),
                 TEST(drive_of_usb_storage_is_that_of_its_part),
                 TEST(empty_cd_has_an_empty_drive),
                 TEST(blockdev_is_known_by_its_node),
+                TEST(blockdev_is_removed_while_a_job_runs),
+                TEST(jobs_node_decides_nothing_between_two_entries_of_one_device),
                 TEST(device_that_qemu_made_itself_is_asked_for_without_its_drive),
                 TEST(legacy_drive_that_is_left_is_deleted),
                 TEST(legacy_drive_that_cannot_be_deleted_is_a_failure),
                 TEST(legacy_drive_of_a_new_device_is_left_alone),
                 TEST(device_alone_leaves_the_drive),
+                TEST(legacy_drive_that_is_gone_already_is_no_failure),
+                TEST(drive_without_a_device_that_goes_before_it_is_asked_for_is_no_failure),
                 TEST(drive_without_a_device_is_deleted),
                 TEST(node_without_a_device_has_none_to_remove),
                 TEST(drive_names_are_no_monitor_commands),
@@ -1132,7 +1164,6 @@ int main(void)
                 TEST(interrupt_while_the_request_is_on_its_way),
                 TEST(silent_qemu_times_out),
                 TEST_EACH(request_that_qemu_has_not_heard_of_is_taken_back, 2),
-                TEST(refusal_by_the_slot_reaches_who_asked_by_another_path),
                 TEST(request_is_not_sent_for_what_has_gone_meanwhile),
                 TEST(device_that_took_the_path_is_not_asked_for),
                 TEST(request_that_was_never_taken_is_not_pending),
@@ -1146,5 +1177,3 @@ int main(void)
 
         return test_main("fuse_remove", tests, ARRAY_SIZE(tests), rig_up, rig_down);
 }
-                TEST(blockdev_is_removed_while_a_job_runs),
-                TEST(jobs_node_decides_nothing_between_two_entries_of_one_device),
