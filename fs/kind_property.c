@@ -163,8 +163,8 @@ void property_release(struct file *file)
 {
         struct inode *inode = file->inode;
 
-        /* unless somebody waits for it, or it is dear and may be used again */
-        if (inode->snapshot && snapshot_is_idle(inode->snapshot) && !snapshot_is_dear(inode->snapshot))
+        /* unless somebody waits for it, or it is costly and may be used again */
+        if (inode->snapshot && snapshot_is_idle(inode->snapshot) && !snapshot_is_costly(inode->snapshot))
                 inode->snapshot = snapshot_unref(inode->snapshot);
 }
 

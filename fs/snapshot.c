@@ -75,7 +75,7 @@ struct snapshot *snapshot_unref(struct snapshot *s)
         return NULL;
 }
 
-/* What a query costs QEMU: the least of the last few, since a busy host makes cheap ones look dear. */
+/* What a query costs QEMU: the least of the last few, since a busy host makes cheap ones look costly. */
 static uint64_t cost(const struct snapshot *s)
 {
         unsigned n = s->n_costs < SNAPSHOT_COSTS ? s->n_costs : SNAPSHOT_COSTS;
@@ -92,9 +92,9 @@ bool snapshot_is_idle(const struct snapshot *s)
         return !s->fetch && list_empty(&s->waiters) && list_empty(&s->later);
 }
 
-bool snapshot_is_dear(const struct snapshot *s)
+bool snapshot_is_costly(const struct snapshot *s)
 {
-        return cost(s) >= SNAPSHOT_DEAR_NS;
+        return cost(s) >= SNAPSHOT_COSTLY_NS;
 }
 
 /* How long a value may be used again. */
@@ -103,21 +103,21 @@ static uint64_t reuse_ns(const struct snapshot *s)
         unsigned load = s->vm->options.max_load;
         uint64_t c = cost(s), reuse;
 
-        if (c < SNAPSHOT_DEAR_NS)
+        if (c < SNAPSHOT_COSTLY_NS)
                 return 0;
         reuse = c * (100 - load) / load;
         return reuse < SNAPSHOT_REUSE_MAX_NS ? reuse : SNAPSHOT_REUSE_MAX_NS;
 }
 
 /*
- * Each dear query by itself is asked so seldom that it takes no more than its share; but there are some twenty of them, and
+ * Each costly query by itself is asked so seldom that it takes no more than its share; but there are some twenty of them, and
  * each may have its own readers. So what they take together is counted, and paid off at the rate of the limit.
  *
- * What pays: whole commands that have been dear more than once, since what was so once may have been hit by a busy host.
+ * What pays: whole commands that have been costly more than once, since what was so once may have been hit by a busy host.
  */
 static bool pays(const struct snapshot *s)
 {
-        return s->spec.kind == FETCH_COMMAND && s->n_costs > 1 && snapshot_is_dear(s);
+        return s->spec.kind == FETCH_COMMAND && s->n_costs > 1 && snapshot_is_costly(s);
 }
 
 /*
@@ -131,8 +131,8 @@ static void add_load(const struct snapshot *s, const struct fetch_result *result
         unsigned percent = vm->options.max_load;
         uint64_t now = qmp_now(), busy_ns = result->busy_ns, most = result->n_commands * SNAPSHOT_COMMAND_NS;
 
-        if (busy_ns >= SNAPSHOT_DEAR_NS)
-                load_add(&vm->dear_load, percent, SNAPSHOT_DEAR_ADVANCE_NS, busy_ns, now);
+        if (busy_ns >= SNAPSHOT_COSTLY_NS)
+                load_add(&vm->costly_load, percent, SNAPSHOT_COSTLY_ADVANCE_NS, busy_ns, now);
         if (busy_ns > most && !pays(s))
                 busy_ns = most;
         load_add(&vm->load, percent, SNAPSHOT_ADVANCE_NS, busy_ns + busy_ns / 2, now);
@@ -145,9 +145,9 @@ static uint64_t pause_ns(const struct snapshot *s)
         unsigned percent = vm->options.max_load;
         uint64_t now = qmp_now();
         uint64_t all = vm->paused ? 0 : load_pause_ns(&vm->load, percent, SNAPSHOT_ADVANCE_NS, now);
-        uint64_t dear = pays(s) ? load_pause_ns(&vm->dear_load, percent, SNAPSHOT_DEAR_ADVANCE_NS, now) : 0;
+        uint64_t costly = pays(s) ? load_pause_ns(&vm->costly_load, percent, SNAPSHOT_COSTLY_ADVANCE_NS, now) : 0;
 
-        return dear > all ? dear : all;
+        return costly > all ? costly : all;
 }
 
 bool snapshot_is_news(const struct snapshot *s, const struct request *r)

@@ -10,13 +10,13 @@
 #include "fetch.h"
 #include "request.h"
 
-/* Queries that cost QEMU as much are "dear": they stop the guest, so their results are used again for a while. */
-#define SNAPSHOT_DEAR_NS (1 * NSEC_PER_MSEC)
+/* Queries that cost QEMU as much are "costly": they stop the guest, so their results are used again for a while. */
+#define SNAPSHOT_COSTLY_NS (1 * NSEC_PER_MSEC)
 /* But never for longer than this. */
 #define SNAPSHOT_REUSE_MAX_NS (100 * NSEC_PER_MSEC)
 #define SNAPSHOT_COSTS        4
-/* Of QEMU's time dear queries together may have so much in advance of what max_load allows, … */
-#define SNAPSHOT_DEAR_ADVANCE_NS (1 * NSEC_PER_SEC)
+/* Of QEMU's time costly queries together may have so much in advance of what max_load allows, … */
+#define SNAPSHOT_COSTLY_ADVANCE_NS (1 * NSEC_PER_SEC)
 /* … and all queries so much, while the guest runs. */
 #define SNAPSHOT_ADVANCE_NS (10 * NSEC_PER_SEC)
 /* For that a cheap command counts for so much at most. It takes 0.15 to 0.35 ms; what is beyond is a busy host's, and says nothing
@@ -24,7 +24,7 @@
 #define SNAPSHOT_COMMAND_NS (NSEC_PER_MSEC * 4 / 10)
 
 enum freshness {
-        FRESH_CONTENT,   /* sent after the request arrived, or dear and within the load limit */
+        FRESH_CONTENT,   /* sent after the request arrived, or costly and within the load limit */
         FRESH_STRUCTURE, /* or at most structure_ttl old, and nothing happened since */
 };
 
@@ -74,7 +74,7 @@ int snapshot_require(struct snapshot *snapshot, struct request *r, enum freshnes
 /* Whether nothing is under way and nobody waits. */
 bool snapshot_is_idle(const struct snapshot *snapshot);
 /* Whether its value may be used again for a while, to spare QEMU. */
-bool snapshot_is_dear(const struct snapshot *snapshot);
+bool snapshot_is_costly(const struct snapshot *snapshot);
 
 /* The vm's timer: lets go of values that are too old to be used. */
 void snapshots_sweep(struct qmp_timer *timer);

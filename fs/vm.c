@@ -279,7 +279,7 @@ static void client_changed(void *userdata)
                         json_object_put(take_ptr(vm->type_names));
                         vm->paused = false;
                         vm->no_list_get = false;
-                        vm->load = vm->dear_load = (struct load){ 0 };
+                        vm->load = vm->costly_load = (struct load){ 0 };
                         introspection_begin(vm,
                                             qmp_client_send(vm->client, "query-status", NULL, vm->options.timeout_ns,
                                                             NULL, status_known, vm, NULL) == 0);

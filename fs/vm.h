@@ -82,9 +82,9 @@ struct vm {
         struct list requests; /* of the kernel's, as they came */
         struct list asking;   /* those that wait for a snapshot */
         struct list snapshots;
-        struct load load, dear_load; /* of QEMU's time: by all queries, by dear ones */
-        struct list kept;            /* snapshots with a value, the oldest first … */
-        struct qmp_timer sweep;      /* … which is let go of then */
+        struct load load, costly_load; /* of QEMU's time: by all queries, by costly ones */
+        struct list kept;              /* snapshots with a value, the oldest first … */
+        struct qmp_timer sweep;        /* … which is let go of then */
         struct list collections;
         struct list removals;
         struct list listeners;

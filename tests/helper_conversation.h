@@ -25,7 +25,7 @@ struct conversation *conversation_free(struct conversation *conversation);
 void conversation_each_message(const struct conversation *conversation,
                                void (*fn)(const char *command, const char *event, const char *message));
 
-/* A long conversation is played in parts of a few commands each, so that what comes late in it is not dearer. */
+/* A long conversation is played in parts of a few commands each, so that what comes late in it is not more costly. */
 size_t conversation_n_parts(const struct conversation *conversation);
 /* Valid until the next call. */
 const struct scenario *conversation_part(struct conversation *conversation, size_t part);

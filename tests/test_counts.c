@@ -491,7 +491,7 @@ static void up(void)
         fake_on(rig.fake, "query-qmp-schema", schema);
         fake_on(rig.fake, "stop", "{}");
         fake_on_call(rig.fake, "device_del", remove_at_once, NULL);
-        /* nothing gets old by itself, nothing is used again for being dear */
+        /* nothing gets old by itself, nothing is used again for being costly */
         rig.vm->options.max_load = 100;
         rig.vm->options.structure_ttl_ns = 1000 * SEC;
         /* what the kernel asks only once */

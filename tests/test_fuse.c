@@ -647,7 +647,7 @@ END_TEST
 
 static const struct {
         const char *path, *command, *answer;
-} dear[] = {
+} costly[] = {
         { "name", "query-name", "{\"name\": \"x\"}" },
         { "uuid", "query-uuid", "{\"UUID\": \"x\"}" },
         { "status", "query-status", "{\"status\": \"running\", \"running\": true}" },
@@ -655,25 +655,25 @@ static const struct {
 };
 
 /* Reads all of them again and again, each costing QEMU 20 ms. How long QEMU was at it. */
-static uint64_t read_dear(uint64_t duration)
+static uint64_t read_costly(uint64_t duration)
 {
-        struct k_file files[ARRAY_SIZE(dear)];
+        struct k_file files[ARRAY_SIZE(costly)];
         uint64_t end, busy = 0;
 
-        for (size_t i = 0; i < ARRAY_SIZE(dear); i++)
-                files[i] = rig_must_open(dear[i].path, O_RDONLY);
-        for (size_t i = 0; i < ARRAY_SIZE(dear); i++)
-                fake_on_nothing(rig.fake, dear[i].command);
+        for (size_t i = 0; i < ARRAY_SIZE(costly); i++)
+                files[i] = rig_must_open(costly[i].path, O_RDONLY);
+        for (size_t i = 0; i < ARRAY_SIZE(costly); i++)
+                fake_on_nothing(rig.fake, costly[i].command);
         end = qmp_now() + duration;
-        for (size_t i = 0; qmp_now() < end; i = (i + 1) % ARRAY_SIZE(dear)) {
-                size_t before = rig_count(dear[i].command);
+        for (size_t i = 0; qmp_now() < end; i = (i + 1) % ARRAY_SIZE(costly)) {
+                size_t before = rig_count(costly[i].command);
                 uint64_t unique = k_send_read(&files[i], 0, 4096);
 
-                PUMP(rig.loop, k_is_answered(unique) || rig_count(dear[i].command) > before);
+                PUMP(rig.loop, k_is_answered(unique) || rig_count(costly[i].command) > before);
                 if (!k_is_answered(unique)) {
                         PUMP_FOR(rig.loop, 20 * MS);
                         busy += 20 * MS;
-                        fake_return(rig.fake, rig_last(dear[i].command), dear[i].answer);
+                        fake_return(rig.fake, rig_last(costly[i].command), costly[i].answer);
                 }
                 ck_assert_int_eq(k_wait_error(unique), 0);
                 /* the reader's own time */
@@ -682,24 +682,24 @@ static uint64_t read_dear(uint64_t duration)
         return busy;
 }
 
-START_TEST(several_dear_queries_share_the_limit)
+START_TEST(several_costly_queries_share_the_limit)
 {
-        uint64_t busy = read_dear(20 * SEC);
+        uint64_t busy = read_costly(20 * SEC);
 
         /* a tenth, what they have in advance, and the first two of each, which may have been hit by a busy host */
-        ck_assert_uint_le(busy, 20 * SEC / 10 + SEC + ARRAY_SIZE(dear) * 40 * MS);
+        ck_assert_uint_le(busy, 20 * SEC / 10 + SEC + ARRAY_SIZE(costly) * 40 * MS);
         ck_assert_uint_ge(busy, 20 * SEC / 20);
 }
 END_TEST
 
-START_TEST(without_a_limit_dear_queries_are_not_held_back)
+START_TEST(without_a_limit_costly_queries_are_not_held_back)
 {
         rig.vm->options.max_load = 100;
-        ck_assert_uint_gt(read_dear(5 * SEC), 3 * SEC);
+        ck_assert_uint_gt(read_costly(5 * SEC), 3 * SEC);
 }
 END_TEST
 
-START_TEST(write_does_not_wait_for_what_dear_queries_owe)
+START_TEST(write_does_not_wait_for_what_costly_queries_owe)
 {
         static const char block[] = "[{\"device\": \"NVME1\", \"qdev\": \"nv0\"}]";
         struct k_file file = rig_must_open("block/NVME1/remove", O_WRONLY);
@@ -716,7 +716,7 @@ START_TEST(write_does_not_wait_for_what_dear_queries_owe)
                 fake_return(rig.fake, rig_last("query-block"), block);
                 ck_assert_int_eq(k_wait_error(reader), 0);
         }
-        (void)read_dear(10 * SEC);
+        (void)read_costly(10 * SEC);
         n = rig_count("query-block");
         before = qmp_now();
         reader = k_send_read(&status, 0, 4096);
@@ -873,7 +873,7 @@ START_TEST(cheap_content_is_never_used_again)
 }
 END_TEST
 
-START_TEST(dear_content_is_used_again_within_the_load_limit)
+START_TEST(costly_content_is_used_again_within_the_load_limit)
 {
         rig.fake->delay_ns = 5 * MS;
         ASSERT_CAT("name", "vm1\n");
@@ -887,7 +887,7 @@ START_TEST(dear_content_is_used_again_within_the_load_limit)
 }
 END_TEST
 
-START_TEST(dear_content_is_used_again_for_a_tenth_of_a_second_at_most)
+START_TEST(costly_content_is_used_again_for_a_tenth_of_a_second_at_most)
 {
         rig.fake->delay_ns = 300 * MS;
         ASSERT_CAT("name", "vm1\n");
@@ -900,7 +900,7 @@ START_TEST(dear_content_is_used_again_for_a_tenth_of_a_second_at_most)
 }
 END_TEST
 
-START_TEST(dear_content_is_not_used_after_an_event)
+START_TEST(costly_content_is_not_used_after_an_event)
 {
         rig.fake->delay_ns = 5 * MS;
         ASSERT_CAT("name", "vm1\n");
@@ -912,7 +912,7 @@ START_TEST(dear_content_is_not_used_after_an_event)
 }
 END_TEST
 
-START_TEST(dear_content_is_not_used_after_a_write)
+START_TEST(costly_content_is_not_used_after_a_write)
 {
         rig.fake->delay_ns = 5 * MS;
         fake_on(rig.fake, "stop", "{}");
@@ -923,7 +923,7 @@ START_TEST(dear_content_is_not_used_after_a_write)
 }
 END_TEST
 
-START_TEST(dear_content_is_not_used_with_the_limit_off)
+START_TEST(costly_content_is_not_used_with_the_limit_off)
 {
         rig.vm->options.max_load = 100;
         rig.fake->delay_ns = 5 * MS;
@@ -933,7 +933,7 @@ START_TEST(dear_content_is_not_used_with_the_limit_off)
 }
 END_TEST
 
-START_TEST(a_busy_host_makes_no_cheap_query_dear)
+START_TEST(a_busy_host_makes_no_cheap_query_costly)
 {
         ASSERT_CAT("name", "vm1\n");
         rig.fake->delay_ns = 5 * MS;
@@ -1177,9 +1177,9 @@ int main(void)
                 TEST(cat_status_is_one_command),
                 TEST(cat_block_status_is_two_commands),
                 TEST(slow_qemu_is_not_asked_again_and_again),
-                TEST(several_dear_queries_share_the_limit),
-                TEST(without_a_limit_dear_queries_are_not_held_back),
-                TEST(write_does_not_wait_for_what_dear_queries_owe),
+                TEST(several_costly_queries_share_the_limit),
+                TEST(without_a_limit_costly_queries_are_not_held_back),
+                TEST(write_does_not_wait_for_what_costly_queries_owe),
                 TEST(property_is_asked_for_alone),
                 TEST(property_can_be_read_long_after_it_was_opened),
                 TEST(property_can_be_read_after_its_directory_could_not_be_listed),
@@ -1188,12 +1188,12 @@ int main(void)
                 TEST(readers_at_once_cost_two_queries),
                 TEST(readers_share_a_query_that_still_waits_for_its_turn),
                 TEST(cheap_content_is_never_used_again),
-                TEST(dear_content_is_used_again_within_the_load_limit),
-                TEST(dear_content_is_used_again_for_a_tenth_of_a_second_at_most),
-                TEST(dear_content_is_not_used_after_an_event),
-                TEST(dear_content_is_not_used_after_a_write),
-                TEST(dear_content_is_not_used_with_the_limit_off),
-                TEST(a_busy_host_makes_no_cheap_query_dear),
+                TEST(costly_content_is_used_again_within_the_load_limit),
+                TEST(costly_content_is_used_again_for_a_tenth_of_a_second_at_most),
+                TEST(costly_content_is_not_used_after_an_event),
+                TEST(costly_content_is_not_used_after_a_write),
+                TEST(costly_content_is_not_used_with_the_limit_off),
+                TEST(a_busy_host_makes_no_cheap_query_costly),
                 TEST(structure_may_be_a_tenth_of_a_second_old),
                 TEST(structure_is_never_older_than_an_event),
                 TEST(structure_is_never_older_than_an_event_during_its_query),

@@ -511,7 +511,7 @@ START_TEST(another_qemu_on_the_socket_has_other_objects)
 }
 END_TEST
 
-START_TEST(dear_content_does_not_survive_a_reconnect)
+START_TEST(costly_content_does_not_survive_a_reconnect)
 {
         const char *path = test_path("qmp.sock");
 
@@ -785,7 +785,7 @@ int main(void)
                 TEST(nothing_lists_as_empty_without_a_connection),
                 TEST(never_connected_is_down),
                 TEST(another_qemu_on_the_socket_has_other_objects),
-                TEST(dear_content_does_not_survive_a_reconnect),
+                TEST(costly_content_does_not_survive_a_reconnect),
                 TEST_EACH(released_while_it_waits, ARRAY_SIZE(parks)),
                 TEST_EACH(destroyed_while_it_waits, ARRAY_SIZE(parks)),
                 TEST(destroyed_while_all_wait),

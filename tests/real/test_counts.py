@@ -11,7 +11,7 @@ import counts
 import real
 
 RUNS = 3
-# Nothing gets old by itself, nothing is used again for being dear: on a slow machine the counts are the same.
+# Nothing gets old by itself, nothing is used again for being costly: on a slow machine the counts are the same.
 OPTIONS = "structure_ttl=1000000,max_load=100"
 
 
