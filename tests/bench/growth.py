@@ -177,8 +177,8 @@ def measure_open_files(count):
         status = daemon.cost(lambda: [read(f"{daemon.mount}/status") for _ in range(100)]) / 100
         for file in files:
             os.close(file)
-        return {"opening and reading so many files, ms": opened * 1e3, "memory of open files, MB": memory / 1e6,
-                "`cat status` meanwhile, ms": status * 1e3}
+        return {"opening and reading N files, ms": opened * 1e3, "memory of open files, MB": memory / 1e6,
+                "`cat status` with N open files, ms": status * 1e3}
 
 
 def measure_parked(count):
@@ -217,7 +217,7 @@ def measure_events(count):
         wall = time.monotonic() - wall
         used = daemon.time_used() - begin
         os.close(file)
-        return {"so many events with one reader, ms": used * 1e3, "events per second": seen / wall}
+        return {"N events with one reader, ms": used * 1e3, "events per second": seen / wall}
 
 
 MEASUREMENTS = [
