@@ -11,8 +11,8 @@ LIMIT = 120
 # What each says of a file that can't be read; the rest of what tar says is below.
 ERRORS = {
     "grep": r"grep: \./(?P<path>.*): (?P<words>[^:]*)$",
-    "cp": r"cp: error reading '\./(?P<path>.*)': (?P<words>[^:]*)$",
-    "tar": r"tar: \./(?P<path>.*): Read error at byte 0, while reading \d+ bytes?: (?P<words>[^:]*)$",
+    "cp": r"cp: cannot open '\./(?P<path>.*)' for reading: (?P<words>[^:]*)$",
+    "tar": r"tar: \./(?P<path>.*): Cannot open: (?P<words>[^:]*)$",
     "find": r"(?!)",
 }
 # A size that isn't known before the first reading is 4096: tar pads what is shorter, cuts what is longer, and says so.
@@ -52,12 +52,12 @@ class Walk:
             self.assertEqual(said, {path: WORDS[expected.errno_name(error)] for path, error in refused.items()})
             self.assertNotEqual(result.code, 0, result)
 
-    def check_results(self):
-        """They have seen all there is."""
+    def check_results(self, refused):
+        """They have seen all there is, and copied all but what can't be opened."""
         with open(f"{self.out}/find", errors="surrogateescape") as file:
             count = len(file.readlines())
         self.assertEqual(self.ok(self.files, f"find {self.out}/cp | wc -l; tar tf {self.out}/all.tar | wc -l", LIMIT),
-                         f"{count}\n{count}\n")
+                         f"{count - len(refused)}\n{count - len(refused)}\n")
         with open(f"{self.out}/grep", errors="surrogateescape") as file:
             lines = {" ".join(line.split()) for line in file}
         for line in ("./state:prelaunch", './query/name: "name": "ordinary"', "./types/nvme:use-intel-id bool false",
@@ -71,12 +71,15 @@ class Walk:
         for part in ("qom/machine/peripheral", "schema/commands"):
             copy = self.files.look(f"{self.out}/cp/{part}", LIMIT)
             for path, entry in self.files.look(part, LIMIT).items():
+                if hasattr(entry, "errno"):
+                    self.assertNotIn(f"{self.out}/cp/{path}", copy)
+                    continue
                 copied = copy[f"{self.out}/cp/{path}"]
                 self.assertEqual(copied.kind, entry.kind, path)
                 if entry.kind == "link":
                     self.assertEqual(copied.target, entry.target, path)
                 elif entry.kind == "file":
-                    self.assertEqual(copied.text, getattr(entry, "text", ""), path)
+                    self.assertEqual(copied.text, entry.text, path)
 
     def unchanged(self, before):
         self.assertEqual(expected.state(self.machine.qmp), before)
@@ -94,7 +97,7 @@ class Walk:
             with self.subTest(name):
                 self.check_errors(name, walker.wait(LIMIT), refused)
         self.unchanged(before)
-        self.check_results()
+        self.check_results(refused)
         self.check_copy()
 
     def test_qemu_dies_in_the_middle(self):
