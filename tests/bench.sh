@@ -1,10 +1,10 @@
 #!/bin/bash
-# bench.sh [--quick] [--only ROW,...] -- how fast qmpfs is, against the floors that nobody gets below and against other
-# ways to ask a QEMU; the table that it prints is kept in build-bench as results.json, table.md and picture.svg.
+# bench.sh [--quick] [--only ROW,...] -- measure qmpfs against lower bounds and against other ways to query QEMU.
+# Prints a table, and writes results.json, table.md and picture.svg to build-bench.
 #
-#   --quick  a twentieth of the rounds: two minutes instead of fifteen, and figures that are worth as much less
-#   --only   these rows (a row's name is the table's first column), or those whose names begin so
-# Needs Debian 12 (or similar), and root or sudo if something has to be installed. The machine should do nothing else.
+#   --quick  a twentieth of the rounds: two minutes instead of fifteen, with less accurate figures
+#   --only   only the rows with these names (the first column of the table), or with names that begin with one of them
+# Needs Debian 12 (or similar), and root or sudo if packages are missing. The machine should be idle.
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -12,8 +12,8 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/tests/real/machine.sh"
 
 build=$top/build-bench
-peers=$build/peers # what is compared with and comes in no package
-# A row whose peer isn't to be had is not measured, so none of these is a must.
+peers=$build/peers # peers that are in no package
+# None of these is mandatory: a row without its peer is not measured.
 PEER_PACKAGES="socat libvirt-clients libvirt-daemon libvirt-daemon-driver-qemu python3-fusepy xz-utils"
 
 install_peers() {
@@ -21,19 +21,19 @@ install_peers() {
     # shellcheck disable=SC2086 # a list of words
     install_packages $PEER_PACKAGES && return
     for package in $PEER_PACKAGES; do
-        install_packages "$package" || echo "$package: not to be had"
+        install_packages "$package" || echo "$package: not available"
     done
 }
 
-# QEMU's Python tools are in none of Debian's packages, but in QEMU's source. The list of sources and what apt knows by it
-# are our own: the system's stay as they are.
+# QEMU's Python tools are not in Debian's packages, but in QEMU's source. apt uses its own list of sources and its own
+# package lists here: those of the system stay unchanged.
 fetch_qemu_tools() {
     local options=(-q -o "Dir::Etc::sourcelist=$peers/sources.list" -o Dir::Etc::sourceparts=- -o APT::Sandbox::User=root
         -o "Dir::State::lists=$peers/lists" -o "Dir::Cache=$peers/cache")
     mkdir -p "$peers/lists/partial" "$peers/cache/archives/partial" "$peers/qemu.tmp"
     apt-cache policy qemu-system-x86 |
         awk '$2 ~ /^https?:/ { split($3, a, "/"); print "deb-src", $2, a[1], a[2]; exit }' > "$peers/sources.list"
-    [ -s "$peers/sources.list" ] || { echo "apt knows no source of qemu-system-x86"; return 1; }
+    [ -s "$peers/sources.list" ] || { echo "apt has no source for qemu-system-x86"; return 1; }
     apt-get "${options[@]}" update
     (cd "$peers" && apt-get "${options[@]}" source --download-only --tar-only qemu)
     tar -xJf "$peers"/qemu_*.orig.tar.xz -C "$peers/qemu.tmp" --strip-components=1 --wildcards '*/python/qemu'
@@ -65,12 +65,12 @@ step "build:" cmake --build "$build"
 step "the benchmark's programs:" build_programs
 # The kernel and busybox of the guest are downloaded once for all build directories.
 make_guest "$build/guest"
-# In a shell of its own, where a command that fails ends it; and without it the other rows can still be measured.
+# In a separate shell, so that a failing command ends only this step; the other rows can be measured without it.
 [ -d "$peers/qemu" ] || step "QEMU's Python tools:" bash -c "set -e
     $(declare -p peers); $(declare -f fetch_qemu_tools)
-    fetch_qemu_tools" || echo "going on without them"
+    fetch_qemu_tools" || echo "continuing without them"
 
 export QMPFS=$build/qmpfs QMPFS_GUEST=$build/guest PYTHONDONTWRITEBYTECODE=1
 /usr/bin/python3 "$top/tests/bench/bench.py" --build "$build" "$@"
-# The whole of it has growth, too: about 100 s.
+# A complete run also measures growth: about 100 s.
 [ $# -gt 0 ] || /usr/bin/python3 "$top/tests/bench/growth.py" "$build"

@@ -1,15 +1,15 @@
 #!/bin/bash
-# check.sh [CHECK...] -- static checks: install what is missing, and run all of them, or those that are named.
+# check.sh [CHECK...] -- install the missing tools, and run all static checks, or the named ones.
 #
-#   tidy      clang-tidy over qmp/, fs/ and tests/ (.clang-tidy says what it looks for)
+#   tidy      clang-tidy over qmp/, fs/ and tests/ (.clang-tidy has the list of checks)
 #   cppcheck  over qmp/ and fs/
-#   analyzer  gcc's, over qmp/ and fs/
-#   format    clang-format: the C sources are as .clang-format has them
+#   analyzer  gcc's static analyzer, over qmp/ and fs/
+#   format    clang-format: the C sources match .clang-format
 #   shell     shellcheck
 #   python    pyflakes
-#   layers    who may include what
-# Success is no warning at all. What is suppressed says why, where it is. Needs Debian 12 (or similar), whose versions
-# of the tools these are, and root or sudo if something has to be installed.
+#   layers    which sources may include which headers
+# Any warning is a failure. Each suppression has a comment with the reason. Needs the tools of Debian 12 (or similar),
+# and root or sudo if packages are missing.
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -21,17 +21,17 @@ build=$top/build-check jobs=$(nproc)
 # shellcheck disable=SC2206 # a list of words
 packages=($BUILD_PACKAGES check libsubunit-dev clang-tidy cppcheck clang-format shellcheck python3-pyflakes)
 
-# The tools are only told how the files are compiled; nothing is built.
+# Only makes compile_commands.json for the tools; nothing is built.
 configure() {
     cmake -S "$top" -B "$build" -G Ninja -DCMAKE_C_COMPILER=gcc -DCMAKE_BUILD_TYPE=Debug
 }
 
-# sources DIR...: the C sources, the largest first, so that no processor is left alone with one of them at the end.
+# sources DIR...: the C sources, the largest first, so that the processors finish at about the same time.
 sources() {
     find "$@" -maxdepth 1 -name '*.c' -printf '%s %p\n' | sort -rn | cut -d ' ' -f 2
 }
 
-# in_parallel N COMMAND...: with N of the files on standard input at a time, on all processors.
+# in_parallel N COMMAND...: run the command with N files of standard input at a time, on all processors.
 in_parallel() {
     local n=$1
     shift
@@ -48,8 +48,9 @@ check_cppcheck() {
         -I . -D_GNU_SOURCE -DFUSE_USE_VERSION=314 -DQMPFS_VERSION='""' qmp fs
 }
 
-# Version 12 takes what goes into a list or a table for lost, and the end of a reference for that of the object; with
-# optimisation it takes variables that a callee sets for not initialised. The macro: see qmp_invalid().
+# gcc 12 reports memory that is linked into a list or a table as leaked, and takes the release of a reference for that
+# of the object; with optimisation it reports variables that a callee sets as uninitialised. The macro: see
+# qmp_invalid().
 check_analyzer() {
     local flags
     flags=$(pkg-config --cflags fuse3 json-c)
@@ -71,7 +72,7 @@ check_python() {
     /usr/bin/python3 -m pyflakes tests
 }
 
-# What tests/test_tree.c doesn't look at: that all of the daemon's code but fs/ goes without libfuse.
+# In addition to the checks of tests/test_tree.c: only fs/ may use libfuse.
 check_layers() {
     ! grep -n '#include [<"]fuse' qmp/*.[ch] tests/*.[ch]
 }
@@ -82,7 +83,7 @@ install_packages "${packages[@]}"
 step "configure:" configure
 failed=()
 for check in "${@:-${checks[@]}}"; do
-    declare -F "check_$check" > /dev/null || die "no such check: '$check'; there are: ${checks[*]}"
+    declare -F "check_$check" > /dev/null || die "no such check: '$check'; the checks are: ${checks[*]}"
     step "$check:" "check_$check" || failed+=("$check")
 done
 [ ${#failed[@]} = 0 ] || die "failed: ${failed[*]}"

@@ -1,8 +1,8 @@
 #!/bin/bash
-# demo.sh [--keep] -- the main job for real: start a VM, mount it, look, pull a disk out of it.
+# demo.sh [--keep] -- demonstrate qmpfs: start a VM, mount it, read some files, unplug a disk.
 #
-#   --keep  leave the VM and the mount as they are at the end, and say how to look around and how to end it
-# Needs Debian 12 (or similar), and root or sudo if something has to be installed. Ends within three minutes.
+#   --keep  leave the VM and the mount running at the end, and print how to use and to end them
+# Needs Debian 12 (or similar), and root or sudo if packages are missing. Ends within three minutes.
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -33,13 +33,13 @@ trap clean_up EXIT
 trap 'echo; exit 130' INT
 trap 'exit 143' TERM
 
-# show COMMAND: as a user would see it.
+# show COMMAND: print and run it as in a user's shell.
 show() {
     printf '\n$ %s\n' "$1"
     eval "$1"
 }
 
-# guest COMMAND: the same inside the VM, on its serial line.
+# guest COMMAND: the same inside the VM, on its serial console.
 guest() {
     printf '\nguest# %s\n' "$1"
     python3 "$top/tests/real/guest.py" serial.sock "$1"
@@ -87,7 +87,7 @@ show 'ls mnt/block'
 guest 'ls /sys/block'
 show 'tail -n 1 mnt/events'
 
-# Not only shown, but so.
+# Check the result as well.
 [ "$(ls mnt/block)" = virtio0 ] || die "the disk is still there"
 
 if [ $keep = 1 ]; then

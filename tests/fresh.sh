@@ -1,20 +1,20 @@
 #!/bin/bash
 # fresh.sh [--recommends] [--commit REV] [-- ARGUMENT...] -- run tests/demo.sh and tests/run.sh on a bare machine.
 #
-# That is a minimal Debian 12, made for this run, with a clone of the commit: no package that happens to be installed
-# here can hide that it is missing in what they install.
+# The bare machine is a minimal Debian 12, made for this run, with a clone of the commit. So a package that is
+# installed on this machine by chance cannot hide that the scripts do not install it.
 #
 #   --recommends  first install QEMU with the packages that it recommends
-#   --commit REV  test this commit instead of HEAD; what isn't committed is never tested
-# The arguments behind -- go to run.sh. CI is set there, so a test that can't run has failed.
+#   --commit REV  test this commit instead of HEAD; uncommitted changes are never tested
+# The arguments after -- are passed to run.sh. CI is set there, so a test that cannot run has failed.
 #
-# The system lives in a tmpfs (4 GB at most) with mount, PID, IPC and UTS namespaces of its own, and ends with this
-# script, however that ends. It shares the network of this machine. ${XDG_CACHE_HOME:-~/.cache}/qmpfs/fresh keeps, for
-# the next run, the system as debootstrap makes it (for 30 days) and packages. They come from where apt gets Debian on
-# this machine (otherwise from deb.debian.org), by apt's proxies, credentials and certificates.
+# The system is in a tmpfs (4 GB at most), has its own mount, PID, IPC and UTS namespaces, and ends with this script.
+# It shares the network of this machine. ${XDG_CACHE_HOME:-~/.cache}/qmpfs/fresh caches the packages and, for 30 days,
+# the system made by debootstrap. The packages come from the Debian mirror of this machine's apt (otherwise from
+# deb.debian.org), with apt's proxies, credentials and certificates.
 #
-# Needs root or sudo. Exit status: that of demo.sh or run.sh; 2 for a usage error; 77 where no bare system can be
-# made, and 1 instead if CI is set.
+# Needs root or sudo. Exit status: that of demo.sh or run.sh; 2 for a usage error; 77 if no bare system can be made,
+# or 1 instead if CI is set.
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -23,7 +23,7 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 
 suite=bookworm
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/qmpfs/fresh
-scratch=$cache/scratch root=$scratch/root # mount points of the run's own
+scratch=$cache/scratch root=$scratch/root # mount points of this run
 base=$cache/$suite.tar
 clone=/usr/src/qmpfs # in the bare system
 
@@ -33,14 +33,14 @@ cannot() {
     exit 77
 }
 
-# --- here: what is needed, and the namespaces -----------------------------------------------------------------------
+# --- outside: requirements and namespaces ---------------------------------------------------------------------------
 
 usage() {
     echo "usage: ${0##*/} [--recommends] [--commit REV] [-- ARGUMENT...]" >&2
     exit 2
 }
 
-# The repository may be another user's.
+# The repository may belong to another user.
 trusting_git() {
     GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0='*' git -C "$top" "$@"
 }
@@ -61,9 +61,9 @@ outside() {
     [ -c /dev/fuse ] || cannot "there is no /dev/fuse"
     [ "$(awk '/^MemAvailable:/ { print $2 }' /proc/meminfo)" -ge 4000000 ] || cannot "less than 4 GB of free memory"
     command -v apt-get > /dev/null || cannot "there is no apt-get to install debootstrap with"
-    install_packages debootstrap debian-archive-keyring wget git || cannot "debootstrap can't be installed"
+    install_packages debootstrap debian-archive-keyring wget git || cannot "debootstrap cannot be installed"
 
-    unshare --mount --pid --ipc --uts --fork true 2> /dev/null || cannot "namespaces of its own are refused"
+    unshare --mount --pid --ipc --uts --fork true 2> /dev/null || cannot "new namespaces are not permitted"
     commit=$(trusting_git rev-parse --quiet --verify "$revision^{commit}") || die "no such commit: '$revision'"
     echo "commit: $(trusting_git log -1 --format='%h %s' "$commit")"
     [ -z "$(trusting_git status --porcelain | head -n 1)" ] || echo "NOTE: uncommitted changes are not tested"
@@ -72,8 +72,8 @@ outside() {
     exec 9> "$cache/lock"
     flock -n 9 || { echo "waiting for another ${0##*/} to end"; flock 9; }
 
-    # A process group of its own: an asynchronous command without one ignores SIGINT, and so would all that the tests
-    # start. It is killed when this script has ended, for whatever reason.
+    # In a separate process group: an asynchronous command in the same group ignores SIGINT, and so would all
+    # processes of the tests. The group is killed when this script ends.
     set -m
     setpriv --pdeathsig KILL unshare --mount --pid --ipc --uts --fork --kill-child=KILL \
         "$BASH" "$0" --inside "$recommends" "$commit" "$@" < /dev/null 9>&- &
@@ -89,7 +89,7 @@ outside() {
 
 # --- in the namespaces: the system ----------------------------------------------------------------------------------
 
-# Where this machine's apt gets Debian from: "URI RELEASE" per line, main only.
+# The Debian mirrors of this machine's apt: "URI RELEASE" per line, main only.
 list_sources() {
     local codename
     codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
@@ -107,7 +107,7 @@ SOURCES
     apt-config dump | grep -E '^Acquire::(https?::|Retries|ForceIPv|Check-|Allow)' > "$scratch/access" || :
 }
 
-# debootstrap fetches by wget, which has to be shown the way.
+# debootstrap downloads with wget, which needs apt's settings.
 run_debootstrap() {
     local http='' https=''
     eval "$(apt-config shell http Acquire::http::Proxy https Acquire::https::Proxy)"
@@ -117,7 +117,7 @@ run_debootstrap() {
         debootstrap --variant=minbase "$suite" "$root" "$1"
 }
 
-# Lists, packages and the names of this machine are not part of it.
+# The archive has no package lists, packages or host names of this machine.
 make_base() {
     run_debootstrap "$1" &&
         rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/*.bin "$root"/var/cache/apt/archives/*.deb \
@@ -130,17 +130,17 @@ unpack_base() {
     tar -C "$root" -xf "$base"
 }
 
-# copy PATH: the same file in there.
+# copy PATH: copy the file to the same path in the system.
 copy() {
     [ ! -e "$1" ] || { mkdir -p "$root${1%/*}" && cp -aL "$1" "$root$1"; }
 }
 
-# What debootstrap leaves to the installer, to the first boot or to a container's runtime.
+# The setup that debootstrap leaves to the installer, the first boot or a container runtime.
 configure_system() {
     printf '127.0.0.1 localhost\n::1 localhost\n' > "$root/etc/hosts"
     ln -sf ../proc/self/mounts "$root/etc/mtab"
     copy /etc/resolv.conf
-    # Its network is this machine's: no package starts a server.
+    # The network is that of this machine: no package may start a server.
     printf '#!/bin/sh\nexit 101\n' > "$root/usr/sbin/policy-rc.d"
     chmod 755 "$root/usr/sbin/policy-rc.d"
 }
@@ -149,7 +149,7 @@ configure_apt() {
     local name conf=$root/etc/apt/apt.conf.d/90access certificates=/etc/ssl/certs/ca-certificates.crt
     sed 's/^/deb /; s/$/ main/' "$scratch/sources" > "$root/etc/apt/sources.list"
     cp "$scratch/access" "$conf"
-    # Files that it names, and the certificates of authorities.
+    # Files that the settings name, and the certificates of authorities.
     for name in $(grep -oE '"/[^"]+"' "$conf" | tr -d '"') /etc/apt/auth.conf /etc/apt/auth.conf.d/*.conf; do
         copy "$name"
     done
@@ -157,12 +157,12 @@ configure_apt() {
         cp -L "$certificates" "$root/etc/apt/"
         echo "Acquire::https::CaInfo \"/etc/apt/${certificates##*/}\";" >> "$conf"
     fi
-    # Mirrors and proxies that this machine finds by its /etc/hosts are found in there, too.
+    # Names of mirrors and proxies in this machine's /etc/hosts.
     grep -ohE '//[^/" ]+' "$scratch/sources" "$conf" | sed -E 's,^//(.*@)?,,; s/:[0-9]+$//' > "$scratch/names"
     grep -v '^#' /etc/hosts | grep -wFf "$scratch/names" >> "$root/etc/hosts" || :
 }
 
-# What a machine has from its kernel.
+# The file systems of the kernel.
 mount_all() {
     local name
     mount -t proc -o nosuid,nodev,noexec proc "$root/proc"
@@ -214,7 +214,7 @@ inside() {
 
     hostname bare
     cd "$root"
-    # A chroot would do but for what the kernel refuses in one, such as user namespaces.
+    # Not chroot: the kernel refuses some operations in a chroot, such as user namespaces.
     pivot_root . mnt || cannot "pivot_root failed"
     cd /
     hash -r
@@ -241,7 +241,7 @@ bare() {
             --install-recommends $(tr ' ' '\n' <<< "$RUN_PACKAGES" | grep ^qemu)
     fi
     tests/demo.sh
-    # apt takes them from here next time, but doesn't put them here by itself.
+    # apt uses these packages next time, but does not store them here by itself.
     cp build/guest-packages/*.deb /var/cache/apt/archives/
     tests/run.sh "$@"
     echo "== ${0##*/}: all passed in $((SECONDS / 60)) min $((SECONDS % 60)) s, $(du -shx / | cut -f 1) used"

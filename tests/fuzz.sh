@@ -1,12 +1,12 @@
 #!/bin/bash
-# fuzz.sh SECONDS [TARGET...] -- install what is missing, build the fuzz targets, and run them, each for so long.
-# fuzz.sh --runs N [TARGET...] -- the same, each for so many inputs.
+# fuzz.sh SECONDS [TARGET...] -- install the missing packages, build the fuzz targets, and run each for SECONDS.
+# fuzz.sh --runs N [TARGET...] -- the same, with N inputs for each.
 #
-# TARGET is a name of tests/fuzz/corpus; all of them if none is given. As many run at a time as there are processors. What
-# they learn stays in build-fuzz/corpus and is used again; what they found the last time is in build-fuzz/findings, and is
-# run by
+# TARGET is a name in tests/fuzz/corpus; the default is all of them. One target runs on each processor. New inputs are
+# kept in build-fuzz/corpus and are used again. Inputs that found a defect in the last run are in build-fuzz/findings;
+# to run one:
 #   build-fuzz/tests/fuzz/fuzz-TARGET FILE
-# Needs Debian 12 (or similar), and root or sudo if something has to be installed. Fails if something was found.
+# Needs Debian 12 (or similar), and root or sudo if packages are missing. Fails if a defect was found.
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -43,19 +43,19 @@ step "configure:" cmake -S "$top" -B "$build" -G Ninja -DCMAKE_C_COMPILER=clang 
     -DQMPFS_WERROR=ON -DQMPFS_FUZZ=ON
 step "build:" cmake --build "$build" --target fuzz
 
-# run TARGET: into its log; libFuzzer ends with the first thing that it finds.
+# run TARGET: writes its log; libFuzzer ends at the first defect.
 run() {
     local name=$1 seeds=$top/tests/fuzz/corpus/$1 dict=$top/tests/fuzz/$1.dict options=()
     rm -rf "$build/findings/$name"
     mkdir -p "$build/corpus/$name" "$build/findings/$name"
     [ ! -e "$dict" ] || options+=(-dict="$dict")
-    # Memory that was freed is kept long enough to see its use, and no longer.
+    # Freed memory is kept just long enough to detect its use.
     ASAN_OPTIONS=quarantine_size_mb=32:malloc_context_size=10:${ASAN_OPTIONS:-} "$build/tests/fuzz/fuzz-$name" "${limit[@]}" -timeout=20 \
         -report_slow_units=20 -rss_limit_mb=2048 -max_len=4096 -print_final_stats=1 -artifact_prefix="$build/findings/$name/" \
         "${options[@]}" "$build/corpus/$name" "$seeds" > "$build/$name.log" 2>&1
 }
 
-# tell TARGET: a line of what its log says.
+# tell TARGET: print one line of its log.
 tell() {
     local name=$1 log=$build/$1.log last found runs
     runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log" | tail -n 1)
@@ -69,7 +69,7 @@ tell() {
 echo "== ${#targets[@]} fuzz targets, $(nproc) at a time"
 failed=0
 for name in "${targets[@]}"; do
-    [ -x "$build/tests/fuzz/fuzz-$name" ] || die "there is no fuzz target '$name'"
+    [ -x "$build/tests/fuzz/fuzz-$name" ] || die "no such fuzz target: '$name'"
     while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do
         wait -n || :
     done

@@ -1,21 +1,21 @@
 #!/bin/sh
 # mkguest.sh [-g] [-f] [-o OUTDIR] [-c CACHEDIR] -- build a tiny Linux guest (kernel + initramfs) for the real tests.
 #
-# Needs sh, awk, gzip, cpio, flock and apt-get with Debian's package lists (apt-get update). It takes kernel and busybox
-# out of Debian packages; it installs nothing and needs no root.
+# Needs sh, awk, gzip, cpio, flock and apt-get with Debian's package lists (apt-get update). The kernel and busybox
+# come from Debian packages. The script installs nothing and does not need root.
 #   -g  also put qemu-guest-agent in the image (/usr/bin/qemu-ga and its libraries)
-#   -f  build again even if OUTDIR holds the result of this very script
-# Result: OUTDIR/vmlinuz OUTDIR/initrd.img OUTDIR/VERSION. Packages stay in CACHEDIR (OUTDIR/cache), so that a second
-# build needs no network; when nothing changed there is no second build.
+#   -f  build again even if OUTDIR has the result of this version of the script
+# Result: OUTDIR/vmlinuz OUTDIR/initrd.img OUTDIR/VERSION. Packages stay in CACHEDIR (OUTDIR/cache), so that later
+# builds need no network. If nothing has changed, the script does not build again.
 #
-# What the guest does:
+# Behaviour of the guest:
 #   * prints GUEST-READY on ttyS0 when its devices are up; from then on a shell reads commands from ttyS0, without a
-#     prompt or an echo (tests/real/guest.py speaks with it)
+#     prompt or an echo (tests/real/guest.py uses it)
 #   * brings hot-added CPUs and (movable) memory online; powers off when its power button is pressed
 #   * words on its kernel command line:  qga   start the agent, if its virtio-serial port exists
 #                                        nohp  leave hot-added memory and CPUs offline
 #     and the kernel's own acpiphp.disable=1: the guest ignores ACPI requests to unplug a PCI device
-# NVMe, pciehp and acpiphp are part of this kernel itself. It has no USB; QEMU unplugs USB devices without asking it.
+# NVMe, pciehp and acpiphp are built into this kernel. It has no USB; QEMU unplugs USB devices without the guest.
 #
 # Boot it (about 3 s under TCG; 96 MB is the least, use 128M or more):
 #   qemu-system-x86_64 -accel tcg -cpu max -m 256M -nodefaults -display none -kernel OUTDIR/vmlinuz \
@@ -44,11 +44,11 @@ cache=${cache:-$out/cache}
 mkdir -p "$cache" || die "cannot make '$cache'"
 cache=$(cd "$cache" && pwd)
 
-# One at a time: the tests and the demo may well be started at once.
+# One at a time: the tests and the demo may run at the same time.
 exec 9> "$out/.lock"
 flock 9
 
-# The result depends on this script and its options alone; a newer kernel is no reason to build again.
+# The result depends only on this script and its options; a newer kernel does not cause a new build.
 key=$({ cat "$0"; echo "agent=$agent"; } | sha256sum | cut -d ' ' -f 1)
 if [ $force = 0 ] && [ -s "$out/vmlinuz" ] && [ -s "$out/initrd.img" ] && [ "$(cat "$out/KEY" 2> /dev/null)" = "$key" ]
 then
@@ -62,7 +62,7 @@ trap 'rm -rf "$w"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# cached PREFIX: the newest package file of that name, if there is one.
+# cached PREFIX: print the newest package file of that name, if any.
 cached() {
     newest=
     for f in "$cache/$1"*.deb; do
@@ -71,13 +71,13 @@ cached() {
     [ -n "$newest" ] && echo "$newest"
 }
 
-# get PACKAGE: print the path of its file in the cache, downloaded if need be. It comes into the cache by a rename, so
+# get PACKAGE: download it to the cache if necessary, and print its path there. A rename puts it into the cache, so
 # that an interrupted download never looks like a package.
 get() {
     cached "${1}_" && return
     echo "mkguest: downloading $1" >&2
     mkdir -p "$w/get"
-    # Root's apt would drop to a user that can't write here, and say so: keep it from trying.
+    # apt of root would switch to a user that cannot write here, with a warning; do not switch.
     (cd "$w/get" && apt-get -qq -o APT::Sandbox::User=root download "$1" >&2) ||
         die "cannot download '$1' (try apt-get update; is there a network?)"
     mv "$w/get"/*.deb "$cache/"
@@ -89,7 +89,7 @@ unpack() {
     dpkg-deb -x "$1" "$2" || { rm -f "$1"; die "'$1' is damaged; it is deleted now, try again"; }
 }
 
-# The newest cached kernel will do; otherwise the one behind the meta package.
+# The newest cached kernel, otherwise the one that the meta package depends on.
 if ! kernel=$(cached 'linux-image-[0-9]'); then
     package=$(apt-cache depends linux-image-cloud-amd64 2> /dev/null |
         awk '/Depends: linux-image-[0-9]/ { print $2; exit }')
@@ -140,7 +140,7 @@ cp "$bb" "$r/bin/busybox"
 ln -s busybox "$r/bin/sh"
 
 if [ $agent = 1 ]; then
-    # The agent and all its libraries come from packages, nothing from this machine's own /lib.
+    # The agent and all its libraries come from packages, not from this machine's /lib.
     for p in qemu-guest-agent libc6 libglib2.0-0 libnuma1 libudev1 liburing2 libpcre2-8-0 libcap2 libgcc-s1; do
         f=$(get "$p") || exit 1
         unpack "$f" "$w/agent"

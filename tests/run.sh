@@ -1,13 +1,14 @@
 #!/bin/bash
-# run.sh [--sanitize] [CTEST-ARGUMENT...] -- install what is missing, build, and run every test of all four levels.
+# run.sh [--sanitize] [CTEST-ARGUMENT...] -- install the missing packages, build, and run the tests of all four
+# levels.
 #
-#   --sanitize  build with clang, AddressSanitizer and UBSan, into build-asan, and run each fuzz target for a moment;
-#               otherwise with gcc into build, and run their inputs only
-# The other arguments go to ctest: -L unit, -L real, -R unplug, ...
-# Of the faults in what QEMU sends some are tried here, and all of them (half an hour) by
+#   --sanitize  build with clang, AddressSanitizer and UBSan into build-asan, and run each fuzz target for a moment;
+#               otherwise build with gcc into build, and run only the corpus of each target
+# The other arguments are passed to ctest: -L unit, -L real, -R unplug, ...
+# These tests try some of the faults in QEMU's messages. To try all of them (half an hour), run
 #   for t in build-asan/tests/test_faults_*; do QMPFS_FAULTS=all CK_TIMEOUT_MULTIPLIER=20 "$t"; done
-# Needs Debian 12 (or similar), and root or sudo if something has to be installed. The real tests need /dev/fuse;
-# without it they are skipped, and fail where CI is set.
+# Needs Debian 12 (or similar), and root or sudo if packages are missing. The real tests need /dev/fuse; without it
+# they are skipped, or fail if CI is set.
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -30,7 +31,7 @@ step "configure:" cmake -S "$top" -B "$build" -G Ninja -DCMAKE_C_COMPILER="$comp
 step "build:" cmake --build "$build"
 make_guest "$build/guest"
 
-# A real test runs up to two VMs, and they measure time: more at once than processors would only test the machine.
+# A real test runs up to two VMs and depends on time limits: more tests than processors would only test the machine.
 jobs=$(nproc)
 [ "$jobs" -le 2 ] || jobs=2
 echo "== tests, $jobs at a time"

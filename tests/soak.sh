@@ -1,11 +1,12 @@
 #!/bin/bash
-# soak.sh [--sanitize] MINUTES [SEED] -- everything at once and for long: a VM that is changed in every way, killed and stopped,
-# under users of all sorts; nothing may hang, grow or contradict QEMU. Prints what was done, what failed and what it took.
-# soak.sh [--sanitize] --replay LOG     the steps of a log, from which some may have been deleted
+# soak.sh [--sanitize] MINUTES [SEED] -- endurance test: change a VM in all ways, kill and stop it, under many
+# concurrent users. Nothing may hang, grow or contradict QEMU. Prints the steps, the failures and the resources used.
+# soak.sh [--sanitize] --replay LOG -- repeat the steps of a log; some of its lines may have been deleted.
 #
 #   --sanitize  build with clang, AddressSanitizer and UBSan
-# The seed decides all steps; without one it is a new one each time, and is printed. The steps are in build-soak/soak-SEED.log.
-# Needs Debian 12 (or similar), and root or sudo if something has to be installed; and root, to see that nothing is left.
+# The seed determines all steps. Without SEED a new one is chosen and printed. The steps are in
+# build-soak/soak-SEED.log. Needs Debian 12 (or similar), and root or sudo if packages are missing; the check for
+# leftovers needs root.
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)

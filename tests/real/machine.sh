@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# What tests/run.sh and tests/demo.sh share: steps that say what they do, packages, the build, the guest.
-# The caller has set $top, the project's directory.
+# Functions that the scripts in tests/ share: steps with progress, packages, the guest. The caller sets $top, the
+# directory of the project.
 # shellcheck disable=SC2034,SC2154 # used there, set there
 
 BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkgconf libfuse3-dev libjson-c-dev libseccomp-dev"
@@ -11,13 +11,13 @@ die() {
     exit 1
 }
 
-# step TEXT COMMAND...: one line for what is done, with a dot every two seconds; the command's output only if it fails.
+# step TEXT COMMAND...: print one line with a dot every two seconds; print the output of the command only if it fails.
 step() {
     local text=$1 log status=0 ticker begin=$SECONDS
     shift
     log=$(mktemp)
     printf '%s ' "$text"
-    # It ends with this script, however that ends: an interrupt spares what runs in the background.
+    # It also ends when this script is killed: an interrupt does not reach background processes.
     (while sleep 2 && kill -0 $$ 2> /dev/null; do printf .; done) &
     ticker=$!
     "$@" > "$log" 2>&1 || status=$?
@@ -42,14 +42,14 @@ as_root() {
     fi
 }
 
-# install_packages PACKAGE...: those that are missing, if any are.
+# install_packages PACKAGE...: install those that are missing.
 install_packages() {
     local package missing=()
     for package; do
         [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2> /dev/null)" = installed ] || missing+=("$package")
     done
     if [ ${#missing[@]} = 0 ]; then
-        echo "packages: all there"
+        echo "packages: all installed"
         return
     fi
     echo "packages to install: ${missing[*]}"
@@ -58,10 +58,10 @@ install_packages() {
         apt-get -q install -y --no-install-recommends "${missing[@]}"
 }
 
-# make_guest OUTDIR: the guest of the real tests; its packages are downloaded once for all build directories.
+# make_guest OUTDIR: build the guest of the real tests; all build directories share the downloaded packages.
 make_guest() {
     local cache=$top/build/guest-packages
-    # Where all packages were there already, apt may never have heard of any.
+    # If no package was missing, apt may have no package lists yet.
     if ! ls "$cache"/linux-image-*.deb > /dev/null 2>&1 && [ -z "$(apt-cache pkgnames linux-image-cloud-amd64)" ]; then
         step "package lists:" as_root apt-get -q update
     fi
