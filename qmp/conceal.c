@@ -8,7 +8,7 @@
 /* What QEMU says is looked at up to there: the longest line for people, and a value that goes on behind it. */
 #define TEXT_MAX (80 * 1024)
 
-/* --- values in errors --------------------------------------------------------------------------------------------- */
+/* --- values in errors ---------------------------------------------------------------------------------------- */
 
 /* Keys of QMP's arguments whose values name a thing that QEMU has, shall have, or opens. */
 static const char *const naming[] = {
@@ -98,7 +98,7 @@ char *qmp_conceal_values(const char *text, struct json_object *arguments)
         return copy;
 }
 
-/* --- messages ----------------------------------------------------------------------------------------------------- */
+/* --- messages ------------------------------------------------------------------------------------------------ */
 
 /*
  * The members of a message that hold nothing of what was given or asked for; events are shown to everybody in
