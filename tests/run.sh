@@ -17,7 +17,7 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 
 build=$top/build compiler=gcc options=(-DCMAKE_BUILD_TYPE=Debug -DQMPFS_WERROR=ON)
 # shellcheck disable=SC2206 # lists of words
-packages=($BUILD_PACKAGES $RUN_PACKAGES qemu-system-arm qemu-system-common strace check libsubunit-dev)
+packages=($BUILD_PACKAGES $RUN_PACKAGES $TOOL_PACKAGES qemu-system-arm qemu-system-common strace check libsubunit-dev)
 if [ "${1:-}" = --sanitize ]; then
     shift
     build=$top/build-asan compiler=clang
@@ -30,6 +30,7 @@ install_packages "${packages[@]}"
 step "configure:" cmake -S "$top" -B "$build" -G Ninja -DCMAKE_C_COMPILER="$compiler" "${options[@]}"
 step "build:" cmake --build "$build"
 make_guest "$build/guest"
+make_servers "$build/servers"
 
 # A real test runs up to two VMs and depends on time limits: more tests than processors would only test the machine.
 jobs=$(nproc)

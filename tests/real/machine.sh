@@ -5,6 +5,8 @@
 
 BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkgconf libfuse3-dev libjson-c-dev libseccomp-dev"
 RUN_PACKAGES="fuse3 qemu-system-x86 qemu-utils python3 cpio mount"
+# What real_tools tries the mount with, and through.
+TOOL_PACKAGES="sshfs openssh-client openssh-sftp-server bindfs libnfs-utils rsync curl git"
 
 die() {
     echo "${0##*/}: $*" >&2
@@ -66,4 +68,12 @@ make_guest() {
         step "package lists:" as_root apt-get -q update
     fi
     step "guest:" "$top/tests/mkguest.sh" -o "$1" -c "$cache"
+}
+
+# make_servers OUTDIR: unpack the servers of real_tools; all build directories share the downloaded packages.
+make_servers() {
+    if [ -z "$(apt-cache pkgnames nfs-ganesha-vfs)" ]; then
+        step "package lists:" as_root apt-get -q update
+    fi
+    step "servers:" "$top/tests/mkservers.sh" -o "$1" -c "$top/build/servers-packages"
 }
