@@ -3,8 +3,10 @@
 # the mount: sshd and nfs-ganesha, with the libraries that this machine lacks.
 #
 # They are unpacked, not installed: the package of each would start its server, and rpcbind, on every interface and
-# again at each boot. What is installed already is used as it is. Needs apt-get with Debian's package lists, and no root.
-# Result: OUTDIR/root. Packages stay in CACHEDIR (OUTDIR/cache); when nothing changed, nothing is done.
+# again at each boot. What is installed already is used as it is.
+#
+# Needs apt-get with Debian's package lists, and no root. Result: OUTDIR/root. Packages stay in CACHEDIR (OUTDIR/cache).
+# When nothing changed, nothing is done.
 set -eu
 
 out=./servers cache=
