@@ -17,6 +17,7 @@ enum {
         KEY_GID,
         KEY_SIZES,
         KEY_NORAW,
+        KEY_ANY_VM,
         KEY_SANDBOX,
         KEY_FSNAME,
         KEY_FOREGROUND,
@@ -38,6 +39,7 @@ static const struct fuse_opt templates[] = {
         FUSE_OPT_KEY("gid=", KEY_GID),
         FUSE_OPT_KEY("sizes=", KEY_SIZES),
         FUSE_OPT_KEY("noraw", KEY_NORAW),
+        FUSE_OPT_KEY("any_vm", KEY_ANY_VM),
         FUSE_OPT_KEY("sandbox=", KEY_SANDBOX),
         FUSE_OPT_KEY("fsname=", KEY_FSNAME),
         FUSE_OPT_KEY("-f", KEY_FOREGROUND),
@@ -270,6 +272,9 @@ static int handle(void *data, const char *arg, int key, struct fuse_args *out)
         case KEY_NORAW:
                 o->session.noraw = true;
                 return 0;
+        case KEY_ANY_VM:
+                o->vm.any_vm = true;
+                return 0;
         case KEY_SANDBOX:
                 return parse_choice(p, arg, "on", "off", &o->no_sandbox);
         case KEY_FSNAME:
@@ -367,6 +372,7 @@ void options_help(FILE *out)
               "  -o sizes=exact         query QEMU for the exact size at each stat, for NFS and\n"
               "                         find -size (cheap)\n"
               "  -o noraw               omit cmd/, qmp and hmp, which can do everything that QEMU can\n"
+              "  -o any_vm              reconnect to whichever VM is at SOURCE by then\n"
               "  -o sandbox=off         keep all privileges of the user who mounts, for debugging (on)\n"
               "  -o fsname=NAME         the source in /proc/mounts (SOURCE)\n"
               "  -o ro                  mount read-only\n"

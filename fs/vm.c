@@ -358,6 +358,7 @@ int vm_new(struct qmp_loop *loop, const char *address, const struct vm_options *
         struct qmp_client_config config = {
                 .address = address,
                 .handshake_ns = options->timeout_ns,
+                .identify = !options->any_vm,
                 .changed = client_changed,
                 .trace = options->trace ? trace : NULL,
                 .userdata = vm,

@@ -23,6 +23,7 @@ struct vm_options {
         uint64_t unplug_timeout_ns;  /* for the guest to let go of a device, and to power down */
         uint64_t structure_ttl_ns;   /* names and kinds of files may be so old */
         unsigned max_load; /* per cent of QEMU's time that queries may take in the long run; 100: no limit */
+        bool any_vm;       /* whichever VM is behind the address when it is connected again */
         bool trace;        /* log each QMP message at debug level */
 };
 

@@ -66,6 +66,7 @@ _printf_(3, 4) static void disconnect(struct qmp_client *client, int error, cons
                 client->backoff_ns = BACKOFF_MIN;
         client->state = QMP_CLIENT_DOWN;
         client->oob = client->stalled = client->connecting = client->starved = false;
+        client->identifying = NOT_IDENTIFYING;
         client->n_starved = 0;
         client->n_wire = client->n_oob = 0;
         client->n_received = 0;
@@ -86,6 +87,9 @@ static void handle_event(struct qmp_client *client, const struct qmp_message *m)
 {
         struct qmp_event event = { .name = m->event, .data = m->data, .message = m->value };
 
+        /* it may be another VM's */
+        if (client->state != QMP_CLIENT_UP && client->had_identity)
+                return;
         if (streq(m->event, "RESUME") || streq(m->event, "RESET")) {
                 /* with -no-shutdown life goes on */
                 free(take_ptr(client->shutdown_reason));
@@ -118,6 +122,60 @@ static void handshake_done(struct qmp_client *client)
         free(take_ptr(client->shutdown_reason));
         qmp_client_changed(client);
         qmp_client_pump(client);
+}
+
+/* Which VM is it? Nothing else is sent before that is known. */
+static void identify(struct qmp_client *client)
+{
+        static const char uuid[] = "{\"execute\":\"query-uuid\"}", name[] = "{\"execute\":\"query-name\"}";
+        int r;
+
+        if (!client->identify || client->once) {
+                handshake_done(client);
+                return;
+        }
+        client->identifying = AWAITING_UUID;
+        r = qmp_client_put(client, uuid, sizeof(uuid) - 1);
+        if (r == 0)
+                r = qmp_client_put(client, name, sizeof(name) - 1);
+        if (r < 0)
+                disconnect(client, r, "cannot ask '%s' which VM it is: %s", client->address.text, strerror(-r));
+        else
+                qmp_client_flush(client);
+}
+
+static void identified(struct qmp_client *client)
+{
+        _cleanup_(qmp_freep) char *how = NULL;
+
+        client->identifying = NOT_IDENTIFYING;
+        if (!client->had_identity) {
+                client->had_identity = true;
+                client->first_identity = client->identity;
+                client->identity = (struct qmp_identity){ 0 };
+        } else if (!qmp_identity_is(&client->identity, &client->first_identity)) {
+                how = qmp_identity_describe(&client->identity, &client->first_identity);
+                disconnect(client, -EPERM, "'%s' is another VM now%s%s: mount again to accept it",
+                           client->address.text, how ? ", " : "", how ? how : "");
+                return;
+        }
+        handshake_done(client);
+}
+
+/* An answer to identify(); an error is one, too. */
+static void handle_identity(struct qmp_client *client, const struct qmp_message *m)
+{
+        struct json_object *returned = m->kind == QMP_MESSAGE_RETURN ? m->value : NULL;
+        bool is_uuid = client->identifying == AWAITING_UUID;
+        int r = is_uuid ? qmp_identity_set_uuid(&client->identity, returned)
+                        : qmp_identity_set_name(&client->identity, returned);
+
+        if (r < 0)
+                disconnect(client, r, "no memory for the answer of '%s' which VM it is", client->address.text);
+        else if (is_uuid)
+                client->identifying = AWAITING_NAME;
+        else
+                identified(client);
 }
 
 static void handle_greeting(struct qmp_client *client, const struct qmp_message *m)
@@ -156,8 +214,10 @@ static void handle_message(struct qmp_client *client, const struct qmp_message *
                 handle_event(client, m);
         } else if (client->state == QMP_CLIENT_CONNECTING && m->kind == QMP_MESSAGE_GREETING) {
                 handle_greeting(client, m);
+        } else if (client->identifying && (m->kind == QMP_MESSAGE_RETURN || m->kind == QMP_MESSAGE_ERROR)) {
+                handle_identity(client, m);
         } else if (client->state == QMP_CLIENT_NEGOTIATING && m->kind == QMP_MESSAGE_RETURN) {
-                handshake_done(client);
+                identify(client);
         } else if (client->state == QMP_CLIENT_NEGOTIATING && m->kind == QMP_MESSAGE_ERROR) {
                 disconnect(client, -EPROTO, "'%s' refused the negotiation: %s", client->address.text, m->error_desc);
         } else if (client->state == QMP_CLIENT_UP && m->kind != QMP_MESSAGE_GREETING) {
@@ -517,6 +577,7 @@ int qmp_client_new(struct qmp_loop *loop, const struct qmp_client_config *config
         client->handshake_ns = config->handshake_ns;
         client->changed = config->changed;
         client->trace = config->trace;
+        client->identify = config->identify;
         client->userdata = config->userdata;
         client->source.fd = -1;
         client->handshake_timer.fire = handshake_timeout;
@@ -559,6 +620,8 @@ struct qmp_client *qmp_client_free(struct qmp_client *client)
                 list_unlink(i);
         qmp_framer_deinit(&client->framer);
         qmp_address_deinit(&client->address);
+        qmp_identity_deinit(&client->identity);
+        qmp_identity_deinit(&client->first_identity);
         free(client->out);
         free(client->failure);
         free(client->version);

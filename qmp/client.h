@@ -54,13 +54,19 @@ struct qmp_subscription {
 enum qmp_client_state {
         QMP_CLIENT_DOWN,        /* waiting for the next try */
         QMP_CLIENT_CONNECTING,  /* tcp: connect(2) under way; then until the greeting */
-        QMP_CLIENT_NEGOTIATING, /* greeting received, qmp_capabilities sent */
+        QMP_CLIENT_NEGOTIATING, /* greeting received, qmp_capabilities sent; then asked which VM it is */
         QMP_CLIENT_UP,
 };
 
 struct qmp_client_config {
         const char *address;   /* see address.h; copied */
         uint64_t handshake_ns; /* how long to wait for greeting and negotiation before it counts as a failure */
+        /*
+         * Before it is up each connection costs query-uuid and query-name, and a VM that is not the one which was up for the
+         * first time is another VM: it gets no other command, its events are dropped, and the connection is closed; the next
+         * try may find the first one again. One that has neither UUID nor name can't be told from another such one.
+         */
+        bool identify;
         void (*changed)(void *userdata); /* the state, the failure or the stall changed; may be NULL */
         /* each message as it goes out or has come in, for debugging; may be NULL */
         void (*trace)(void *userdata, bool sent, const char *text);

@@ -6,6 +6,7 @@
 
 #include "client.h"
 #include "framer.h"
+#include "identity.h"
 #include "message.h"
 
 struct qmp_command {
@@ -44,10 +45,15 @@ struct qmp_client {
         bool connecting;        /* connect(2) is under way */
         uid_t peer, first_peer; /* who serves the unix socket now, and did when it was up for the first time */
         bool had_peer;
-        uid_t user;         /* whose process this is */
-        bool wants_room;    /* EPOLLOUT is being watched */
-        bool starved;       /* EPOLLIN is not: there was no memory for what came, which is tried again … */
-        unsigned n_starved; /* … so often so far */
+        uid_t user; /* whose process this is */
+        bool identify;
+        enum { NOT_IDENTIFYING, AWAITING_UUID, AWAITING_NAME } identifying; /* replies are due */
+        struct qmp_identity identity,
+                first_identity; /* of the VM now, and of the one that was up for the first time … */
+        bool had_identity;      /* … if one was */
+        bool wants_room;        /* EPOLLOUT is being watched */
+        bool starved;           /* EPOLLIN is not: there was no memory for what came, which is tried again … */
+        unsigned n_starved;     /* … so often so far */
         struct qmp_timer memory_timer; /* … then */
         struct qmp_framer framer;
         uint64_t n_received;  /* bytes, on this connection */

@@ -1068,6 +1068,8 @@ void faults_up_plain(void)
                                     .command_timeout_ns = COMMAND_LIMIT,
                                     .structure_ttl_ns = 100 * MS,
                                     .max_load = 10,
+                                    /* a fault in its name would make it another VM: see test_client */
+                                    .any_vm = true,
                             });
         rig_init();
         rig.fake->filter = filter;

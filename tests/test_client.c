@@ -181,11 +181,14 @@ static void changed(void *userdata)
                 (void)info();
 }
 
+static bool identify;
+
 static void new_client(const char *address)
 {
         ck_assert_int_eq(qmp_client_new(loop,
                                         &(struct qmp_client_config){ .address = address,
                                                                      .handshake_ns = 5 * SEC,
+                                                                     .identify = identify,
                                                                      .changed = changed,
                                                                      .userdata = &n_changed },
                                         &client),
@@ -2216,6 +2219,150 @@ START_TEST(who_was_never_up_was_not_the_first)
 }
 END_TEST
 
+#define NO_UUID "00000000-0000-0000-0000-000000000000"
+#define UUID_A  "6b3f1f1e-0000-4000-8000-00000000000a"
+#define UUID_B  "6b3f1f1e-0000-4000-8000-00000000000b"
+
+/* What query-uuid and query-name answer; NULL: CommandNotFound. */
+static void is_vm(const char *uuid, const char *name)
+{
+        if (uuid)
+                fake_on(fake, "query-uuid", uuid);
+        else
+                fake_on_error(fake, "query-uuid", "CommandNotFound", "no");
+        if (name)
+                fake_on(fake, "query-name", name);
+        else
+                fake_on_error(fake, "query-name", "CommandNotFound", "no");
+}
+
+START_TEST(which_vm_it_is_costs_two_commands_before_it_is_up)
+{
+        struct call call = { 0 };
+        const char *path;
+
+        identify = true;
+        is_vm("{\"UUID\": \"" UUID_A "\"}", "{\"name\": \"a\"}");
+        path = start_listening();
+        for (int i = 0; i < 2; i++) {
+                size_t n = fake->n_commands;
+
+                fake_on_nothing(fake, "query-uuid");
+                PUMP(loop, fake->n_commands == n + 3);
+                PUMP_FOR(loop, 10 * MS);
+                ck_assert_int_eq(state(), QMP_CLIENT_NEGOTIATING);
+                ck_assert_int_eq(qmp_client_send(client, "stop", NULL, SEC, NULL, called_back, &call, NULL),
+                                 -EHOSTDOWN);
+                ck_assert_str_eq(fake->commands[n]->name, "qmp_capabilities");
+                ck_assert_str_eq(fake->commands[n + 1]->text, "{\"execute\":\"query-uuid\"}");
+                ck_assert_str_eq(fake->commands[n + 2]->text, "{\"execute\":\"query-name\"}");
+                fake_return(fake, fake->commands[n + 1], "{\"UUID\": \"" UUID_A "\"}");
+                PUMP(loop, state() == QMP_CLIENT_UP);
+                PUMP_FOR(loop, 10 * MS);
+                ck_assert_uint_eq(fake->n_commands, n + 3);
+                served_by(path, -1);
+        }
+}
+END_TEST
+
+static const struct {
+        const char *uuid, *name, *now_uuid, *now_name;
+        const char *why; /* NULL: the same */
+} vms[] = {
+        { UUID_A, "a", UUID_A, "a", NULL },
+        { NO_UUID, NULL, NO_UUID, NULL, NULL },
+        { NO_UUID, "a", NO_UUID, "a", NULL },
+        { UUID_A, "a", UUID_B, "a", "its UUID is '" UUID_B "', at first it was '" UUID_A "'" },
+        { UUID_A, "a", UUID_A, "b", "its name is 'b', at first it was 'a'" },
+        { NO_UUID, "a", NO_UUID, "b", "its name is 'b', at first it was 'a'" },
+        { NO_UUID, "a", NO_UUID, NULL, "its name is not set, at first it was 'a'" },
+        { NO_UUID, NULL, NO_UUID, "b", "its name is 'b', at first it was not set" },
+        { NO_UUID, NULL, UUID_B, NULL, "its UUID is '" UUID_B "', at first it was not set" },
+        { UUID_A, NULL, NO_UUID, NULL, "its UUID is not set, at first it was '" UUID_A "'" },
+};
+
+static void is_vm_of(const char *uuid, const char *name)
+{
+        _cleanup_(qmp_freep) char *u = NULL, *n = NULL;
+
+        ck_assert_int_gt(asprintf(&u, "{\"UUID\": \"%s\"}", uuid), 0);
+        ck_assert_int_gt(asprintf(&n, name ? "{\"name\": \"%s\"}" : "{}", name), 0);
+        is_vm(u, n);
+}
+
+START_TEST(another_vm_is_not_taken_for_the_first)
+{
+        _cleanup_(leave) struct listener l = { 0 };
+        const char *path;
+
+        identify = true;
+        is_vm_of(vms[_i].uuid, vms[_i].name);
+        path = start_listening();
+        listen_to(&l);
+        PUMP(loop, state() == QMP_CLIENT_UP);
+        is_vm_of(vms[_i].now_uuid, vms[_i].now_name);
+        fake->before_greeting = "{\"event\": \"STOP\"}\r\n";
+        served_by(path, -1);
+        if (!vms[_i].why) {
+                PUMP(loop, state() == QMP_CLIENT_UP);
+                return;
+        }
+        PUMP_FOR(loop, 20 * SEC);
+        assert_down("' is another VM now, ");
+        assert_down(vms[_i].why);
+        assert_down(": mount again to accept it");
+        ck_assert_int_eq(info().error, -EPERM);
+        ck_assert_str_eq(l.names, "");
+        ck_assert_uint_gt(fake->n_connections, 3);
+        ck_assert_uint_lt(fake->n_connections, 15);
+        for (size_t i = 3; i < fake->n_commands; i++)
+                ck_assert_str_eq(fake->commands[i]->name, i % 3 == 0   ? "qmp_capabilities"
+                                                          : i % 3 == 1 ? "query-uuid"
+                                                                       : "query-name");
+        /* the first one is back, and stays the first */
+        is_vm_of(vms[_i].uuid, vms[_i].name);
+        PUMP(loop, state() == QMP_CLIENT_UP);
+}
+END_TEST
+
+static const struct {
+        const char *uuid, *name;
+} no_identities[] = {
+        { NULL, NULL },
+        { "{}", "{}" },
+        { "[]", "5" },
+        { "{\"UUID\": 5}", "{\"name\": null}" },
+        { "{\"UUID\": \"\"}", "{\"name\": \"\"}" },
+        { "{\"UUID\": \"" NO_UUID "\"}", "{\"name\": [\"a\"]}" },
+};
+
+/* A storage daemon has neither command; and nothing from there is trusted. */
+START_TEST(vm_without_uuid_and_name_is_taken_for_any_such_one)
+{
+        const char *path;
+
+        identify = true;
+        is_vm(no_identities[_i].uuid, no_identities[_i].name);
+        path = start_listening();
+        PUMP(loop, state() == QMP_CLIENT_UP);
+        is_vm("{\"UUID\": \"" NO_UUID "\"}", "{}");
+        served_by(path, -1);
+        PUMP(loop, state() == QMP_CLIENT_UP);
+}
+END_TEST
+
+START_TEST(silence_about_which_vm_it_is_ends_in_time)
+{
+        identify = true;
+        fake_on_nothing(fake, "query-uuid");
+        (void)start_listening();
+        PUMP(loop, state() == QMP_CLIENT_NEGOTIATING);
+        goes_down("did not answer the negotiation within 5 s");
+        is_vm(NULL, NULL);
+        PUMP(loop, state() == QMP_CLIENT_UP);
+}
+END_TEST
+
 START_TEST(reconnects_soon_after_a_long_connection)
 {
         struct call call = { 0 };
@@ -2650,6 +2797,10 @@ int main(void)
                 TEST(another_users_socket_is_not_taken_for_the_first),
                 TEST_EACH(root_and_ourselves_are_trusted_whoever_was_first, 2),
                 TEST(who_was_never_up_was_not_the_first),
+                TEST(which_vm_it_is_costs_two_commands_before_it_is_up),
+                TEST_EACH(another_vm_is_not_taken_for_the_first, ARRAY_SIZE(vms)),
+                TEST_EACH(vm_without_uuid_and_name_is_taken_for_any_such_one, ARRAY_SIZE(no_identities)),
+                TEST(silence_about_which_vm_it_is_ends_in_time),
                 TEST(reconnects_soon_after_a_long_connection),
                 TEST(peer_that_hangs_up_at_once_is_asked_less_and_less),
                 TEST(peer_that_negotiates_and_hangs_up_is_asked_less_and_less),

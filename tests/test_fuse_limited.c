@@ -54,13 +54,15 @@ static void set_up(void)
         be_limited();
 }
 
-/* A daemon that connects again by itself. */
+/* A daemon that connects again by itself, to whichever server is there. */
 static void reconnecting(void)
 {
         const char *path = test_path("qmp.sock");
+        struct vm_options options = rig.vm->options;
 
+        options.any_vm = true;
         rig_unmake();
-        rig_make(path);
+        rig_make_with(path, &options);
         rig_init();
         fake_listen(rig.fake, path);
 }

@@ -511,6 +511,72 @@ START_TEST(another_qemu_on_the_socket_has_other_objects)
 }
 END_TEST
 
+/* QEMU ends, and in its place a script has started another VM. */
+static void another_vm(bool any_vm)
+{
+        const char *path = test_path("qmp.sock");
+        struct vm_options options = rig.vm->options;
+
+        options.any_vm = any_vm;
+        rig_unmake();
+        rig_make_with(path, &options);
+        rig_init();
+        fake_listen(rig.fake, path);
+        qmp_client_start(rig.vm->client);
+        PUMP(rig.loop, rig.vm->up);
+        fake_on(rig.fake, "query-name", "{\"name\": \"vm2\"}");
+        fake_on(rig.fake, "cont", "{}");
+        fake_close(rig.fake);
+        PUMP(rig.loop, !rig.vm->up);
+        free(rig_sent());
+        PUMP(rig.loop, rig.fake->negotiated);
+        rig_event("SUSPEND", "%s", "");
+        SETTLE();
+}
+
+START_TEST(another_vm_on_the_socket_is_not_taken_for_the_first)
+{
+        _cleanup_(qmp_freep) char *events = NULL, *state = NULL;
+        struct k_file stream;
+
+        another_vm(false);
+        stream = rig_must_open("events", O_RDWR);
+        ASSERT_ERROR(rig_echo("ctl", "cont"), EHOSTDOWN);
+        PUMP_FOR(rig.loop, 20 * SEC);
+        ASSERT_ERROR(rig_echo("ctl", "cont"), EHOSTDOWN);
+        ck_assert_uint_gt(rig.fake->n_connections, 3);
+        ck_assert_uint_lt(rig.fake->n_connections, 15);
+        for (size_t i = rig.mark; i < rig.fake->n_commands; i++) {
+                const char *name = rig.fake->commands[i]->name;
+
+                ck_assert_msg(streq(name, "qmp_capabilities") || streq(name, "query-uuid") ||
+                                      streq(name, "query-name"),
+                              "%s", name);
+        }
+        ASSERT_CAT_CONTAINS("connection",
+                            "' is another VM now, its name is 'vm2', at first it was 'vm1': mount again to "
+                            "accept it, next try in ");
+        ASSERT_CAT("state", "down\n");
+        ASSERT_OK(rig_cat("events", &events));
+        ck_assert_ptr_null(strstr(events, "SUSPEND"));
+        ck_assert_ptr_null(strstr(events, "QMPFS_UP"));
+        /* the first one is back */
+        fake_on(rig.fake, "query-name", "{\"name\": \"vm1\"}");
+        PUMP(rig.loop, rig.vm->up);
+        ASSERT_OK(rig_echo("ctl", "cont"));
+        ASSERT_ERROR(k_wait_error(k_send_read(&stream, 0, 4096)), EHOSTDOWN);
+}
+END_TEST
+
+START_TEST(any_vm_is_taken_where_that_is_wanted)
+{
+        another_vm(true);
+        PUMP(rig.loop, rig.vm->up);
+        ASSERT_CAT("name", "vm2\n");
+        ck_assert_uint_eq(rig_count("query-uuid"), 0);
+}
+END_TEST
+
 START_TEST(costly_content_does_not_survive_a_reconnect)
 {
         const char *path = test_path("qmp.sock");
@@ -522,14 +588,15 @@ START_TEST(costly_content_does_not_survive_a_reconnect)
         qmp_client_start(rig.vm->client);
         PUMP(rig.loop, rig.vm->up);
         rig.fake->delay_ns = 50 * MS;
-        ASSERT_CAT("name", "vm1\n");
+        ASSERT_CAT("version", "7.2.22 (Debian 1:7.2)\n");
         rig.fake->delay_ns = 0;
-        fake_on(rig.fake, "query-name", "{\"name\": \"other\"}");
+        fake_on(rig.fake, "query-version",
+                "{\"qemu\": {\"micro\": 0, \"minor\": 0, \"major\": 8}, \"package\": \"\"}");
         fake_close(rig.fake);
         PUMP(rig.loop, !rig.vm->up);
-        ASSERT_ERROR(rig_cat("name", NULL), EHOSTDOWN);
+        ASSERT_ERROR(rig_cat("version", NULL), EHOSTDOWN);
         PUMP(rig.loop, rig.vm->up);
-        ASSERT_CAT("name", "other\n");
+        ASSERT_CAT("version", "8.0.0\n");
 }
 END_TEST
 
@@ -785,6 +852,8 @@ int main(void)
                 TEST(nothing_lists_as_empty_without_a_connection),
                 TEST(never_connected_is_down),
                 TEST(another_qemu_on_the_socket_has_other_objects),
+                TEST(another_vm_on_the_socket_is_not_taken_for_the_first),
+                TEST(any_vm_is_taken_where_that_is_wanted),
                 TEST(costly_content_does_not_survive_a_reconnect),
                 TEST_EACH(released_while_it_waits, ARRAY_SIZE(parks)),
                 TEST_EACH(destroyed_while_it_waits, ARRAY_SIZE(parks)),

@@ -52,6 +52,7 @@ START_TEST(source_and_mountpoint)
         ck_assert_uint_eq(options.vm.unplug_timeout_ns, 30 * NSEC_PER_SEC);
         ck_assert_uint_eq(options.vm.command_timeout_ns, 60 * NSEC_PER_SEC);
         ck_assert(!options.session.noraw);
+        ck_assert(!options.vm.any_vm);
         ck_assert_uint_eq(options.vm.structure_ttl_ns, 100 * NSEC_PER_MSEC);
         ck_assert_uint_eq(options.vm.max_load, 10);
         ck_assert_uint_eq(options.session.uid, getuid());
@@ -96,6 +97,8 @@ START_TEST(every_option)
         ck_assert(options.no_sandbox);
         ck_assert_int_eq(parse("qmpfs -o sandbox=off,sandbox=on a b"), 0);
         ck_assert(!options.no_sandbox);
+        ck_assert_int_eq(parse("qmpfs -o any_vm a b"), 0);
+        ck_assert(options.vm.any_vm);
         ck_assert(!options.session.exact_sizes);
         ck_assert_int_eq(parse("qmpfs -o sizes=exact a b"), 0);
         ck_assert(options.session.exact_sizes);
@@ -237,6 +240,7 @@ START_TEST(help_tells_every_option)
                                               "command_timeout=SEC",
                                               "-o sizes=exact",
                                               "-o noraw",
+                                              "-o any_vm",
                                               "structure_ttl=MSEC",
                                               "max_load=PERCENT",
                                               "uid=USER",

@@ -481,6 +481,32 @@ class Access(real.RealTest):
         vm.start()
         self.eventually(lambda: mount.sh("cat state").out == "prelaunch\n", "the first one's return", 12)
 
+    def test_another_vm_of_the_same_user_is_not_taken_for_the_one_before(self):
+        first, second = self.vm("-S", "-name", "first"), self.vm("-S", "-name", "second")
+        link = f"{self.public}/reused"
+        os.symlink(first.socket, link)
+        self.addCleanup(os.unlink, link)
+        mount = self.mount(link)
+        self.assertEqual(mount.read("name"), "first")
+        first.kill()
+        os.symlink(second.socket, f"{link}.new")
+        os.replace(f"{link}.new", link)
+        self.eventually(lambda: re.fullmatch(rf"down: '{link}' is another VM now, its name is 'second', at first it was "
+                                             r"'first': mount again to accept it, next try in \d+(\.\d+)? s",
+                                             mount.read("connection").splitlines()[0]), "the refusal")
+        for command in ("ls block", "cat status", "echo cont > ctl"):
+            self.fails(mount, command, "Host is down")
+        self.assertNotIn("QMPFS_UP", mount.sh("cat events").out)
+        # The first one, started again, is the same VM.
+        os.symlink(first.socket, f"{link}.new")
+        os.replace(f"{link}.new", link)
+        first.start()
+        self.eventually(lambda: mount.sh("cat name").out == "first\n", "the first one's return", 12)
+        mount.unmount()
+        # Mounting again accepts any; and the second one was not resumed.
+        mount = self.mount(second.socket, "any_vm")
+        self.assertEqual((mount.read("name"), mount.read("state")), ("second", "prelaunch"))
+
     def test_socket_swapped_in_between_is_never_another_users(self):
         path, server = self.impostor(OTHER)
         vm = self.users_vm()
