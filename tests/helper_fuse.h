@@ -243,7 +243,8 @@ const char *rig_list(const char *a, const char *b, const char *c);
                 struct k_reply *_reply = k_wait(unique);                                                             \
                                                                                                                      \
                 ck_assert_msg(_reply->error == 0, "%s", strerrorname_np(-_reply->error));                            \
-                _reply->data[strcspn(_reply->data, "\n") + 1] = '\0';                                                \
+                if (strchr(_reply->data, '\n'))                                                                      \
+                        strchr(_reply->data, '\n')[1] = '\0';                                                        \
                 ck_assert_str_eq(_reply->data, (expected));                                                          \
                 free(_reply);                                                                                        \
         } while (0)
