@@ -134,7 +134,7 @@ int asked_write(struct request *r, const struct fetch_spec *spec,
 int asked_usage(const struct inode *inode, const char *command, struct text *ret_text)
 {
         _cleanup_(qmp_freep) char *path = inode_path(inode);
-        int n = path ? asprintf(&ret_text->data, "not asked yet: %s %s; to ask: echo > %s\n", command,
+        int n = path ? asprintf(&ret_text->data, "not queried yet: %s %s; to query: echo > %s\n", command,
                                 reads_why(command), path + 1)
                      : -1;
 

@@ -57,7 +57,8 @@ static void failed(struct call_op *op, const struct qmp_result *result)
 {
         _cleanup_(qmp_freep) char *words = qmp_conceal_values(result->text, op->arguments);
 
-        request_fail(op->r, result->error, result->error_class, "%s%s", words ? words : "no memory for QEMU's words",
+        request_fail(op->r, result->error, result->error_class, "%s%s",
+                     words ? words : "no memory for QEMU's error message",
                      result->outcome == QMP_ERROR || !result->sent ? ""
                      : result->outcome == QMP_TIMEOUT              ? "; it may still carry it out"
                                                                    : "; it may have been carried out");

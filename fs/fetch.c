@@ -103,7 +103,7 @@ static void part_done(void *userdata, const struct qmp_result *result)
                 goto done;
         }
         if (result->outcome == QMP_OK && part->is_list && !json_object_is_type(result->value, json_type_array)) {
-                fetch_fail(f, -EPROTO, NULL, "QEMU's answer is no list");
+                fetch_fail(f, -EPROTO, NULL, "QEMU's answer is not a list");
         } else if (result->outcome == QMP_OK) {
                 if (!f->error && !part->take(part, result->value)) {
                         if (f->n_parts >= PARTS_MAX)

@@ -152,7 +152,7 @@ static void schema_fetched(void *userdata, const struct fetch_result *result)
                 constant->vm->introspection.limited = false;
         if (!failure.error) {
                 failure.error = take_schema(&constant->vm->introspection, result->value);
-                failure.text = failure.error == -EPROTO ? "QEMU's answer is no list" : "out of memory";
+                failure.text = failure.error == -EPROTO ? "QEMU's answer is not a list" : "out of memory";
         }
         list_init(&waiters);
         if (!failure.error)

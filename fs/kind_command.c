@@ -82,7 +82,7 @@ static void put_head(FILE *out, const struct qmp_entity *command)
         }
         fprintf(out, "' >&3 && cat <&3; } 3<>%s\n\n", command->name);
         if (type_argument(command->name))
-                fprintf(out, "The properties of the %s, which types/ lists, are arguments, too.\n\n",
+                fprintf(out, "The properties of the %s, listed in types/, are also arguments.\n\n",
                         type_argument(command->name));
 }
 

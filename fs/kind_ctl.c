@@ -25,7 +25,7 @@ static void ctl_cancel(struct request *r, int error)
         double limit = (double)r->limit_ns / NSEC_PER_SEC;
 
         if (error == -ETIMEDOUT && op->replied)
-                request_fail(r, error, NULL, "'%s' was passed on but is not done after %.3g s%s", verb, limit,
+                request_fail(r, error, NULL, "'%s' was passed on but not completed within %.3g s%s", verb, limit,
                              r->vm->paused ? ", the VM is paused" : "");
         else if (error == -ETIMEDOUT && op->command && qmp_command_is_sent(op->command))
                 request_fail(r, error, NULL, "QEMU did not answer '%s' within %.3g s", op->verb->command, limit);
@@ -154,8 +154,8 @@ static int parse_words(struct request *r, const struct verb *verb, const char *w
                 if (!verb->guest)
                         return request_fail(r, -EINVAL, NULL, "'%s' takes no arguments", verb->name);
                 if (!is_once && wait_parse(word, &wait) < 0)
-                        return request_fail(r, -EINVAL, NULL, "'%s' takes %snowait or timeout=SEC, and nothing else",
-                                            verb->name, verb->repeat_ns ? "once, " : "");
+                        return request_fail(r, -EINVAL, NULL, "'%s' takes only %snowait or timeout=SEC", verb->name,
+                                            verb->repeat_ns ? "once, " : "");
                 if (!is_once && (ret_wait->nowait || ret_wait->limit_ns))
                         return request_fail(r, -EINVAL, NULL, "'%s' takes one of nowait and timeout=SEC, not both",
                                             verb->name);
@@ -177,7 +177,7 @@ static int no_verb(struct request *r, const struct verb *verbs, size_t n)
         for (; verbs->name; verbs++)
                 qmp_nearest_offer(&nearest, verbs->name);
         name = qmp_nearest_get(&nearest);
-        return request_fail(r, -EINVAL, NULL, "no such verb%s%s%s; reading the file lists them",
+        return request_fail(r, -EINVAL, NULL, "no such verb%s%s%s; read the file for a list",
                             name ? " (nearest: '" : "", name ? name : "", name ? "')" : "");
 }
 

@@ -308,7 +308,7 @@ static int events_write(struct request *r, struct file *file)
 
         if (!s)
                 return request_fail(r, -EINVAL, NULL,
-                                    "a filter is for a stream: open it for reading and writing (<> in the shell)");
+                                    "a filter needs a file open for reading and writing (<> in the shell)");
         e = event_filter_parse(r->data, &filter, &why);
         if (e < 0)
                 return why ? request_fail(r, e, NULL, "%s", why) : e;

@@ -15,7 +15,7 @@
 static const char usage[] =
         "{ echo 'info block' >&3 && cat <&3; } 3<>hmp\n"
         "\n"
-        "A line is written, its text is read from the same open file; 'help' lists the commands.\n";
+        "Write a line, then read its output from the same open file; 'help' lists the commands.\n";
 
 /* HMP has no failures, only texts that tell of them (QEMU 7.2: hmp_handle_error(), monitor_parse_command()). */
 static bool tells_failure(const char *text)
@@ -56,7 +56,7 @@ static int hmp_done(struct request *r, struct json_object *value)
         struct text text;
 
         if (!json_object_is_type(value, json_type_string))
-                return request_fail(r, -EPROTO, NULL, "QEMU's answer is no text");
+                return request_fail(r, -EPROTO, NULL, "QEMU's answer is not a string");
         text.data =
                 without_returns(json_object_get_string(value), (size_t)json_object_get_string_len(value), &text.size);
         if (!text.data)

@@ -19,7 +19,7 @@ static int find_by_memdev(struct request *r, struct json_object *record, const c
         int e;
 
         if (!memdev)
-                return request_fail(r, -ENODEV, NULL, "QEMU has no way to name a device of this id");
+                return request_fail(r, -ENODEV, NULL, "QEMU cannot name a device with this id");
         e = r->inode->snapshot ? 0 : snapshot_new(r->vm, &spec, &r->inode->snapshot);
         if (e == 0)
                 e = snapshot_require(r->inode->snapshot, r, FRESH_CONTENT);

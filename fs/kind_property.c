@@ -183,7 +183,7 @@ static int properties_render(struct request *r, struct inode *inode, struct text
         if (!object_is_alive(inode->object))
                 return -ENODEV;
         if (!spec.a)
-                return request_fail(r, -ENODEV, NULL, "QEMU has no way to name a device of this id");
+                return request_fail(r, -ENODEV, NULL, "QEMU cannot name a device with this id");
         e = own_snapshot(inode, &spec, &snapshot);
         if (e == 0)
                 e = snapshot_require(snapshot, r, FRESH_CONTENT);

@@ -21,8 +21,8 @@
 static const char usage[] =
         "{ echo '{\"execute\":\"query-status\"}' >&3 && cat <&3; } 3<>qmp\n"
         "\n"
-        "QMP commands are written, whole ones, one or several in a write. Their replies are read from the same open\n"
-        "file, a line each, in the commands' order and with their ids; then comes the end of the file.\n";
+        "Write one or more complete QMP commands. Then read the replies from the same open file: one per line, in\n"
+        "the order of the commands and with their ids, up to the end of the file.\n";
 
 /* What waits to be read. */
 struct replies {
@@ -66,8 +66,7 @@ static int check_member(struct request *r, const char *key, struct json_object *
         if (streq(key, "arguments") && !json_object_is_type(value, json_type_object))
                 return request_fail(r, -EINVAL, NULL, "'arguments': expected an object");
         if (!is_name && !streq(key, "arguments") && !streq(key, "id"))
-                return request_fail(r, -EINVAL, NULL,
-                                    "a key is not part of a command; expected: execute, arguments, id");
+                return request_fail(r, -EINVAL, NULL, "unknown key; expected execute, exec-oob, arguments or id");
         return 0;
 }
 
@@ -293,7 +292,7 @@ static void qmp_replied(void *userdata, const struct qmp_result *result)
         e = is_read(r->file) ? format_reply(item, result, &item->reply) : 0;
         op->size += item->reply.size;
         if (e == 0 && op->size > UNREAD_MAX)
-                e = request_fail(r, -ENOBUFS, NULL, "over %d MiB of replies to one write", UNREAD_MAX >> 20);
+                e = request_fail(r, -ENOBUFS, NULL, "more than %d MiB of replies to one write", UNREAD_MAX >> 20);
         /* a success means that all replies can be read */
         if (e == 0 && op->pending == 0 && is_read(r->file))
                 e = make_room(r->file->stream, op->size + op->n);
@@ -324,7 +323,7 @@ static int qmp_write(struct request *r, struct file *file)
         int e;
 
         if (replies && replies->end - replies->start > UNREAD_MAX)
-                return request_fail(r, -ENOBUFS, NULL, "over %d MiB of replies are unread", UNREAD_MAX >> 20);
+                return request_fail(r, -ENOBUFS, NULL, "more than %d MiB of replies are unread", UNREAD_MAX >> 20);
         e = parse(r, &op);
         if (e < 0)
                 return e;

@@ -66,7 +66,7 @@ static int require_list(struct request *r, struct inode *dir, enum freshness fre
         if (is_of_another(dir))
                 return fail_gone(r);
         if (!dir->snapshot->spec.a)
-                return request_fail(r, -ENODEV, NULL, "QEMU has no path to an object of this name");
+                return request_fail(r, -ENODEV, NULL, "QEMU has no path to an object with this name");
         e = snapshot_require(dir->snapshot, r, freshness);
         if (e == 0)
                 *ret_properties = dir->snapshot->value;
@@ -140,7 +140,7 @@ static int qom_lookup(struct request *r, struct inode *dir, const char *file_nam
                    : streq(dir->snapshot->spec.a, "/") && streq(name, "objects") ? &qom_objects
                                                                                  : NULL;
         if (args.kind == &kind_qom && depth_of(dir->snapshot->spec.a) >= DEPTH_MAX)
-                return request_fail(r, -ELOOP, NULL, "over %d objects in one another", DEPTH_MAX);
+                return request_fail(r, -ELOOP, NULL, "objects nested more than %d deep", DEPTH_MAX);
         if (args.kind == &kind_qom)
                 e = child_path(dir, name, &path);
         /* its list, by which the directory knows its path */

@@ -135,15 +135,15 @@ static int check_drive(struct request *r, const struct remove *spec, struct json
                 return e;
         e = snapshot_require(r->inode->snapshot, r, FRESH_CONTENT);
         if (e == -ENODEV)
-                return request_fail(r, e, NULL, "query-block names the device '%s', but there is none", qdev);
+                return request_fail(r, e, NULL, "query-block names the device '%s', which does not exist", qdev);
         if (e)
                 return e;
         drive = r->inode->snapshot->value;
         is = json_object_is_type(drive, json_type_string) ? json_object_get_string(drive) : "";
         if (!has_drive(spec, r->inode->object, record, is))
                 return request_fail(r, -ENODEV, NULL,
-                                    "query-block names the device '%s', but the drive of that is '%s', not '%s'",
-                                    qdev, is, spec->drive(record));
+                                    "query-block names the device '%s', but its drive is '%s', not '%s'", qdev, is,
+                                    spec->drive(record));
         return 0;
 }
 
@@ -164,7 +164,7 @@ static int remove_block(struct request *r, const struct remove *spec, bool nowai
         if (!qdev && !target.drive)
                 return request_fail(r, -ENODEV, NULL, "no device has this drive");
         if (qdev && !target.path)
-                return request_fail(r, -ENODEV, NULL, "QEMU has no way to name the device '%s'", qdev);
+                return request_fail(r, -ENODEV, NULL, "QEMU cannot name the device '%s'", qdev);
         /* what QEMU made itself was never the target of a device_add, and may have no "drive" (a floppy's unit) */
         if (qdev && qdev_is_pluggable(target.path))
                 e = check_drive(r, spec, record);
@@ -217,7 +217,7 @@ static int remove_write(struct request *r, struct file *file)
             object->identity && !object->device)
                 return 0;
         if (e == -ENODEV && !r->reason)
-                request_fail(r, e, NULL, "it has gone");
+                request_fail(r, e, NULL, "it no longer exists");
         return e;
 }
 
@@ -231,7 +231,7 @@ static int render(struct inode *inode, const struct removal_target *target, stru
                 return -ENOMEM;
         fprintf(out,
                 "%s\n"
-                "write 1 to unplug it and wait until it is gone, timeout=SEC to wait as long, nowait to not wait\n",
+                "write 1 to unplug it and wait until it is gone, timeout=SEC to limit the wait, nowait not to wait\n",
                 state);
         outcomes_print(&inode->vm->outcomes, inode->ino, out);
         return qmp_close_text(out, &ret_text->data);

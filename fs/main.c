@@ -117,7 +117,7 @@ static int check_mountpoint(char **mountpoint)
 
         if (stat(path, &st) < 0) {
                 log_error("cannot mount on '%s': %s%s", path, strerror(errno),
-                          errno == ENOTCONN ? " (a mount whose daemon died; fusermount3 -u takes it away)" : "");
+                          errno == ENOTCONN ? " (stale mount of a dead daemon; fusermount3 -u removes it)" : "");
                 return -errno;
         }
         if (!S_ISDIR(st.st_mode)) {
@@ -175,7 +175,7 @@ static void fuse_failed(const char *what, const char *on)
         /* for users it is fusermount3 that mounts, and tells why not by itself */
         log_error("%s '%s': %s", what, on,
                   why              ? why
-                  : geteuid() != 0 ? "fusermount3 has said why"
+                  : geteuid() != 0 ? "see the message of fusermount3"
                                    : "libfuse gave no reason");
 }
 
@@ -269,7 +269,7 @@ static int enter_sandbox(struct daemon *d)
                 r = sandbox_enter(&failed);
         }
         if (r < 0)
-                log_error("cannot enter the sandbox: cannot %s: %s; -o sandbox=off does without", failed,
+                log_error("cannot enter the sandbox: cannot %s: %s; -o sandbox=off runs without it", failed,
                           strerror(-r));
         return r;
 }
@@ -290,7 +290,7 @@ static int await_start(struct daemon *d)
         else if (r < 0)
                 log_error("cannot serve '%s': the event loop failed: %s", where, strerror(-r));
         else if (d->session->over)
-                log_error("cannot serve '%s': it was unmounted at once", where);
+                log_error("cannot serve '%s': it was unmounted immediately", where);
         return -EIO;
 }
 
@@ -326,14 +326,14 @@ static int serve(struct daemon *d)
         if (r < 0)
                 log_error("the event loop failed: %s", strerror(-r));
         else if (r == FAILED)
-                log_error("cannot go on with '%s': %s", d->options.mountpoint, strerror(-d->session->error));
+                log_error("cannot serve '%s' any longer: %s", d->options.mountpoint, strerror(-d->session->error));
         return r == ENDED ? 0 : 1;
 }
 
 static void tear_down(struct daemon *d)
 {
         if (d->alone && !d->session->over)
-                log_error("cannot unmount '%s': " OUTSIDE " has ended; fusermount3 -u takes the mount away",
+                log_error("cannot unmount '%s': " OUTSIDE " has ended; fusermount3 -u removes the mount",
                           d->options.mountpoint);
         if (d->outside) {
                 qmp_loop_remove(d->loop, &d->outside_end);
@@ -386,7 +386,7 @@ static int run_in_background(struct daemon *d)
         pid_t child;
 
         if (pipe2(fds, O_CLOEXEC) < 0 || (child = fork()) < 0) {
-                log_error("cannot go to the background: %s", strerror(errno));
+                log_error("cannot run in the background: %s", strerror(errno));
                 return 1;
         }
         if (child > 0) {

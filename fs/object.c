@@ -328,7 +328,7 @@ int collection_require(struct collection *c, struct request *r, enum freshness f
         }
         e = collection_sync(c);
         if (e == -EPROTO)
-                return request_fail(r, e, NULL, "QEMU's answer is no list");
+                return request_fail(r, e, NULL, "QEMU's answer is not a list");
         return e;
 }
 

@@ -242,7 +242,7 @@ static void delete_drive(struct removal *m)
         int r = -ENOMEM;
 
         if (!is_plain_word(m->drive)) {
-                drive_failed(m, -EINVAL, NULL, "its name can't be given to drive_del");
+                drive_failed(m, -EINVAL, NULL, "drive_del does not accept its name");
                 return;
         }
         if (asprintf(&line, "drive_del %s", m->drive) < 0)
@@ -643,7 +643,7 @@ static const char *ost_words(int status)
         case 0x1:
                 return "non-specific failure";
         case 0x2:
-                return "it does not know the request";
+                return "it does not recognize the request";
         case 0x80:
                 return "it does not support ejecting this device";
         case 0x81:
@@ -651,9 +651,9 @@ static const char *ost_words(int status)
         case 0x82:
                 return "the device is busy";
         case 0x83:
-                return "something that it depends on is busy or can't be ejected";
+                return "a device that it depends on is busy or cannot be ejected";
         default:
-                return "for a reason of its own";
+                return "unknown reason";
         }
 }
 

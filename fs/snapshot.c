@@ -357,7 +357,7 @@ int snapshot_require(struct snapshot *s, struct request *r, enum freshness fresh
                 return 0;
         /* whatever a write has it ask for, nobody else makes it ask again */
         if (s->spec.asked && !r->patient)
-                return request_fail(r, -EPERM, NULL, "%s is sent for a write only", fetch_command(&s->spec));
+                return request_fail(r, -EPERM, NULL, "%s is sent only after a write", fetch_command(&s->spec));
         if (s->error_stamp > r->stamp)
                 return request_fail(r, s->error, s->error_class, "%s", s->error_text ? s->error_text : "");
         /* a fetch may be patient for the sake of a write; who only reads is not to wait for it as long */

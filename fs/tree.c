@@ -385,13 +385,13 @@ const struct row qom_objects = { .name = "objects", .kind = &kind_qom, .mode = 0
 
 static const struct verb vm_verbs[] = {
         { .name = "stop", .help = "pause the VM", .command = "stop" },
-        { .name = "cont", .help = "let it run", .command = "cont" },
+        { .name = "cont", .help = "resume the VM", .command = "cont" },
         { .name = "reset",
-          .help = "reset it as its button does",
+          .help = "reset the VM like its reset button",
           .command = "system_reset",
           .until = { "RESET", "SHUTDOWN" } },
         { .name = "powerdown",
-          .help = "press the power button, each 10 s, till the guest is down; powerdown once, nowait, timeout=SEC",
+          .help = "press the power button every 10 s until the guest is down; powerdown once, nowait, timeout=SEC",
           .command = "system_powerdown",
           .until = { "SHUTDOWN" },
           .guest = true,
@@ -402,7 +402,7 @@ static const struct verb vm_verbs[] = {
           .command = "system_wakeup",
           .until = { "WAKEUP" } },
         { .name = "nmi", .help = "inject a non-maskable interrupt", .command = "inject-nmi" },
-        { .name = "quit", .help = "end QEMU, at once", .command = "quit", .ends = true },
+        { .name = "quit", .help = "end QEMU immediately", .command = "quit", .ends = true },
         { 0 },
 };
 

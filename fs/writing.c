@@ -90,7 +90,7 @@ static int take_line(struct request *r)
         r->data[r->size] = '\0';
         w->size = 0;
         if (strlen(r->data) < r->size)
-                return request_fail(r, -EINVAL, NULL, "a NUL byte in what was written");
+                return request_fail(r, -EINVAL, NULL, "the line contains a NUL byte");
         return 0;
 }
 
@@ -101,8 +101,7 @@ static int take(struct request *r, const char *data, size_t size, bool ends)
 
         if (w->refused) {
                 w->refused = !ends;
-                return request_fail(r, -EINVAL, NULL,
-                                    "it continues a line whose beginning was refused, up to the next newline");
+                return request_fail(r, -EINVAL, NULL, "the rest of a refused line, up to the next newline");
         }
         e = append(r, data, size);
         if (e == 0 && ends)

@@ -853,7 +853,7 @@ static bool has_any(const char *text, const char *const *parts, size_t n)
 static void check_errors(const struct op *op, int error, uint64_t from)
 {
         static const char *const waited[] = { "did not answer",   "was sent within", "was not sent",
-                                              "no answer within", "timed out after", "is not done after" };
+                                              "no answer within", "timed out after", "not completed within" };
         _cleanup_(qmp_freep) char *errors = errors_since(from);
         char name[40];
 

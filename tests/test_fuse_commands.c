@@ -154,7 +154,7 @@ START_TEST(what_nothing_was_written_to_reads_as_its_usage)
         ASSERT_READ(&file, 2, 4, "echo");
         ASSERT_READ(&file, 100000, 4, "");
         ASSERT_CAT_CONTAINS("cmd/device_add",
-                            "The properties of the driver, which types/ lists, are arguments, too.\n");
+                            "The properties of the driver, listed in types/, are also arguments.\n");
         ASSERT_CAT_CONTAINS("cmd/stop", "{ echo '' >&3 && cat <&3; } 3<>stop\n");
         ck_assert_uint_eq(rig_count("block_resize"), 0);
         free(text);
@@ -242,7 +242,7 @@ START_TEST(write_that_is_too_long_or_has_nul_is_refused)
         ck_assert_uint_eq(rig_count("get"), 0);
         ck_assert_uint_eq(rig_count("human-monitor-command"), 0);
         ASSERT_CAT_CONTAINS("errors", " /cmd/get EMSGSIZE - ");
-        ASSERT_CAT_CONTAINS("errors", " /qmp EINVAL - a NUL byte");
+        ASSERT_CAT_CONTAINS("errors", " /qmp EINVAL - the line contains a NUL byte");
         /* just not too long */
         ASSERT_OK(rig_echo("cmd/get", text + 1));
         free(text);
@@ -656,7 +656,7 @@ START_TEST(schema_that_fails_fails_the_write_and_is_asked_for_again)
         ASSERT_ERROR(k_wait_error(k_send_read(&usage, 0, 100)), EIO);
         fake_on(rig.fake, "query-qmp-schema", "{\"not\": \"a list\"}");
         ASSERT_ERROR(write_text(&file, ""), EPROTO);
-        ASSERT_CAT_CONTAINS("errors", " /cmd/get EPROTO - QEMU's answer is no list\n");
+        ASSERT_CAT_CONTAINS("errors", " /cmd/get EPROTO - QEMU's answer is not a list\n");
         ASSERT_ERROR(rig_ls("cmd", NULL), EPROTO);
         ck_assert_uint_eq(rig_count("get"), 0);
         fake_on(rig.fake, "query-qmp-schema", "[]");
@@ -1021,7 +1021,7 @@ static const struct {
         { "cmd/get", "SECRET", "", "EINVAL - expected KEY=VALUE" },
         { "hmp", "\377", "info", "EINVAL - not UTF-8, at byte 1\n" },
         { "qmp", "{", "{\"execute\":\"stop\"}", "EINVAL - the JSON value is not complete\n" },
-        { "ctl", "sotp", "stop", "EINVAL - no such verb (nearest: 'stop'); reading the file lists them\n" },
+        { "ctl", "sotp", "stop", "EINVAL - no such verb (nearest: 'stop'); read the file for a list\n" },
         { "devices/nv0/remove", "yes", "nowait", "EINVAL - expected 1, nowait or timeout=SEC\n" },
 };
 
@@ -1089,8 +1089,8 @@ START_TEST(hmp_fails_as_its_command_does)
         ASSERT_READ_CONTAINS(&file, "\"class\": \"CommandNotFound\"");
         fake_on(rig.fake, "human-monitor-command", "{}");
         ASSERT_ERROR(write_text(&file, "info"), EPROTO);
-        ASSERT_CAT_CONTAINS("errors", " /hmp EPROTO - QEMU's answer is no text\n");
-        ASSERT_READ_CONTAINS(&file, "QEMU's answer is no text");
+        ASSERT_CAT_CONTAINS("errors", " /hmp EPROTO - QEMU's answer is not a string\n");
+        ASSERT_READ_CONTAINS(&file, "QEMU's answer is not a string");
         fake_on_nothing(rig.fake, "human-monitor-command");
         ASSERT_ERROR(write_text(&file, "info"), ETIMEDOUT);
         ASSERT_CAT_CONTAINS("errors", " ETIMEDOUT - QEMU did not answer human-monitor-command within 60 s");
@@ -1217,8 +1217,7 @@ static const struct {
         { "{\"exec-oob\":[]}", "'exec-oob': expected the name of a command" },
         { "{\"execute\":\"stop\",\"arguments\":[]}", "'arguments': expected an object" },
         { "{\"execute\":\"stop\",\"arguments\":null}", "'arguments': expected an object" },
-        { "{\"execute\":\"stop\",\"argument\":{}}",
-          "a key is not part of a command; expected: execute, arguments, id" },
+        { "{\"execute\":\"stop\",\"argument\":{}}", "unknown key; expected execute, exec-oob, arguments or id" },
         { "{\"execute\":\"stop\",\"id\":1,\"id\":2}", "occurs twice" },
         { "{\"execute\":\"stop\",\"id\":\"\xff\"}", "" },
 };
@@ -1309,7 +1308,7 @@ START_TEST(qmp_takes_no_more_where_too_much_is_unread)
                 ASSERT_OK(write_text(&file, "{\"execute\":\"get\"}"));
         ck_assert_uint_eq(rig_count("get"), 4);
         ASSERT_ERROR(write_text(&file, "{\"execute\":\"stop\"}"), ENOBUFS);
-        ASSERT_CAT_CONTAINS("errors", " /qmp ENOBUFS - over 64 MiB of replies are unread\n");
+        ASSERT_CAT_CONTAINS("errors", " /qmp ENOBUFS - more than 64 MiB of replies are unread\n");
         ck_assert_uint_eq(rig_count("stop"), 0);
         /* there is room again when some were read */
         for (size_t i = 0; i < 10; i++)

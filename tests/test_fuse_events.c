@@ -122,7 +122,7 @@ END_TEST
 START_TEST(log_takes_no_filter)
 {
         ASSERT_ERROR(rig_echo("events", "STOP"), EINVAL);
-        ASSERT_CAT_CONTAINS("errors", " /events EINVAL - a filter is for a stream");
+        ASSERT_CAT_CONTAINS("errors", " /events EINVAL - a filter needs a file open for reading and writing");
 }
 END_TEST
 
@@ -149,7 +149,7 @@ START_TEST(failures_are_told_of_a_line_each)
         ck_assert_int_gt(asprintf(&who, "Z uid=%u pid=%d /", getuid(), getpid()), 0);
         ck_assert_contains(text, who);
         ck_assert_contains(text, " /name EIO GenericError two\\x0alines\\x01 and a \\\n");
-        ck_assert_contains(text, " /ctl EINVAL - no such verb; reading the file lists them\n");
+        ck_assert_contains(text, " /ctl EINVAL - no such verb; read the file for a list\n");
         ck_assert_ptr_nonnull(strchr(text, '\n'));
         ck_assert_ptr_eq(strchr(strchr(text, '\n') + 1, '\n'), text + strlen(text) - 1);
         /* 2026-11-20T10:11:12.345Z */

@@ -295,7 +295,7 @@ START_TEST(what_is_no_list_is_no_empty_directory)
                         ASSERT_ERROR(rig_walk(path, &entry), EPROTO);
                 }
         }
-        ASSERT_CAT_CONTAINS("errors", " /block EPROTO - QEMU's answer is no list\n");
+        ASSERT_CAT_CONTAINS("errors", " /block EPROTO - QEMU's answer is not a list\n");
 }
 END_TEST
 

@@ -282,8 +282,8 @@ END_TEST
 /* --- types/ ------------------------------------------------------------------------------------------------------ */
 
 static const char type_usage[] =
-        "not asked yet: device-list-properties makes a device of that type, and aborts QEMU if a part "
-        "of it is missing; to ask: echo > types/nvme\n";
+        "not queried yet: device-list-properties creates a device of that type, and aborts QEMU if a part "
+        "of it is missing; to query: echo > types/nvme\n";
 
 START_TEST(types_are_listed_when_a_write_has_asked)
 {
@@ -291,7 +291,7 @@ START_TEST(types_are_listed_when_a_write_has_asked)
 
         ASSERT_LS("types", "list");
         ASSERT_CAT("types/list",
-                   "not asked yet: qom-list-types loads all of QEMU's modules; to ask: echo > types/list\n");
+                   "not queried yet: qom-list-types loads all modules of QEMU; to query: echo > types/list\n");
         ASSERT_OK(rig_walk("types/list", &entry));
         ck_assert_uint_eq(entry.attr.mode, S_IFREG | 0644);
         ASSERT_ERROR(rig_echo("types/list", "1"), EINVAL);
@@ -328,7 +328,7 @@ START_TEST(type_can_be_asked_for_before_any_is_known)
                 _cleanup_(qmp_freep) char *path = NULL;
 
                 ck_assert_int_gt(asprintf(&path, "types/%s", names[i]), 0);
-                ASSERT_CAT_CONTAINS(path, "not asked yet: ");
+                ASSERT_CAT_CONTAINS(path, "not queried yet: ");
         }
         for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
                 _cleanup_(qmp_freep) char *path = NULL;
@@ -413,11 +413,11 @@ START_TEST(types_that_are_no_list_are_not_known)
                 fake_on(rig.fake, "qom-list-types", wrong[i]);
                 ASSERT_ERROR(rig_echo("types/list", ""), EPROTO);
         }
-        ASSERT_CAT_CONTAINS("errors", " /types/list EPROTO - QEMU's answer is no list\n");
+        ASSERT_CAT_CONTAINS("errors", " /types/list EPROTO - QEMU's answer is not a list\n");
         fake_on_error(rig.fake, "qom-list-types", "GenericError", "no");
         ASSERT_ERROR(rig_echo("types/list", ""), EIO);
         ASSERT_CAT_CONTAINS("errors", " /types/list EIO GenericError no\n");
-        ASSERT_CAT_CONTAINS("types/list", "not asked yet");
+        ASSERT_CAT_CONTAINS("types/list", "not queried yet");
         fake_on(rig.fake, "qom-list-types", "[]");
         ASSERT_OK(rig_echo("types/list", ""));
         ASSERT_LS("types", "list");
@@ -430,7 +430,7 @@ END_TEST
 START_TEST(query_that_is_not_known_to_be_harmless_is_asked_by_a_write)
 {
         static const char usage[] =
-                "not asked yet: query-feat is not known to be harmless; to ask: echo > query/unstable/feat\n";
+                "not queried yet: query-feat is not known to be harmless; to query: echo > query/unstable/feat\n";
         struct fuse_entry_out entry;
         struct k_file file;
 
@@ -445,7 +445,7 @@ START_TEST(query_that_is_not_known_to_be_harmless_is_asked_by_a_write)
         ASSERT_SENT("query-feat");
         ASSERT_CAT("query/unstable/feat", "{\n  \"n\": 18446744073709551615,\n  \"s\": \"\\u0000\"\n}\n");
         ASSERT_CAT("query/unstable/x-query-feat",
-                   "not asked yet: x-query-feat is not known to be harmless; to ask: echo > "
+                   "not queried yet: x-query-feat is not known to be harmless; to query: echo > "
                    "query/unstable/x-query-feat\n");
         /* not live: a read asks nothing */
         rig_event("STOP", "%s", "");
@@ -609,7 +609,7 @@ START_TEST(another_qemu_is_asked_anew)
         ASSERT_ERROR(k_wait_error(k_send_read(&query, 0, 10)), EHOSTDOWN);
         ASSERT_ERROR(k_wait_error(k_send_read(&usage, 0, 10)), EHOSTDOWN);
         ASSERT_ERROR(k_wait_error(k_send_read(&describe, 0, 10)), EHOSTDOWN);
-        ASSERT_REPLY(k_send_read(&type, 0, 10), "not asked ");
+        ASSERT_REPLY(k_send_read(&type, 0, 10), "not querie");
         ASSERT_ERROR(k_wait_error(k_send_write(&command, "", 0)), EHOSTDOWN);
         ASSERT_CAT_CONTAINS("errors", " /query EHOSTDOWN - down: ");
         fake_on(rig.fake, "query-qmp-schema", "[" TYPES ", " COMMAND("query-new", "0", "") "]");
@@ -837,7 +837,7 @@ START_TEST(schema_that_is_none_is_told)
                 ASSERT_ERROR(rig_ls("query", NULL), EPROTO);
                 ASSERT_ERROR(rig_ls("query/unstable", NULL), EPROTO);
         }
-        ASSERT_CAT_CONTAINS("errors", " /query EPROTO - QEMU's answer is no list\n");
+        ASSERT_CAT_CONTAINS("errors", " /query EPROTO - QEMU's answer is not a list\n");
         fake_on(rig.fake, "query-qmp-schema", schema);
         (void)ls("query");
 }

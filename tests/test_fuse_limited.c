@@ -112,7 +112,7 @@ START_TEST(verbs_are_those_that_it_has)
 
         rig_connect();
         ASSERT_OK(rig_cat("ctl", &text));
-        ck_assert_ptr_nonnull(startswith(text, "quit       end QEMU, at once\n\n"));
+        ck_assert_ptr_nonnull(startswith(text, "quit       end QEMU immediately\n\n"));
         ASSERT_ERROR(rig_echo("ctl", "stop"), EOPNOTSUPP);
         ASSERT_CAT_CONTAINS("errors", " /ctl EOPNOTSUPP - this server has no command 'stop'\n");
         ASSERT_ERROR(rig_echo("ctl", "stopp"), EINVAL);

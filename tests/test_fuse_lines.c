@@ -139,9 +139,7 @@ START_TEST(piece_that_fills_no_buffer_is_refused_and_so_is_the_rest)
         /* the file position has not moved */
         write_at(&file, 0, "cont", EINVAL);
         write_at(&file, 0, "stop\n", EINVAL);
-        ASSERT_CAT_CONTAINS("errors",
-                            " /ctl EINVAL - it continues a line whose beginning was refused, up to the next "
-                            "newline\n");
+        ASSERT_CAT_CONTAINS("errors", " /ctl EINVAL - the rest of a refused line, up to the next newline\n");
         ASSERT_SENT("");
         write_at(&file, 0, "stop\n", 0);
         ASSERT_SENT("stop");

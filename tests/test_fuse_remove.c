@@ -154,7 +154,7 @@ START_TEST(removal_by_somebody_else_ends_the_object)
         rig_deleted(NV0);
         SETTLE();
         ASSERT_ERROR(k_wait_error(k_send_write(&file, "1", 1)), ENODEV);
-        ASSERT_CAT_CONTAINS("errors", " /block/NVME1/remove ENODEV - it has gone\n");
+        ASSERT_CAT_CONTAINS("errors", " /block/NVME1/remove ENODEV - it no longer exists\n");
         ck_assert_uint_eq(rig_count("device_del"), 0);
 }
 END_TEST
@@ -446,11 +446,11 @@ START_TEST(block_entry_is_believed_only_if_the_device_has_the_drive)
         rig_qom(NV0, "drive", "\"other\"");
         ASSERT_ERROR(rig_echo("block/NVME1/remove", "1"), ENODEV);
         ASSERT_CAT_CONTAINS("errors",
-                            " /block/NVME1/remove ENODEV - query-block names the device 'nv0', but the drive of "
-                            "that is 'other', not 'NVME1'\n");
+                            " /block/NVME1/remove ENODEV - query-block names the device 'nv0', but its drive is "
+                            "'other', not 'NVME1'\n");
         vanish(NV0);
         ASSERT_ERROR(rig_echo("block/NVME1/remove", "1"), ENODEV);
-        ASSERT_CAT_CONTAINS("errors", "query-block names the device 'nv0', but there is none\n");
+        ASSERT_CAT_CONTAINS("errors", "query-block names the device 'nv0', which does not exist\n");
         rig_qom(NV0, NULL, "[]");
         ASSERT_ERROR(rig_echo("block/NVME1/remove", "1"), EINVAL);
         rig_qom(NV0, "drive", "{\"a\": 1}");
@@ -544,7 +544,7 @@ START_TEST(jobs_node_decides_nothing_between_two_entries_of_one_device)
         rig_qom(BD0, NULL, "[]");
         rig_qom(BD0, "drive", "\"#block477\"");
         ASSERT_ERROR(rig_echo("block/bd0/remove", "1"), ENODEV);
-        ASSERT_CAT_CONTAINS("errors", "but the drive of that is '#block477', not 'disk1'\n");
+        ASSERT_CAT_CONTAINS("errors", "but its drive is '#block477', not 'disk1'\n");
         /* nor is one of its own known for a legacy drive, whose name the device has to the letter */
         rig_qom(NV0, "drive", "\"#block477\"");
         fake_on(rig.fake, "query-block", rig_list(rig_drive("NVME1", "nv0"), NULL, NULL));

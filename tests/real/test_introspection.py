@@ -77,7 +77,7 @@ class Introspection:
         for path, command in expected.queries(self.machine.qmp).items():
             self.assertEqual(found[path].mode, 0o444 if command in harmless else 0o644, path)
             if command not in harmless:
-                self.assertTrue(found[path].text.startswith(f"not asked yet: {command} "), found[path].text)
+                self.assertTrue(found[path].text.startswith(f"not queried yet: {command} "), found[path].text)
                 self.ask(path, found[path])
         again = expected.answers(self.machine.qmp)
         refusals = []
@@ -143,7 +143,7 @@ class Introspection:
         lines = 0
         for name in names:
             entry = found[f"types/{name}"]
-            self.assertTrue(entry.text.startswith("not asked yet: "), entry.text)
+            self.assertTrue(entry.text.startswith("not queried yet: "), entry.text)
             self.ask(f"types/{name}", entry)
             properties = expected.ask(self.machine.qmp, "device-list-properties", {"typename": name})
             if isinstance(properties, QmpError):

@@ -45,8 +45,8 @@ class Reads:
 
     def test_a_write_asks(self):
         """And nobody else before it."""
-        self.assertTrue(self.files.read("types/nvme").startswith("not asked yet: device-list-properties makes "))
-        self.assertTrue(self.files.read("query/cpu-definitions").startswith("not asked yet: query-cpu-definitions makes "))
+        self.assertTrue(self.files.read("types/nvme").startswith("not queried yet: device-list-properties creates "))
+        self.assertTrue(self.files.read("query/cpu-definitions").startswith("not queried yet: query-cpu-definitions creates "))
         self.assertEqual(self.ok(self.files, "ls types"), "list\n")
         self.assertEqual(set(self.proxy.commands) - expected.harmless() - OWN, set())
         self.ok(self.files, "echo > types/nvme && echo > query/cpu-definitions")

@@ -219,7 +219,7 @@ class Sandbox(real.RealTest):
         os.kill(mount.pid, signal.SIGTERM)
         self.assertEqual(mount.wait_end(5), 1)
         mount.pid = None
-        self.assertIn(f"cannot unmount '{mount.dir}': {gone}; fusermount3 -u takes the mount away\n", mount.running.errors())
+        self.assertIn(f"cannot unmount '{mount.dir}': {gone}; fusermount3 -u removes the mount\n", mount.running.errors())
         self.assertEqual(Running(["fusermount3", "-u", mount.dir]).wait().code, 0)
 
     def test_unmount_without_the_processes_outside(self):
