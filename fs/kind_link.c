@@ -12,7 +12,7 @@
  * An anonymous memory device tells nothing of its path. A back end belongs to one device at most, so the one that has
  * the same memdev is it.
  */
-static int find_by_memdev(struct request *r, struct json_object *record, const char **ret_path)
+static int find_by_memdev(struct request *r, struct object *object, struct json_object *record, const char **ret_path)
 {
         static const struct fetch_spec spec = { .kind = FETCH_MEMDEVS };
         const char *memdev = qmp_json_get_string(qmp_json_get(record, "data"), "memdev");
@@ -26,7 +26,7 @@ static int find_by_memdev(struct request *r, struct json_object *record, const c
         if (e)
                 return e;
         *ret_path = qmp_json_get_string(r->inode->snapshot->value, memdev);
-        return *ret_path ? 0 : -ENODEV;
+        return *ret_path ? object_set_anonymous(object, *ret_path) : -ENODEV;
 }
 
 int object_device(struct request *r, struct object *object, const char **ret_path)
@@ -37,7 +37,7 @@ int object_device(struct request *r, struct object *object, const char **ret_pat
         if (e)
                 return e;
         if (!object->device)
-                return find_by_memdev(r, record, ret_path);
+                return find_by_memdev(r, object, record, ret_path);
         *ret_path = object->device;
         return 0;
 }

@@ -95,10 +95,10 @@ static int ask_property(struct inode *inode, const char *path, const char *prope
 }
 
 /*
- * Whether the drive @is may be that of the entry @record. The name of a legacy drive is the device's to the letter. A node's
- * is not while a job runs: mirror, commit, stream and backup insert a node of their own, named '#block477', which query-block
- * passes over and the device does not. So what is neither empty nor another entry's is this one's, unless another entry
- * names the same device.
+ * Whether the drive @is may be that of the entry @record. The name of a legacy drive is the device's to the letter. A
+ * node's is not while a job runs: mirror, commit, stream and backup insert a node of their own, named '#block477', which
+ * query-block skips and the device does not. So what is neither empty nor another entry's is this one's, unless another
+ * entry names the same device.
  */
 static bool has_drive(const struct remove *spec, const struct object *object, struct json_object *record,
                       const char *is)
@@ -217,7 +217,9 @@ static int remove_write(struct request *r, struct file *file)
             object->identity && !object->device)
                 return 0;
         if (e == -ENODEV && !r->reason)
-                request_fail(r, e, NULL, "it no longer exists");
+                request_fail(r, e, NULL,
+                             object->doubtful ? "an anonymous device was deleted, and it may have been this one"
+                                              : "it no longer exists");
         return e;
 }
 

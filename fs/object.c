@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <time.h>
 
+#include "qdev.h"
 #include "render.h"
 
 /* Devices that were deleted while nobody looked, and the bytes of their paths. */
@@ -52,6 +53,7 @@ struct object *object_unref(struct object *object)
         free(object->name);
         free(object->identity);
         free(object->device);
+        free(object->anonymous);
         free(object);
         return NULL;
 }
@@ -88,20 +90,53 @@ void object_kill(struct object *object)
         kill_at(object, vm->stamp);
 }
 
+int object_set_anonymous(struct object *object, const char *path)
+{
+        if (object->anonymous && !streq(object->anonymous, path)) {
+                object_kill(object);
+                return -ENODEV;
+        }
+        /* without memory it stays one of which nothing is known */
+        if (!object->anonymous)
+                object->anonymous = strdup(path);
+        return 0;
+}
+
+static bool is_any_anonymous(struct json_object *paths)
+{
+        json_object_object_foreach(paths, path, value) {
+                const char *id = startswith(path, QDEV_PERIPHERAL_ANON "/");
+
+                (void)value;
+                if (id && !strchr(id, '/'))
+                        return true;
+        }
+        return false;
+}
+
+/* An object whose device is one of those, or may be. */
+static bool is_deleted(struct object *object, struct json_object *paths, bool any_anonymous)
+{
+        const char *path = object->device ? object->device : object->anonymous;
+
+        if (path)
+                object->deleted = json_object_object_get_ex(paths, path, NULL);
+        else
+                object->doubtful = any_anonymous && object->collection->each->has_anonymous;
+        return object->deleted || object->doubtful;
+}
+
 static void collection_kill(struct collection *c, struct json_object *paths, uint64_t stamp)
 {
+        bool any_anonymous = paths && c->each->has_anonymous && is_any_anonymous(paths);
         struct lh_entry *entry, *next;
 
         for (entry = lh_table_head(c->objects); entry; entry = next) {
                 struct object *object = lh_entry_v(entry);
 
                 next = lh_entry_next(entry);
-                if (!paths) {
+                if (!paths || is_deleted(object, paths, any_anonymous))
                         kill_at(object, stamp);
-                } else if (object->device && json_object_object_get_ex(paths, object->device, NULL)) {
-                        object->deleted = true;
-                        kill_at(object, stamp);
-                }
         }
 }
 

@@ -23,6 +23,7 @@ struct each {
         /* what besides the name makes it the same object; may be NULL; borrowed until it is called again */
         const char *(*identity)(struct json_object *record);
         const struct row *rows; /* the files of each object, which come before its members */
+        bool has_anonymous;     /* an object without a path may have a device, see object_set_anonymous() */
         bool properties; /* the QOM properties of its device are the object's files, instead of the record's members */
 };
 
@@ -47,12 +48,14 @@ struct object {
         /* The path of its device, or NULL: none, or none that QEMU could be told. It may change (and be freed) whenever the
          * collection or the object is required anew. */
         char *device;
-        size_t index;   /* of its record */
-        bool alive;     /* see object_is_alive() */
-        bool removed;   /* by `remove` */
-        bool deleted;   /* its device was, by whomever, … */
-        bool missing;   /* or a result did not show it any more, … */
-        uint64_t ended; /* … when the vm's stamp was this */
+        char *anonymous; /* the path of a device that its record does not name, once found; it stays the same */
+        size_t index;    /* of its record */
+        bool alive;      /* see object_is_alive() */
+        bool removed;    /* by `remove` */
+        bool deleted;    /* its device was, by whomever, … */
+        bool doubtful;   /* a device was that may have been its own */
+        bool missing;    /* or a result did not show it any more, … */
+        uint64_t ended;  /* … when the vm's stamp was this */
         unsigned pass, twins;
         struct timespec born;
         uint64_t epoch; /* the vm's, when it was made */
@@ -77,6 +80,12 @@ struct object *collection_find_device(struct collection *collection, const char 
 void objects_kill(struct vm *vm, const char *path);
 /* This one has ended. */
 void object_kill(struct object *object);
+/*
+ * The object's device, which its record does not name, has been found at @path. 0, or -ENODEV if it was found elsewhere
+ * before: then the object has ended. An object whose device was never found ends when any anonymous device is deleted,
+ * since that may have been its own, and another device may have its name and its back end by now.
+ */
+int object_set_anonymous(struct object *object, const char *path);
 /* All of the vm's notes are carried out; objects' members may be looked at afterwards. */
 bool object_is_alive(struct object *object);
 

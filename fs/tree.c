@@ -227,6 +227,12 @@ static int memory_device(struct json_object *record, char **ret_path)
         return *ret_path ? 0 : -ENOMEM;
 }
 
+/* A slot, and with it the name, may be another DIMM's soon. */
+static const char *memory_identity(struct json_object *record)
+{
+        return qmp_json_get_string(qmp_json_get(record, "data"), "memdev");
+}
+
 static const struct remove memory_remove = { .slot = memory_slot };
 
 static const struct row memory_rows[] = {
@@ -241,6 +247,8 @@ static const struct each memory_each = {
         .fetch = { .kind = FETCH_COMMAND, .a = "query-memory-devices" },
         .name = memory_name,
         .device = memory_device,
+        .identity = memory_identity,
+        .has_anonymous = true,
         .rows = memory_rows,
 };
 

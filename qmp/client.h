@@ -62,9 +62,9 @@ struct qmp_client_config {
         const char *address;   /* see address.h; copied */
         uint64_t handshake_ns; /* how long to wait for greeting and negotiation before it counts as a failure */
         /*
-         * Before it is up each connection costs query-uuid and query-name, and a VM that is not the one which was up for the
-         * first time is another VM: it gets no other command, its events are dropped, and the connection is closed; the next
-         * try may find the first one again. One that has neither UUID nor name can't be told from another such one.
+         * Whether each connection begins with query-uuid and query-name, before it is up, and must be to the VM that was
+         * up for the first time. Another VM gets no other command, its events are dropped, and the connection is closed;
+         * the next try may find the first one again. VMs with neither UUID nor name count as the same.
          */
         bool identify;
         void (*changed)(void *userdata); /* the state, the failure or the stall changed; may be NULL */

@@ -16,9 +16,9 @@ struct qmp_identity {
 void qmp_identity_deinit(struct qmp_identity *identity);
 
 /*
- * From what query-uuid and query-name have returned; NULL for an error, which is an answer too (a server without that command,
- * such as qemu-storage-daemon, has no UUID). The UUID of zeros that QEMU gives where none was set is none. Of QEMU's strings
- * QMP_IDENTITY_MAX bytes count. 0 or -ENOMEM.
+ * From what query-uuid and query-name have returned. NULL: an error, which means that none is set; servers such as
+ * qemu-storage-daemon have no such commands. QEMU returns a UUID of zeros where none was set. Strings are cut after
+ * QMP_IDENTITY_MAX bytes. 0 or -ENOMEM.
  */
 int qmp_identity_set_uuid(struct qmp_identity *identity, struct json_object *returned);
 int qmp_identity_set_name(struct qmp_identity *identity, struct json_object *returned);

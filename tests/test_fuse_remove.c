@@ -394,6 +394,75 @@ START_TEST(guest_refuses_an_anonymous_dimm_by_its_slot)
 }
 END_TEST
 
+/* The slot is another DIMM's now. */
+START_TEST(anonymous_dimm_is_known_by_its_back_end)
+{
+        anonymous_dimm("device[1]", "/objects/m0");
+        file = rig_must_open("memory/slot-3/remove", O_RDWR);
+        anonymous_dimm("device[2]", "/objects/m1");
+        ASSERT_ERROR(k_wait_error(k_send_write(&file, "1", 1)), ENODEV);
+        ck_assert_uint_eq(rig_count("device_del"), 0);
+}
+END_TEST
+
+/* The next one has the same slot and the same back end. Whether the path of the first one is known, or might have been this. */
+START_TEST(anonymous_dimm_ends_with_its_device)
+{
+        struct fuse_entry_out before, after;
+        uint64_t write;
+
+        anonymous_dimm("device[1]", "/objects/m0");
+        file = rig_must_open("memory/slot-3/remove", _i == 0 ? O_WRONLY : O_RDWR);
+        ASSERT_OK(rig_walk("memory/slot-3", &before));
+        if (_i == 1)
+                ASSERT_REPLY_LINE(k_send_read(&file, 0, 100), "idle\n");
+        anonymous_dimm("device[2]", "/objects/m0");
+        rig_deleted("/machine/peripheral-anon/device[1]");
+        SETTLE();
+        ASSERT_ERROR(k_wait_error(k_send_write(&file, "1", 1)), ENODEV);
+        ASSERT_CAT_CONTAINS("errors",
+                            _i == 0 ? "ENODEV - an anonymous device was deleted, and it may have been this one\n"
+                                    : "ENODEV - it no longer exists\n");
+        ck_assert_uint_eq(rig_count("device_del"), 0);
+        ASSERT_OK(rig_walk("memory/slot-3", &after));
+        ck_assert_uint_ne(before.attr.ino, after.attr.ino);
+        write = start("memory/slot-3/remove", "1");
+        ck_assert_str_eq(rig_last("device_del")->text, "{\"execute\":\"device_del\",\"arguments\":{\"id\":"
+                                                       "\"/machine/peripheral-anon/device[2]\"}}");
+        rig_deleted("/machine/peripheral-anon/device[2]");
+        ck_assert_int_eq(k_wait_error(write), 0);
+}
+END_TEST
+
+START_TEST(anonymous_dimm_outlives_what_others_are)
+{
+        anonymous_dimm("device[1]", "/objects/m0");
+        file = rig_must_open("memory/slot-3/remove", O_RDWR);
+        /* neither is an anonymous device */
+        rig_deleted("/machine/peripheral/dimm7");
+        rig_deleted("/machine/peripheral-anon/device[0]/virtio-backend");
+        SETTLE();
+        ASSERT_REPLY_LINE(k_send_read(&file, 0, 100), "idle\n");
+        /* from now on it is known which one it is */
+        rig_deleted("/machine/peripheral-anon/device[0]");
+        SETTLE();
+        ck_assert_int_eq(k_wait_error(k_send_write(&file, "nowait", 6)), 0);
+        ck_assert_uint_eq(rig_count("device_del"), 1);
+}
+END_TEST
+
+/* No event, but another path for the same back end. */
+START_TEST(anonymous_dimm_that_is_elsewhere_is_another)
+{
+        anonymous_dimm("device[1]", "/objects/m0");
+        file = rig_must_open("memory/slot-3/remove", O_RDWR);
+        ASSERT_REPLY_LINE(k_send_read(&file, 0, 100), "idle\n");
+        anonymous_dimm("device[2]", "/objects/m0");
+        ASSERT_ERROR(k_wait_error(k_send_write(&file, "1", 1)), ENODEV);
+        ck_assert_uint_eq(rig_count("device_del"), 0);
+}
+END_TEST
+
 START_TEST(refusal_by_the_slot_reaches_who_asked_by_another_path)
 {
         uint64_t by_device, by_memory;
@@ -1132,6 +1201,10 @@ int main(void)
                 TEST_EACH(error_of_qemu_is_that_of_the_write, ARRAY_SIZE(errors)),
                 TEST(guest_refuses_a_dimm_by_its_id),
                 TEST(guest_refuses_an_anonymous_dimm_by_its_slot),
+                TEST(anonymous_dimm_is_known_by_its_back_end),
+                TEST_EACH(anonymous_dimm_ends_with_its_device, 2),
+                TEST(anonymous_dimm_outlives_what_others_are),
+                TEST(anonymous_dimm_that_is_elsewhere_is_another),
                 TEST(refusal_by_the_slot_reaches_who_asked_by_another_path),
                 TEST(guest_refuses_elsewhere_than_on_x86),
                 TEST(refusal_of_nobodys_request_changes_nothing),
