@@ -286,6 +286,8 @@ static int await_start(struct daemon *d)
         if (r == USABLE)
                 return 0;
         if (r == FAILED)
+                const struct sandbox_fds fds = { outside_get_fd(d->outside), fuse_session_fd(d->session->fuse) };
+
                 fuse_failed("cannot serve", where);
         else if (r < 0)
                 log_error("cannot serve '%s': the event loop failed: %s", where, strerror(-r));

@@ -7,16 +7,18 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 
 /* --- capabilities, tracers, core dumps ------------------------------------------------------------------------------ */
 
-static int drop_capabilities(void)
+static int drop_capabilities(const struct sandbox_fds *fds)
 {
         struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
         struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { 0 };
 
+        (void)fds;
         /* Only who has CAP_SETPCAP may do this; for others no_new_privs says the same. */
         for (int capability = 0; prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0;)
                 capability++;
@@ -24,16 +26,18 @@ static int drop_capabilities(void)
         return syscall(SYS_capset, &header, none) < 0 ? -errno : 0;
 }
 
-static int forbid_dumps(void)
+static int forbid_dumps(const struct sandbox_fds *fds)
 {
         static const struct rlimit none = { 0, 0 };
 
+        (void)fds;
         /* not dumpable: no core by a handler either, and nobody of the same user may trace us or read our memory */
         return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || setrlimit(RLIMIT_CORE, &none) < 0 ? -errno : 0;
 }
 
-static int forbid_privileges(void)
+static int forbid_privileges(const struct sandbox_fds *fds)
 {
+        (void)fds;
         return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
 }
 
@@ -83,9 +87,11 @@ int sandbox_enter_landlock(void)
         return r;
 }
 
-static int enter_landlock(void)
+static int enter_landlock(const struct sandbox_fds *fds)
 {
         int r = sandbox_enter_landlock();
+
+        (void)fds;
 
         /* the filter forbids the same, only without the kernel's knowing why */
         return r == -EOPNOTSUPP ? 0 : r;
@@ -93,18 +99,17 @@ static int enter_landlock(void)
 
 /* --- seccomp -------------------------------------------------------------------------------------------------------- */
 
-/* What is allowed with any arguments. There is no open, no socket, no connect, no fork, no exec, no kill among them. */
+/*
+ * What is allowed with any arguments: nothing of it names a file, a peer, a process, or installs a descriptor that somebody else
+ * chose. There is no open, no socket, no connect, no fork, no exec, no kill among them.
+ */
 static const int allowed[] = {
         /* requests and answers: /dev/fuse, QEMU's socket, standard error in the foreground, signalfd */
         SCMP_SYS(read),
         SCMP_SYS(write),
         SCMP_SYS(writev),
-        /* QEMU's socket, and the process outside */
+        /* QEMU's socket, and the process outside; descriptors that come with the bytes are closed by the kernel */
         SCMP_SYS(recvfrom),
-        SCMP_SYS(sendto),
-        SCMP_SYS(recvmsg),
-        SCMP_SYS(sendmsg),
-        SCMP_SYS(getsockopt),
         /* the loop, and who waits for the process outside */
         SCMP_SYS(epoll_wait),
         SCMP_SYS(epoll_pwait),
@@ -124,8 +129,6 @@ static const int allowed[] = {
         /* the end: of a connection, of the mount (session_forget_mount()), of the process, also by abort() */
         SCMP_SYS(close),
         SCMP_SYS(pipe2),
-        SCMP_SYS(dup2),
-        SCMP_SYS(dup3),
         SCMP_SYS(exit),
         SCMP_SYS(exit_group),
         SCMP_SYS(rt_sigaction),
@@ -138,32 +141,78 @@ static const int allowed[] = {
         SCMP_SYS(sigaltstack),
 };
 
-static int allow_all(scmp_filter_ctx filter)
+/* An argument that the kernel takes for an int: the upper half of the register does not count there either. */
+#define IS(n, value)                                                                                                 \
+        {                                                                                                            \
+                .arg = (n), .op = SCMP_CMP_MASKED_EQ, .datum_a = UINT32_MAX, .datum_b = (uint32_t)(value)            \
+        }
+#define HAS(n, bits, value)                                                                                          \
+        {                                                                                                            \
+                .arg = (n), .op = SCMP_CMP_MASKED_EQ, .datum_a = (bits), .datum_b = (value)                          \
+        }
+
+/* What is allowed with some arguments only, all of these at once. */
+struct rule {
+        int call;
+        unsigned n;
+        struct scmp_arg_cmp args[2];
+};
+
+static int allow(scmp_filter_ctx filter, const struct rule *rules, size_t n)
 {
-        const struct scmp_arg_cmp no_code = {
-                .arg = 2, .op = SCMP_CMP_MASKED_EQ, .datum_a = PROT_EXEC, .datum_b = 0
+        int r = 0;
+
+        for (size_t i = 0; i < n && r == 0; i++)
+                r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, rules[i].call, rules[i].n, rules[i].args);
+        return r;
+}
+
+/* Over standard input, output and error, and over the mount: never over the socket from which descriptors may come. */
+static int allow_dup(scmp_filter_ctx filter, int fd)
+{
+        const struct rule rules[] = {
+                { SCMP_SYS(dup2), 1, { IS(1, fd) } },
+                { SCMP_SYS(dup3), 1, { IS(1, fd) } },
         };
-        const struct scmp_arg_cmp anonymous = {
-                .arg = 3, .op = SCMP_CMP_MASKED_EQ, .datum_a = MAP_ANONYMOUS, .datum_b = MAP_ANONYMOUS
+
+        return fd < 0 ? 0 : allow(filter, rules, ARRAY_SIZE(rules));
+}
+
+static int allow_all(scmp_filter_ctx filter, const struct sandbox_fds *fds)
+{
+        const struct rule rules[] = {
+                /* more memory, but nothing that could be run */
+                { SCMP_SYS(mmap), 2, { HAS(2, PROT_EXEC, 0), HAS(3, MAP_ANONYMOUS, MAP_ANONYMOUS) } },
+                { SCMP_SYS(mprotect), 1, { HAS(2, PROT_EXEC, 0) } },
+                /*
+                 * To where the socket is connected to: an address would lead anywhere that the daemon's user may send to, past
+                 * Landlock, and MSG_FASTOPEN connects.
+                 */
+                { SCMP_SYS(sendto), 2, { { .arg = 4, .op = SCMP_CMP_EQ, .datum_a = 0 }, HAS(3, MSG_FASTOPEN, 0) } },
+                /* not SO_PEERPIDFD and its like, which make descriptors */
+                { SCMP_SYS(getsockopt), 2, { IS(1, SOL_SOCKET), IS(2, SO_ERROR) } },
+                { SCMP_SYS(getsockopt), 2, { IS(1, SOL_SOCKET), IS(2, SO_PEERCRED) } },
+                /* abort(), by a failed assertion: a signal to ourselves */
+                { SCMP_SYS(tgkill), 1, { IS(0, getpid()) } },
         };
-        const struct scmp_arg_cmp ourselves = { .arg = 0, .op = SCMP_CMP_EQ, .datum_a = (scmp_datum_t)getpid() };
+        const struct rule receive = { SCMP_SYS(recvmsg), 1, { IS(0, fds->outside) } };
         int r = 0;
 
         for (size_t i = 0; i < ARRAY_SIZE(allowed) && r == 0; i++)
                 r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, allowed[i], 0, NULL);
-        /* more memory, but nothing that could be run */
         if (r == 0)
-                r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 2,
-                                           (const struct scmp_arg_cmp[]){ no_code, anonymous });
+                r = allow(filter, rules, ARRAY_SIZE(rules));
+        for (int fd = 0; fd <= STDERR_FILENO && r == 0; fd++)
+                r = allow_dup(filter, fd);
         if (r == 0)
-                r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, &no_code);
-        /* abort(), by a failed assertion: a signal to ourselves */
-        if (r == 0)
-                r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, &ourselves);
+                r = allow_dup(filter, fds->mount);
+        /* with descriptors: the new connection, which comes from there and from nowhere else */
+        if (r == 0 && fds->outside >= 0)
+                r = allow(filter, &receive, 1);
         return r;
 }
 
-static int enter_seccomp(void)
+static int enter_seccomp(const struct sandbox_fds *fds)
 {
         /* not the end of the process: whatever a C library comes to need one day shall not take a mount with it */
         scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
@@ -173,7 +222,7 @@ static int enter_seccomp(void)
                 return -ENOMEM;
         /* looks for the call by halves, not one by one */
         (void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-        r = allow_all(filter);
+        r = allow_all(filter, fds);
         if (r == 0)
                 r = seccomp_load(filter);
         seccomp_release(filter);
@@ -182,11 +231,11 @@ static int enter_seccomp(void)
 
 /* -------------------------------------------------------------------------------------------------------------------- */
 
-int sandbox_enter(const char **ret_failed)
+int sandbox_enter(const struct sandbox_fds *fds, const char **ret_failed)
 {
         static const struct {
                 const char *what;
-                int (*enter)(void);
+                int (*enter)(const struct sandbox_fds *);
         } layers[] = {
                 { "forbid core dumps", forbid_dumps },          { "give up capabilities", drop_capabilities },
                 { "forbid new privileges", forbid_privileges }, { "restrict access to files", enter_landlock },
@@ -196,7 +245,7 @@ int sandbox_enter(const char **ret_failed)
         /* localtime_r() shall know its zone, whose file can't be read later */
         tzset();
         for (size_t i = 0; i < ARRAY_SIZE(layers); i++) {
-                int r = layers[i].enter();
+                int r = layers[i].enter(fds);
 
                 if (r < 0) {
                         *ret_failed = layers[i].what;

@@ -7,13 +7,19 @@
 
 #include "qmp/util.h"
 
+/* Descriptors that the filter knows by number; -1: none. */
+struct sandbox_fds {
+        int outside; /* the only one from which others may be received, see outside_get_fd() */
+        int mount;   /* may be replaced, besides standard input, output and error */
+};
+
 /*
  * Gives up all capabilities and the right to gain any, core dumps and tracers, the file system and new sockets (Landlock, as far as
  * this kernel has it) and all system calls but those that an event loop with open descriptors needs (seccomp); others
  * fail with EPERM. For a process of one thread. 0, or a negative errno and in *ret_failed what could not be done; part of it may be
  * in force then.
  */
-int sandbox_enter(const char **ret_failed);
+int sandbox_enter(const struct sandbox_fds *fds, const char **ret_failed);
 
 /* One of its layers: no file can be opened, no TCP connection made. 0, or -EOPNOTSUPP where the kernel has no Landlock. */
 int sandbox_enter_landlock(void);

@@ -265,6 +265,50 @@ START_TEST(greeting_and_negotiation_without_oob)
 }
 END_TEST
 
+static unsigned count_fds(void)
+{
+        unsigned n = 0;
+
+        for (int fd = 0; fd < 1024; fd++)
+                n += fcntl(fd, F_GETFD) >= 0;
+        return n;
+}
+
+/* A QEMU that was taken over passes an unbound socket: what is sent by it would leave by the client's rights. */
+START_TEST(descriptors_that_qemu_passes_are_not_received)
+{
+        char byte = '\n';
+        struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+        union {
+                struct cmsghdr header;
+                char space[CMSG_SPACE(sizeof(int))];
+        } control = {
+                .header = { .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS }
+        };
+        struct msghdr message = {
+                .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)
+        };
+        struct call call = { 0 };
+        int pair[2];
+        unsigned n;
+
+        up();
+        fake_on(fake, "query-status", "{}");
+        n = count_fds();
+        ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+        memcpy(CMSG_DATA(&control.header), &pair[1], sizeof(int));
+        ck_assert_int_eq(sendmsg(fake->fd, &message, MSG_NOSIGNAL), 1);
+        close(pair[1]);
+        send_command(&call, "query-status");
+        PUMP(loop, call.n == 1);
+        ck_assert_uint_eq(count_fds(), n + 1);
+        /* nobody has the other end any more */
+        ck_assert_int_eq(recv(pair[0], &byte, 1, MSG_DONTWAIT), 0);
+        close(pair[0]);
+        call_done(&call);
+}
+END_TEST
+
 START_TEST(oob_is_enabled_where_it_is_offered)
 {
         up_oob();
@@ -2710,6 +2754,7 @@ int main(void)
 {
         const struct test tests[] = {
                 TEST(greeting_and_negotiation_without_oob),
+                TEST(descriptors_that_qemu_passes_are_not_received),
                 TEST(oob_is_enabled_where_it_is_offered),
                 TEST_EACH(greeting_in_any_spelling, ARRAY_SIZE(odd_greetings)),
                 TEST(event_before_the_greeting_is_delivered),

@@ -11,11 +11,13 @@
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <netinet/in.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sched.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -34,11 +36,42 @@
 /* Not an errno. */
 enum { NOT_ENTERED = 250, SUCCEEDED = 251, SIGNALLED = 252 };
 
+/* What is open when the sandbox is entered: as if QEMU's socket had passed it, and the one from the process outside. */
+static struct {
+        int stream[2], datagram, tcp, outside[2];
+} open_fds;
+
+static struct sockaddr_un victim = { .sun_family = AF_UNIX };
+static struct sockaddr_in loopback = { .sin_family = AF_INET };
+
 static int enter(void)
 {
+        const struct sandbox_fds fds = { open_fds.outside[0], -1 };
         const char *failed;
 
-        return sandbox_enter(&failed);
+        return sandbox_enter(&fds, &failed);
+}
+
+/* A 0600 socket that listens for datagrams, and a port on the loopback interface. */
+static void setup(void)
+{
+        socklen_t size = sizeof(loopback);
+        int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+        snprintf(victim.sun_path, sizeof(victim.sun_path), "%s", test_path("victim"));
+        ck_assert_int_eq(bind(fd, (struct sockaddr *)&victim, sizeof(victim)), 0);
+        loopback.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        loopback.sin_port = 0;
+        fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        ck_assert_int_eq(bind(fd, (struct sockaddr *)&loopback, sizeof(loopback)), 0);
+        ck_assert_int_eq(listen(fd, 5), 0);
+        ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&loopback, &size), 0);
+        ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, open_fds.stream), 0);
+        ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, open_fds.outside), 0);
+        open_fds.datagram = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        open_fds.tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        ck_assert_int_ge(open_fds.datagram, 0);
+        ck_assert_int_ge(open_fds.tcp, 0);
 }
 
 /* How it ended for a child that calls @probe after @enter: 0 or an errno, see above. */
@@ -177,10 +210,155 @@ static int raise_limit(void)
         return (int)syscall(SYS_prctl, 4 /* PR_SET_DUMPABLE */, 1, 0, 0, 0);
 }
 
+static char byte_to_send[] = "x";
+
+/* A socket that QEMU passed, unbound. */
+static int datagram_to_a_path(void)
+{
+        return (int)sendto(open_fds.datagram, "x", 1, 0, (struct sockaddr *)&victim, sizeof(victim));
+}
+
+static int message_to_a_path(void)
+{
+        struct iovec iov = { .iov_base = byte_to_send, .iov_len = 1 };
+        struct msghdr message = {
+                .msg_name = &victim, .msg_namelen = sizeof(victim), .msg_iov = &iov, .msg_iovlen = 1
+        };
+
+        return (int)sendmsg(open_fds.datagram, &message, 0);
+}
+
+static int messages_to_a_path(void)
+{
+        struct iovec iov = { .iov_base = byte_to_send, .iov_len = 1 };
+        struct mmsghdr message = {
+                .msg_hdr = { .msg_name = &victim, .msg_namelen = sizeof(victim), .msg_iov = &iov, .msg_iovlen = 1 }
+        };
+
+        return sendmmsg(open_fds.datagram, &message, 1, 0);
+}
+
+/* One whose connecting was refused. */
+static int connect_by_sending(void)
+{
+        return (int)sendto(open_fds.tcp, "x", 1, MSG_FASTOPEN | MSG_NOSIGNAL, (struct sockaddr *)&loopback,
+                           sizeof(loopback));
+}
+
+static int send_fast_open(void)
+{
+        return (int)sendto(open_fds.stream[0], "x", 1, MSG_FASTOPEN | MSG_NOSIGNAL, NULL, 0);
+}
+
+static int connect_socket(void)
+{
+        return connect(open_fds.tcp, (struct sockaddr *)&loopback, sizeof(loopback));
+}
+
+static int bind_socket(void)
+{
+        return bind(open_fds.datagram, &(struct sockaddr){ .sa_family = AF_UNIX }, sizeof(sa_family_t));
+}
+
+static int listen_on_socket(void)
+{
+        return listen(open_fds.tcp, 1);
+}
+
+static int accept_on_socket(void)
+{
+        return accept(open_fds.tcp, NULL, NULL);
+}
+
+static int set_option(void)
+{
+        return setsockopt(open_fds.tcp, SOL_SOCKET, SO_KEEPALIVE, &(int){ 1 }, sizeof(int));
+}
+
+/* A descriptor of the peer, Linux 6.5. */
+static int peer_descriptor(void)
+{
+        int fd;
+        socklen_t size = sizeof(fd);
+
+        return getsockopt(open_fds.stream[0], SOL_SOCKET, 77 /* SO_PEERPIDFD */, &fd, &size);
+}
+
+static int receive(int fd)
+{
+        char byte;
+        struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+        struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+        return (int)recvmsg(fd, &message, MSG_DONTWAIT);
+}
+
+static int receive_descriptors(void)
+{
+        return receive(open_fds.stream[0]);
+}
+
+static int receive_many(void)
+{
+        struct mmsghdr message = { 0 };
+
+        return recvmmsg(open_fds.stream[0], &message, 1, MSG_DONTWAIT, NULL);
+}
+
+static int put_a_socket_there(void)
+{
+        return dup2(open_fds.stream[0], open_fds.outside[0]);
+}
+
+/* The kernel takes descriptors for ints. */
+static int put_a_socket_there_wide(void)
+{
+        return (int)syscall(SYS_dup3, (long)open_fds.stream[0], (1L << 32) | open_fds.outside[0], 0L);
+}
+
+static int owner_of_signals(void)
+{
+        return fcntl(open_fds.stream[0], F_SETOWN, getppid());
+}
+
+static int copy_descriptor(void)
+{
+        return fcntl(open_fds.stream[0], F_DUPFD, 50);
+}
+
+static int ring(void)
+{
+        return (int)syscall(425 /* io_uring_setup */, 1, NULL);
+}
+
+static int splice_it(void)
+{
+        return (int)splice(0, NULL, 1, NULL, 1, 0);
+}
+
 static const struct {
         const char *what;
         int (*probe)(void);
 } forbidden[] = {
+        { "send a datagram to a path", datagram_to_a_path },
+        { "send a message to a path", message_to_a_path },
+        { "send messages to a path", messages_to_a_path },
+        { "connect by sending", connect_by_sending },
+        { "fast open", send_fast_open },
+        { "connect", connect_socket },
+        { "bind", bind_socket },
+        { "listen", listen_on_socket },
+        { "accept", accept_on_socket },
+        { "set a socket's option", set_option },
+        { "descriptor of the peer", peer_descriptor },
+        { "receive descriptors", receive_descriptors },
+        { "receive many", receive_many },
+        { "put a socket in the place of that outside", put_a_socket_there },
+        { "the same, by a wide argument", put_a_socket_there_wide },
+        { "let signals be sent", owner_of_signals },
+        { "copy a descriptor", copy_descriptor },
+        { "io_uring", ring },
+        { "splice", splice_it },
         { "open /etc/passwd", open_passwd },
         { "open /proc/self/maps", open_own_maps },
         { "open a path", open_path },
@@ -239,6 +417,33 @@ static int ordinary_work(void)
 START_TEST(ordinary_work_goes_on)
 {
         int r = inside(enter, ordinary_work);
+
+        ck_assert_msg(r == SUCCEEDED, "%s", strerror(r));
+}
+END_TEST
+
+/* Of the monitor, and of the process outside: what they need of sockets. */
+static int talk(void)
+{
+        int error;
+        socklen_t size = sizeof(error);
+        struct ucred peer;
+        char byte;
+
+        if (send(open_fds.stream[0], "x", 1, MSG_NOSIGNAL | MSG_DONTWAIT) != 1 ||
+            recv(open_fds.stream[1], &byte, 1, MSG_DONTWAIT) != 1 ||
+            getsockopt(open_fds.stream[0], SOL_SOCKET, SO_ERROR, &error, &size) < 0)
+                return -1;
+        size = sizeof(peer);
+        if (getsockopt(open_fds.stream[0], SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 ||
+            send(open_fds.outside[1], "x", 1, MSG_NOSIGNAL) != 1 || receive(open_fds.outside[0]) != 1)
+                return -1;
+        return dup2(open_fds.stream[0], 2) == 2 ? 0 : -1;
+}
+
+START_TEST(talking_goes_on)
+{
+        int r = inside(enter, talk);
 
         ck_assert_msg(r == SUCCEEDED, "%s", strerror(r));
 }
@@ -352,10 +557,11 @@ int main(void)
         const struct test tests[] = {
                 TEST_EACH(is_forbidden, ARRAY_SIZE(forbidden)),
                 TEST(ordinary_work_goes_on),
+                TEST(talking_goes_on),
                 TEST(failed_assertion_still_ends_the_process),
                 TEST(landlock_alone),
                 TEST(kernel_tells_the_same),
         };
 
-        return test_main("sandbox", tests, ARRAY_SIZE(tests), NULL, NULL);
+        return test_main("sandbox", tests, ARRAY_SIZE(tests), setup, NULL);
 }
