@@ -22,7 +22,7 @@ struct daemon {
         struct vm *vm;
         struct session *session;
         struct outside *outside; /* NULL without the sandbox */
-        struct qmp_source signals, outside_end;
+        struct qmp_source signals, outside_end, parent;
         int signal_fd;
         int ready_fd; /* to the parent, who waits for the tree; -1 in the foreground */
         bool mounted;
@@ -61,6 +61,21 @@ static int watch_signals(struct daemon *d)
         if (d->signal_fd < 0)
                 return -errno;
         return qmp_loop_add(d->loop, &d->signals, d->signal_fd, EPOLLIN, handle_signal);
+}
+
+static void handle_parents_end(struct qmp_source *source, uint32_t revents)
+{
+        struct daemon *d = container_of(source, struct daemon, parent);
+
+        (void)revents;
+        qmp_loop_remove(d->loop, source);
+        qmp_loop_quit(d->loop, INTERRUPTED);
+}
+
+/* The parent waits for the tree. If it was killed, nobody wants the mount any more. */
+static int watch_parent(struct daemon *d)
+{
+        return d->ready_fd < 0 ? 0 : qmp_loop_add(d->loop, &d->parent, d->ready_fd, 0, handle_parents_end);
 }
 
 static void session_started(struct session *session)
@@ -150,7 +165,11 @@ static int refuse_to_cover(const char *mountpoint)
         return -EBUSY;
 }
 
-/* The mount is shown with the source, if no other name was given, as its device, and "fuse.qmpfs" as its type. */
+/*
+ * The mount is shown with the source, if no other name was given, as its device, and "fuse.qmpfs" as its type. A daemon
+ * that was taken over must not serve setuid programs or devices there: mount(8)'s helper mount.fuse3 adds "suid,dev" for
+ * root, so these options come last.
+ */
 static int add_fuse_options(struct options *options)
 {
         _cleanup_(qmp_freep) char *fsname = NULL;
@@ -160,7 +179,7 @@ static int add_fuse_options(struct options *options)
         if (asprintf(&fsname, "fsname=%s", options->fsname ? options->fsname : options->source) < 0)
                 fsname = NULL;
         if (fsname && fuse_opt_add_opt_escaped(&all, fsname) == 0 &&
-            fuse_opt_add_opt(&all, "subtype=qmpfs,default_permissions") == 0 &&
+            fuse_opt_add_opt(&all, "subtype=qmpfs,default_permissions,nosuid,nodev,noexec") == 0 &&
             (!options->debug || fuse_opt_add_opt(&all, "debug") == 0) &&
             fuse_opt_add_arg(&options->fuse, "-o") == 0 && fuse_opt_add_arg(&options->fuse, all) == 0)
                 r = 0;
@@ -191,6 +210,8 @@ static int set_up(struct daemon *d)
         r = qmp_loop_new(&d->loop);
         if (r == 0)
                 r = watch_signals(d);
+        if (r == 0)
+                r = watch_parent(d);
         if (r == 0)
                 r = add_fuse_options(o);
         if (r < 0) {
@@ -265,8 +286,10 @@ static int enter_sandbox(struct daemon *d)
                 r = qmp_loop_add(d->loop, &d->outside_end, outside_get_fd(d->outside), 0, handle_outside_end);
         }
         if (r == 0) {
+                const struct sandbox_fds fds = { outside_get_fd(d->outside), fuse_session_fd(d->session->fuse) };
+
                 failed = "give up rights";
-                r = sandbox_enter(&failed);
+                r = sandbox_enter(&fds, &failed);
         }
         if (r < 0)
                 log_error("cannot enter the sandbox: cannot %s: %s; -o sandbox=off runs without it", failed,
@@ -286,8 +309,6 @@ static int await_start(struct daemon *d)
         if (r == USABLE)
                 return 0;
         if (r == FAILED)
-                const struct sandbox_fds fds = { outside_get_fd(d->outside), fuse_session_fd(d->session->fuse) };
-
                 fuse_failed("cannot serve", where);
         else if (r < 0)
                 log_error("cannot serve '%s': the event loop failed: %s", where, strerror(-r));
@@ -296,15 +317,19 @@ static int await_start(struct daemon *d)
         return -EIO;
 }
 
-/* Tells the parent that the tree can be used, and leaves its terminal. */
-static void go_to_background(struct daemon *d, int null)
+/* Tells the parent that the tree can be used, and leaves its terminal. -EPIPE: there is no parent any more. */
+static int go_to_background(struct daemon *d, int null)
 {
+        int r;
+
         for (int fd = 0; fd < 3 && null >= 0; fd++)
                 dup2(null, fd);
         if (null > 2)
                 close(null);
-        (void)!write(d->ready_fd, "", 1);
+        r = write(d->ready_fd, "", 1) < 0 ? -errno : 0;
+        qmp_loop_remove(d->loop, &d->parent);
         close(d->ready_fd);
+        return r;
 }
 
 static int serve(struct daemon *d)
@@ -322,8 +347,8 @@ static int serve(struct daemon *d)
         if (r < 0)
                 return 1;
         log_init(d->options.foreground, d->options.debug);
-        if (background)
-                go_to_background(d, null);
+        if (background && go_to_background(d, null) < 0)
+                return 1;
         r = qmp_loop_run(d->loop);
         if (r < 0)
                 log_error("the event loop failed: %s", strerror(-r));
@@ -348,6 +373,8 @@ static void tear_down(struct daemon *d)
         vm_free(d->vm);
         if (d->loop)
                 qmp_loop_remove(d->loop, &d->signals);
+        if (d->loop)
+                qmp_loop_remove(d->loop, &d->parent);
         if (d->signal_fd >= 0)
                 close(d->signal_fd);
         qmp_loop_free(d->loop);
@@ -408,6 +435,15 @@ static void print_version(void)
 }
 
 /*
+ * Descriptors of the caller's must not stay: a file could be read in the sandbox, and a shell's lock would be held as long
+ * as the mount. The C library falls back to /proc where the kernel has no close_range(2).
+ */
+static void close_others(void)
+{
+        closefrom(STDERR_FILENO + 1);
+}
+
+/*
  * Whoever starts us may have closed standard input, output or error. A descriptor of ours that got such a number would be
  * written to as if it were a terminal, and replaced on the way to the background.
  */
@@ -422,7 +458,13 @@ static int open_standard_fds(void)
 
 int main(int argc, char **argv)
 {
-        struct daemon d = { .signals = { .fd = -1 }, .outside_end = { .fd = -1 }, .signal_fd = -1, .ready_fd = -1 };
+        struct daemon d = {
+                .signals = { .fd = -1 },
+                .outside_end = { .fd = -1 },
+                .parent = { .fd = -1 },
+                .signal_fd = -1,
+                .ready_fd = -1,
+        };
         _cleanup_(qmp_freep) char *why = NULL;
         int r = open_standard_fds();
 
@@ -430,6 +472,7 @@ int main(int argc, char **argv)
                 log_error("cannot open '/dev/null': %s", strerror(-r));
                 return 1;
         }
+        close_others();
         log_catch_fuse();
         r = options_parse(argc, argv, &d.options, &why);
         if (r < 0) {

@@ -75,6 +75,13 @@ static const struct fuse_opt templates[] = {
         FUSE_OPT_KEY("nodiratime", KEY_IGNORE),
         FUSE_OPT_KEY("lazytime", KEY_IGNORE),
         FUSE_OPT_KEY("nolazytime", KEY_IGNORE),
+        /* always nosuid, nodev and noexec, although mount.fuse3 adds "suid,dev": see add_fuse_options() */
+        FUSE_OPT_KEY("suid", KEY_IGNORE),
+        FUSE_OPT_KEY("nosuid", KEY_IGNORE),
+        FUSE_OPT_KEY("dev", KEY_IGNORE),
+        FUSE_OPT_KEY("nodev", KEY_IGNORE),
+        FUSE_OPT_KEY("exec", KEY_IGNORE),
+        FUSE_OPT_KEY("noexec", KEY_IGNORE),
         /* what libfuse and the kernel do */
         FUSE_OPT_KEY("allow_other", KEY_LIBFUSE),
         FUSE_OPT_KEY("allow_root", KEY_LIBFUSE),
@@ -83,12 +90,6 @@ static const struct fuse_opt templates[] = {
         FUSE_OPT_KEY("-r", KEY_LIBFUSE),
         FUSE_OPT_KEY("ro", KEY_LIBFUSE),
         FUSE_OPT_KEY("rw", KEY_LIBFUSE),
-        FUSE_OPT_KEY("suid", KEY_LIBFUSE),
-        FUSE_OPT_KEY("nosuid", KEY_LIBFUSE),
-        FUSE_OPT_KEY("dev", KEY_LIBFUSE),
-        FUSE_OPT_KEY("nodev", KEY_LIBFUSE),
-        FUSE_OPT_KEY("exec", KEY_LIBFUSE),
-        FUSE_OPT_KEY("noexec", KEY_LIBFUSE),
         FUSE_OPT_KEY("sync", KEY_LIBFUSE),
         FUSE_OPT_KEY("async", KEY_LIBFUSE),
         FUSE_OPT_KEY("dirsync", KEY_LIBFUSE),
@@ -380,7 +381,8 @@ void options_help(FILE *out)
               "  -o allow_root          give root access\n"
               "  -o auto_unmount        have fusermount3 unmount as well when the process ends\n"
               "\n"
-              "Also accepted: dev, exec, suid, sync, dirsync, atime, context=, fscontext=, defcontext= and\n"
-              "rootcontext= of mount(8). If an option is given twice, the last one counts.\n",
+              "Also accepted: sync, dirsync, atime, context=, fscontext=, defcontext= and rootcontext= of\n"
+              "mount(8). The mount is always nosuid, nodev and noexec. If an option is given twice, the\n"
+              "last one counts.\n",
               out);
 }

@@ -21,6 +21,7 @@
 #define UNMOUNT_MS 10000
 #define LINE_MAX   1024
 #define RESTART_NS NSEC_PER_SEC
+#define KEPT_FD    3
 
 enum order { ORDER_CONNECT, ORDER_LOG, ORDER_UNMOUNT, ORDER_END };
 
@@ -174,15 +175,17 @@ static void serve(const struct helper *h)
 }
 
 /* Nothing of the daemon's stays: its monitor and its mount are to end with it. */
-static void keep_only(int fd, bool foreground)
+static int keep_only(int fd, bool foreground)
 {
         int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
         for (int i = 0; i < (foreground ? 2 : 3) && null >= 0; i++)
                 dup2(null, i);
-        if (fd > 3)
-                (void)close_range(3, (unsigned)fd - 1, 0);
-        (void)close_range((unsigned)fd + 1, ~0U, 0);
+        /* fusermount3 shall not have it */
+        if (fd != KEPT_FD)
+                (void)dup3(fd, KEPT_FD, O_CLOEXEC);
+        closefrom(KEPT_FD + 1);
+        return KEPT_FD;
 }
 
 /*
@@ -211,7 +214,7 @@ static bool has_served(const struct helper *h)
         return false;
 }
 
-_Noreturn static void run(const struct helper *h, bool foreground)
+_Noreturn static void run(struct helper *h, bool foreground)
 {
         /* a Ctrl-C at the terminal is for the daemon */
         (void)setsid();
@@ -219,7 +222,7 @@ _Noreturn static void run(const struct helper *h, bool foreground)
         (void)!chdir("/");
         (void)prctl(PR_SET_NAME, "qmpfs-outside");
         (void)prctl(PR_SET_DUMPABLE, 0);
-        keep_only(h->fd, foreground);
+        h->fd = keep_only(h->fd, foreground);
         log_init(foreground, false);
         while (!has_served(h))
                 ;

@@ -67,7 +67,8 @@ START_TEST(as_mount_calls_a_helper)
         /* mount(8) and mount.fuse3(8), with what fstab(5) may hold */
         ck_assert_int_eq(parse("qmpfs tcp:localhost:4444 /mnt/vm -n -s -v -t fuse.qmpfs -o "
                                "rw,defaults,auto,noauto,user,user=joe,nouser,users,owner,group,nofail,_netdev,"
-                               "comment=x,relatime,lazytime,x-systemd.automount,x-gvfs-show,timeout=3"),
+                               "comment=x,relatime,lazytime,x-systemd.automount,x-gvfs-show,timeout=3,"
+                               "dev,suid,exec,nodev,nosuid,noexec"),
                          0);
         ck_assert_str_eq(options.source, "tcp:localhost:4444");
         ck_assert_str_eq(options.mountpoint, "/mnt/vm");
@@ -142,11 +143,12 @@ END_TEST
 
 START_TEST(what_libfuse_does_is_left_for_it)
 {
-        static const char *const names[] = { "allow_other", "allow_root", "auto_unmount", "ro",
-                                             "nosuid",      "sync",       "context=x:y" };
+        static const char *const names[] = {
+                "allow_other", "allow_root", "auto_unmount", "ro", "sync", "context=x:y"
+        };
 
         ck_assert_int_eq(
-                parse("qmpfs -o ro,allow_other,allow_root,auto_unmount,nosuid,sync,context=x:y,timeout=1,,fsname=n a "
+                parse("qmpfs -o ro,allow_other,allow_root,auto_unmount,sync,context=x:y,timeout=1,,fsname=n a "
                       "b"),
                 0);
         for (size_t i = 0; i < ARRAY_SIZE(names); i++)

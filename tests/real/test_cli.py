@@ -295,6 +295,35 @@ class Cli(real.RealTest):
         self.assertEqual(state, "prelaunch")
         self.assertEqual(line.split()[:3], [vm.socket, mount.dir, "fuse.qmpfs"])
 
+    HARMLESS = {"nosuid", "nodev", "noexec"}
+
+    def test_mount_is_nosuid_nodev_noexec_by_whatever_way(self):
+        """A daemon that was taken over could serve a setuid program or a device node. mount.fuse3 adds suid and dev."""
+        vm = self.vm("-S")
+        mount = self.new_mount(vm)
+        wanted = "suid,dev,exec"
+        shown = f"grep ' {mount.dir} ' /proc/self/mounts && umount {mount.dir}"
+        fstab = f"{self.dir}/fstab"
+        with open(fstab, "w") as file:
+            file.write(f"{vm.socket} {mount.dir} fuse.qmpfs noauto,{wanted} 0 0\n")
+        ways = [
+            f"mount -t fuse.qmpfs {vm.socket} {mount.dir}",
+            f"mount -t fuse.qmpfs -o {wanted} {vm.socket} {mount.dir}",
+            # What systemd starts for a mount unit, from fstab or not (mount_enter_mounting()).
+            f"mount {vm.socket} {mount.dir} -t fuse.qmpfs -o noauto,{wanted}",
+            f"mount -T {fstab} {mount.dir}",
+            f"mount.fuse3 qmpfs#{vm.socket} {mount.dir} -o {wanted}",
+            f"qmpfs {vm.socket} {mount.dir}",
+            f"qmpfs {vm.socket} {mount.dir} -o nosuid,{wanted}",
+        ]
+        result = self.installed(mount, "".join(f"{way} && {shown} || exit\n" for way in ways))
+        self.assertEqual((result.code, result.err), (0, ""), result)
+        lines = result.out.splitlines()
+        self.assertEqual(len(lines), len(ways), result)
+        for way, line in zip(ways, lines):
+            with self.subTest(way):
+                self.assertTrue(self.HARMLESS <= set(line.split()[3].split(",")), line)
+
     def test_mount_helper_with_closed_descriptors(self):
         vm = self.vm("-S")
         mount = self.new_mount(vm)
@@ -326,6 +355,54 @@ class Cli(real.RealTest):
             result = Running(["bash", "-c", f'exec "$@" {closed}', "bash", binary(), f"{self.dir}/none", self.dir]).wait(10)
             self.assertEqual(result.code, 1, result)
             self.assertEqual("No such file" in result.err, "2" not in closed, result)
+
+    # -- with more descriptors than those, as shells and their locks leave them
+
+    def test_descriptors_of_the_caller_do_not_stay(self):
+        vm = self.vm("-S")
+        lock = f"{self.dir}/lock"
+        for foreground in (False, True):
+            with self.subTest(foreground=foreground):
+                mount = self.new_mount(vm, "sandbox=on", foreground=foreground)
+                mount.argv = ["bash", "-c", 'exec 3< /etc/shadow 9> "$0" 200<> /dev/null; flock 9 || exit; exec "$@"',
+                              lock, *mount.argv]
+                mount.start()
+                self.assertEqual(self.ok(mount, "cat state"), "prelaunch\n")
+                held = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if self.holds(pid, lock, "/etc/shadow")]
+                self.assertEqual(held, [])
+                self.assertEqual(Running(["flock", "-n", lock, "true"]).wait().code, 0)
+                mount.unmount()
+
+    @staticmethod
+    def holds(pid, *paths):
+        try:
+            return any(os.readlink(f"/proc/{pid}/fd/{fd}") in paths for fd in os.listdir(f"/proc/{pid}/fd"))
+        except OSError:
+            return False
+
+    # -- whose caller gives up
+
+    def test_nobody_waits_for_it_any_more(self):
+        path = self.listener(b"")
+        mount = self.new_mount(path, "timeout=600")
+        starter = Running(mount.argv, mount.env)
+        daemon = self.eventually(lambda: self.children(starter.process.pid), "the daemon")[0]
+        # It waits for a greeting that would come a moment later.
+        self.eventually(lambda: self.connected(daemon), "its connection")
+        starter.process.kill()
+        self.assertEqual(starter.wait().code, -signal.SIGKILL)
+        pid, status = self.eventually(lambda: (lambda end: end[0] and end)(os.waitpid(daemon, os.WNOHANG)), "its end", 10)
+        self.assertEqual((pid, os.waitstatus_to_exitcode(status)), (daemon, 1))
+        self.assertFalse(mount.mounted())
+
+    @staticmethod
+    def children(pid):
+        with open(f"/proc/{pid}/task/{pid}/children") as file:
+            return [int(child) for child in file.read().split()]
+
+    @staticmethod
+    def connected(pid):
+        return any(os.readlink(f"/proc/{pid}/fd/{fd}").startswith("socket:") for fd in os.listdir(f"/proc/{pid}/fd"))
 
     # -- how it ends
 
