@@ -1,5 +1,5 @@
 """crowd.py ROLE ARGUMENT...: many users of a mount at once, for test_load.py; programs of their own, so that they can be
-ended when they hang. Each says "ready" when it has opened what it needs and what it found, as JSON, when it ends.
+ended when they hang. Each says "ready" when it has what it needs and what it found, as JSON, when it ends.
 
     reads FLAGS PATH COUNT          as many threads, each of which opens the file and reads once
     polls PATH COUNT                as many threads, each of which waits for news in a poll(2) of its own, and reads it
@@ -49,8 +49,8 @@ def threads(count, wait):
 
 def reads(flags, path, count):
     def wait(begin):
-        fd = os.open(path, int(flags))
         begin()
+        fd = os.open(path, int(flags))
         text = os.read(fd, 1 << 16).decode()
         os.close(fd)
         return text

@@ -218,12 +218,12 @@ class Commands(real.RealTest):
     def test_too_long(self):
         path = f"{self.machine.dir}/long"
         with open(path, "w") as file:
-            file.write("command-line=" + "x" * 70000)
+            file.write("command-line=" + "x" * 70000 + "\n")
         self.fails(self.directory, f"dd if={path} of=cmd/human-monitor-command bs=100k conv=notrunc",
                    "Message too long")
         # and just not too long
         with open(path, "w") as file:
-            file.write("command-line=" + "x" * 65000)
+            file.write("command-line=" + "x" * 65000 + "\n")
         self.ok(self.directory, f"dd if={path} of=cmd/human-monitor-command bs=100k conv=notrunc status=none", 30)
 
     def test_help_of_each_command(self):

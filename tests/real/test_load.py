@@ -13,7 +13,7 @@ from mount import sanitized, usage
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 READERS = 1000
-READ, WRITE, POLL = "0", "1", "7"  # system calls of x86-64
+READ, WRITE, POLL, OPENAT = "0", "1", "7", "257"  # system calls of x86-64
 DISKS = 16
 # Of the daemon's heap, which has found its size after the first crowd.
 FIRST_CROWD_KB = 2048
@@ -98,7 +98,9 @@ class Parked(Load):
     def parked(self, path, flags, wake, expected):
         reader = self.program("crowd.py", "reads", str(flags), f"{self.files.dir}/{path}", str(READERS))
         self.assertEqual(reader.line(), "ready")
-        self.eventually(lambda: reader.threads_in(READ) == READERS, "all readers in their read")
+        # A stream is read without an end, any other content comes with the opening.
+        call = READ if flags == os.O_RDWR else OPENAT
+        self.eventually(lambda: reader.threads_in(call) == READERS, "all readers waiting")
         begin = time.monotonic()
         wake()
         said = reader.result()
