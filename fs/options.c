@@ -373,7 +373,7 @@ void options_help(FILE *out)
               "  -o sizes=exact         query QEMU for the exact size at each stat, for NFS and\n"
               "                         find -size (cheap)\n"
               "  -o noraw               omit cmd/, qmp and hmp, which can do everything that QEMU can\n"
-              "  -o any_vm              reconnect to whichever VM is at SOURCE by then\n"
+              "  -o any_vm              reconnect to any VM at SOURCE, not only to the first one\n"
               "  -o sandbox=off         keep all privileges of the user who mounts, for debugging (on)\n"
               "  -o fsname=NAME         the source in /proc/mounts (SOURCE)\n"
               "  -o ro                  mount read-only\n"
