@@ -2,11 +2,11 @@
 # mkservers.sh [-o OUTDIR] [-c CACHEDIR] -- unpack the servers that tests/real/test_tools.py puts between itself and
 # the mount: sshd and nfs-ganesha, with the libraries that this machine lacks.
 #
-# They are unpacked, not installed: the package of each would start its server, and rpcbind, on every interface and
-# again at each boot. What is installed already is used as it is.
+# The packages are unpacked, not installed: an installed package would start its server, and rpcbind, on every interface
+# and again at each boot. Servers that are already installed are used.
 #
-# Needs apt-get with Debian's package lists, and no root. Result: OUTDIR/root. Packages stay in CACHEDIR (OUTDIR/cache).
-# When nothing changed, nothing is done.
+# Needs apt-get with Debian's package lists; does not need root. Result: OUTDIR/root. Packages stay in CACHEDIR
+# (OUTDIR/cache). If nothing has changed, the script does nothing.
 set -eu
 
 out=./servers cache=
