@@ -1,21 +1,23 @@
 /*
- * What no plain read may ask QEMU for (see reads.h): a write to the file asks, and from then on the file reads
- * as the answer, for each reader, until the next write or the end of the connection. Before that it reads as a
- * line that says how to ask.
+ * Answers to commands that no plain read may send (see reads.h). A write to the file sends the command. From then on
+ * the file contains the answer, for all readers, until the next write or the end of the connection. Before the first
+ * write, the file contains a line that explains how to send the command.
  */
 #ifndef FS_ASKED_H
 #define FS_ASKED_H
 
 #include "node.h"
 
-/* What all answers together may take, as JSON texts; beyond that the oldest are forgotten. QEMU 7.2 has 600
- * types of 4 KB. */
+/*
+ * The limit of all answers together, as JSON texts. Beyond it, the oldest answers are dropped. QEMU 7.2 has 600 types
+ * of 4 KB.
+ */
 #define ASKED_MAX_BYTES (16 * 1024 * 1024)
 
 struct fetch_spec;
 struct vm;
 
-/* In the vm. */
+/* Embedded in struct vm. */
 struct asked {
         struct json_object *answers; /* {command and argument: JSON text}, the oldest first; NULL: none */
         size_t bytes;                /* of the texts and keys */
@@ -23,21 +25,23 @@ struct asked {
 
 void asked_forget(struct vm *vm);
 
-/* The answer that is kept, the caller's. 0, -ENOENT, or -ENOMEM. */
+/* The stored answer, owned by the caller. 0, -ENOENT, or -ENOMEM. */
 int asked_find(struct vm *vm, const struct fetch_spec *spec, struct json_object **ret_value);
-/* Keeps an answer, in place of an earlier one. 0, -ENOMEM, or -EPROTO: it is larger than half of
- * ASKED_MAX_BYTES, or JSON that nobody could read back. */
+/*
+ * Stores an answer, in place of an earlier one. 0, -ENOMEM, or -EPROTO: the answer is larger than half of
+ * ASKED_MAX_BYTES, or its JSON text could not be parsed again.
+ */
 int asked_keep(struct vm *vm, const struct fetch_spec *spec, struct json_object *value);
 
 /*
- * For a kind's write: takes an empty line, asks QEMU whether or not the answer is known, and has @keep keep it,
- * for example asked_keep(). 0; REQUEST_PARKED; -EINVAL; or the query's error or that of @keep. What
- * asked_keep() kept before is forgotten in any case.
+ * For a kind's write(): expects an empty line, sends the command even if the answer is known, and calls @keep, for
+ * example asked_keep(), to store the answer. 0, REQUEST_PARKED, -EINVAL, or the error of the query or of @keep. An
+ * earlier answer of asked_keep() is dropped in any case.
  */
 int asked_write(struct request *r, const struct fetch_spec *spec,
                 int (*keep)(struct vm *vm, const struct fetch_spec *spec, struct json_object *value));
 
-/* The line that says what @command does and how to ask for it. The caller's; 0 or -ENOMEM. */
+/* The line that explains the effect of @command and how to send it. Owned by the caller; 0 or -ENOMEM. */
 int asked_usage(const struct inode *inode, const char *command, struct text *ret_text);
 
 #endif

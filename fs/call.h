@@ -1,5 +1,5 @@
 /*
- * One command that a request wants carried out, and waits for.
+ * One command that a request sends and waits for.
  */
 #ifndef FS_CALL_H
 #define FS_CALL_H
@@ -7,18 +7,19 @@
 #include "request.h"
 
 struct call {
-        const char *command;           /* borrowed for the call to call_start() */
+        const char *command;           /* borrowed during call_start() */
         struct json_object *arguments; /* borrowed; may be NULL */
-        bool oob;                      /* out of band, where the connection can do that */
-        /* takes what QEMU returned; 0 or a negative errno, which the request ends with */
+        bool oob;                      /* out of band, if the connection supports it */
+        /* receives QEMU's return value; returns 0 or a negative errno, with which the request ends */
         int (*done)(struct request *r, struct json_object *value);
-        /* the request is about to fail, for whatever reason (see r->reason); may be NULL */
+        /* the request is about to fail, see r->reason; may be NULL */
         void (*failed)(struct request *r, int error);
 };
 
 /*
- * Sends it; the request ends with it, or after command_timeout. REQUEST_PARKED, or -EHOSTDOWN or -ENOMEM. An error of
- * QEMU's is the request's. Nothing that was known of the VM is used again afterwards.
+ * Sends the command. The request ends with its reply, or after command_timeout. REQUEST_PARKED, -EHOSTDOWN or
+ * -ENOMEM. An error reply of QEMU becomes the error of the request. Results obtained before are not used again
+ * afterwards.
  */
 int call_start(struct request *r, const struct call *call);
 

@@ -1,29 +1,33 @@
 /*
- * Which paths of QEMU's object model have led to nothing since when: a device that comes back under its path is
- * another one. A path is noted when its object is deleted, and remembered, since what was looked up before may be
- * used at any time later. Pure.
+ * The deleted paths of QEMU's object model: a device that is added again under the same path is another object. A
+ * path is recorded when its object is deleted and is not dropped later, since the kernel may use an earlier lookup at
+ * any time. Pure.
  */
 #ifndef FS_GONE_H
 #define FS_GONE_H
 
 #include "qmp/util.h"
 
-/* Beyond so many, or so many bytes of them, all paths count as gone, and what is known starts again. */
+/* Limits. Beyond this number of paths, or of bytes, all paths count as deleted, and the record starts empty. */
 #define GONE_MAX       1000
 #define GONE_MAX_BYTES (256 * 1024)
 
 struct gone {
         struct json_object *paths; /* {path: epoch}; NULL: none */
         size_t bytes;
-        uint64_t all; /* the epoch since when everything is another; 0: never */
+        uint64_t all; /* the last epoch in which all objects ended; 0: never */
 };
 
-/* The object at @path ended in this @epoch, which is not 0; NULL: all of them did. Without memory all are taken to
- * have. */
+/*
+ * Records that the object at @path, or all of them (NULL), ended in this @epoch, which is not 0. If memory is out,
+ * all objects count as ended.
+ */
 void gone_note(struct gone *gone, const char *path, uint64_t epoch);
 
-/* The last epoch in which the object at @path ended, by itself or with all; 0: never. NULL: all of them. What was
- * known before that epoch is of another object. */
+/*
+ * The last epoch in which the object at @path ended, alone or with all; 0: never. NULL: the last epoch in which all
+ * ended. Results older than that epoch belong to another object.
+ */
 uint64_t gone_since(const struct gone *gone, const char *path);
 
 void gone_deinit(struct gone *gone);

@@ -8,10 +8,10 @@
 
 #include "qmp/util.h"
 
-/* Until then, and with @foreground, it goes to standard error. */
+/* Before this call, and with @foreground, messages go to standard error; otherwise to syslog. */
 void log_init(bool foreground, bool debug);
 
-/* From now on syslog is reached through @fn, for a process that can't do so itself; NULL: no longer. */
+/* Sends messages for syslog through @fn, for a process that has no access to syslog itself; NULL: directly again. */
 void log_init_by(void (*fn)(void *userdata, int priority, const char *text), void *userdata);
 
 _printf_(1, 2) void log_error(const char *format, ...);
@@ -19,9 +19,9 @@ _printf_(1, 2) void log_warning(const char *format, ...);
 _printf_(1, 2) void log_info(const char *format, ...);
 _printf_(1, 2) void log_debug(const char *format, ...);
 
-/* What libfuse has to say is kept for log_take_fuse() until log_init() was called, then it is logged. */
+/* Catches the messages of libfuse: before log_init() they are kept for log_take_fuse(), then they are logged. */
 void log_catch_fuse(void);
-/* The last thing that libfuse said, without its "fuse: "; the caller's; NULL if nothing. */
+/* The last message of libfuse, without its "fuse: " prefix; owned by the caller; NULL: none. */
 char *log_take_fuse(void);
 
 #endif

@@ -7,7 +7,7 @@
 #include "journal.h"
 #include "request.h"
 
-/* Answers a read from the journal and notes in @file how far its reader is. 0 or -ENOMEM. */
+/* Answers a read from the journal and stores the reader's position in @file. 0 or -ENOMEM. */
 int log_file_read(const struct journal *journal, struct request *r, struct file *file, struct text *ret_text);
 
 #endif
