@@ -160,7 +160,7 @@ static int connect_unix(const char *path, int *ret_fd, bool *ret_connecting)
 
 static int connect_tcp(const struct addrinfo *info, int *ret_fd, bool *ret_connecting)
 {
-        static const int on = 1, idle = 10, interval = 5, count = 3;
+        static const int on = 1, idle = 10, interval = 5, count = 3, unacknowledged_ms = QMP_ADDRESS_SILENCE_MS;
         _cleanup_(qmp_closep) int fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         int r;
 
@@ -172,6 +172,8 @@ static int connect_tcp(const struct addrinfo *info, int *ret_fd, bool *ret_conne
         (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
         (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
         (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
+        /* while a command is unacknowledged there are no keepalives, and Linux sends it again for 15 minutes */
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms, sizeof(unacknowledged_ms));
         r = connect_fd(fd, info->ai_addr, info->ai_addrlen, ret_connecting);
         if (r == 0)
                 *ret_fd = take_fd(&fd);

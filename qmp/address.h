@@ -27,6 +27,9 @@ void qmp_address_deinit(struct qmp_address *address);
 /* How many different addresses there are to try, at least 1. */
 size_t qmp_address_count(const struct qmp_address *address);
 
+/* A host that has vanished ends a TCP connection after that long, whether or not a command is on its way to it. */
+#define QMP_ADDRESS_SILENCE_MS 25000
+
 /*
  * A socket that is connected or connecting to the @index-th address (modulo their number); it does not block. 0 or a
  * negative errno, such as -ENOENT, -ECONNREFUSED, -EAGAIN (a unix socket whose queue is full), -ENOTSOCK.

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -340,6 +341,34 @@ START_TEST(tcp_connects)
 }
 END_TEST
 
+static int option(int fd, int level, int name)
+{
+        int value = -1;
+        socklen_t size = sizeof(value);
+
+        ck_assert_int_eq(getsockopt(fd, level, name, &value, &size), 0);
+        return value;
+}
+
+/* Whether a command is unacknowledged then or not. */
+START_TEST(vanished_tcp_host_is_noticed_in_time)
+{
+        _cleanup_(qmp_freep) char *text = NULL;
+        int listener = listen_tcp(&text), fd;
+        bool connecting;
+
+        ck_assert_int_eq(qmp_address_parse(text, &address), 0);
+        ck_assert_int_eq(qmp_address_connect(&address, 0, &fd, &connecting), 0);
+        ck_assert_int_eq(option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), QMP_ADDRESS_SILENCE_MS);
+        ck_assert_int_eq(option(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+        ck_assert_int_eq(1000 * (option(fd, IPPROTO_TCP, TCP_KEEPIDLE) +
+                                 option(fd, IPPROTO_TCP, TCP_KEEPCNT) * option(fd, IPPROTO_TCP, TCP_KEEPINTVL)),
+                         QMP_ADDRESS_SILENCE_MS);
+        close(fd);
+        close(listener);
+}
+END_TEST
+
 START_TEST(tcp_refused)
 {
         _cleanup_(qmp_freep) char *text = NULL;
@@ -382,6 +411,7 @@ int main(void)
                 TEST(socket_of_another_kind),
                 TEST(full_queue_says_try_again),
                 TEST(tcp_connects),
+                TEST(vanished_tcp_host_is_noticed_in_time),
                 TEST(tcp_refused),
         };
 
