@@ -1,7 +1,7 @@
 /*
- * What of a QEMU never changes while it runs: its schema and its device types. The schema is asked for once per
- * connection, when somebody first needs it (it costs QEMU 20 ms), types when a write asks; both are forgotten
- * with the connection.
+ * QEMU's schema and device types, which do not change while it runs. The schema is queried once per connection, when
+ * a request first needs it (it takes 20 ms of QEMU's time). Types are queried on a write. Both are dropped when the
+ * connection ends.
  */
 #ifndef FS_INTROSPECTION_H
 #define FS_INTROSPECTION_H
@@ -21,44 +21,44 @@ struct constant {
 struct introspection {
         struct constant schema_constant;
         struct qmp_schema *schema;
-        struct json_object *types; /* names of device types that are known, sorted; NULL: none yet */
-        bool all_types;            /* those are all that are not abstract */
+        struct json_object *types; /* names of the known device types, sorted; NULL: none yet */
+        bool all_types;            /* these are all types that are not abstract */
         bool probing;              /* query-status is under way */
-        bool limited;              /* the server has no query-status, and so may lack other commands, too */
+        bool limited;              /* the server has no query-status, and may also lack other commands */
         struct list probe_waiters; /* requests */
-        /* {name: null}: all commands of a limited server; kept until the next connection. NULL: not limited, or not known */
+        /* {name: null}: all commands of a limited server, until the next connection; NULL: not limited, or unknown */
         struct json_object *commands;
 };
 
 void introspection_init(struct vm *vm);
-/* The connection has ended. Requests that wait hear of it by the fetch. */
+/* To be called when the connection has ended. Waiting requests fail with the fetch. */
 void introspection_forget(struct vm *vm);
-/* The same, and what outlives a connection; no request waits any more. */
+/* The same, and frees the data that outlives a connection. No request may be waiting. */
 void introspection_deinit(struct vm *vm);
 
 /*
- * Which commands a server has decides which rows are there, but its schema is too costly to be asked for by each `ls`. So the
- * answer to query-status, with which each connection begins, tells the two sorts of servers apart: QEMU has it, and all
- * commands that rows need; any other (qemu-storage-daemon) is asked for its schema at once.
+ * The commands of the server determine which rows are present, but its schema is too costly to be queried for each
+ * `ls`. Each connection begins with query-status, which distinguishes two sorts of servers. QEMU has this command,
+ * and all commands that rows need. Any other server (qemu-storage-daemon) is queried for its schema immediately.
  */
-/* There is another connection; query-status has been sent, if @probing. */
+/* To be called for a new connection. @probing: query-status has been sent. */
 void introspection_begin(struct vm *vm, bool probing);
-/* It was answered, or will not be soon: the server has it (or nobody knows), or it has not. */
+/* To be called when query-status was answered, or will not be answered soon. @limited: the server lacks it. */
 void introspection_probed(struct vm *vm, bool limited);
-/* Makes sure that introspection_has() knows what there is to know. As introspection_schema(). */
+/* Ensures that introspection_has() can give a definite answer. Returns as introspection_schema(). */
 int introspection_commands(struct request *r);
-/* Whether the server has the command, as far as is known: true of all commands of a QEMU. */
+/* Whether the server has the command, as far as is known. Always true for QEMU. */
 bool introspection_has(const struct vm *vm, const char *command);
 
 /*
- * Makes sure of the schema. 0; REQUEST_PARKED; or the query's error, with its reason noted in @r. Borrowed until the loop
- * turns.
+ * Ensures that the schema is known. 0, REQUEST_PARKED, or the error of the query, with its reason in @r. *ret_schema
+ * is borrowed until control returns to the event loop.
  */
 int introspection_schema(struct request *r, const struct qmp_schema **ret_schema);
 
-/* What a write has asked for. All types: what qom-list-types returned, a list. 0 or -ENOMEM. */
+/* Stores all types after a write has queried them. @reply: the list that qom-list-types returned. 0 or -ENOMEM. */
 int introspection_set_types(struct vm *vm, struct json_object *reply);
-/* One type that QEMU has. 0 or -ENOMEM. */
+/* Adds one type that QEMU has. 0 or -ENOMEM. */
 int introspection_add_type(struct vm *vm, const char *name);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Which mount is at a path. The mount itself is asked nothing, so this works on one whose daemon is dead, stopped, or the
- * caller.
+ * Finds the mount at a path. No request is sent to the mount, so this works even if its daemon is dead, stopped, or
+ * the caller.
  */
 #ifndef FS_MOUNTPOINT_H
 #define FS_MOUNTPOINT_H
@@ -8,18 +8,19 @@
 #include "qmp/util.h"
 
 /*
- * The kernel's number of the mount that the directory @path (no link) is in. *ret_unique: no other mount ever gets that number
- * (Linux 6.8); else another may as soon as this one is gone. 0 or a negative errno: -EOPNOTSUPP before Linux 5.8.
+ * Finds the kernel's id of the mount that contains the directory @path (not a link). *ret_unique: the id is never
+ * used again (Linux 6.8); otherwise another mount may get it after this one is unmounted. 0 or a negative errno:
+ * -EOPNOTSUPP before Linux 5.8.
  */
 int mountpoint_get_id(const char *path, uint64_t *ret_id, bool *ret_unique);
 
 /*
- * The source of the mount of type "fuse.qmpfs" whose root is the directory @path (no link); the caller's. 0, -ENOENT: no such
- * mount is there, -ENOMEM, or another negative errno: it can't be told.
+ * Finds the source of the mount of type "fuse.qmpfs" whose root is the directory @path (not a link); owned by the
+ * caller. 0, -ENOENT: there is no such mount, -ENOMEM, or another negative errno: unknown.
  */
 int mountpoint_find_qmpfs(const char *path, char **ret_source);
 
-/* Its part that reads: type and source, as they were given to mount(2), of the mount @id in a proc_pid_mountinfo(5). */
+/* Reads the type and source of the mount @id, as passed to mount(2), from a file as in proc_pid_mountinfo(5). */
 int mountpoint_read(FILE *mountinfo, uint64_t id, char **ret_type, char **ret_source);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * The row: one file of the tree, and the kind: how files of that sort behave.
+ * A row declares one file of the tree. A kind defines the behaviour of files of one sort.
  *
- * tree.c declares the rows, data only. A kind is a table of functions that ops.c calls. What a function returns:
+ * tree.c declares the rows, as data only. A kind is a table of functions, called by ops.c. They return:
  *   0               done
  *   REQUEST_PARKED  it waits; the request is remembered by what it waits for, and its step runs again when that
  *                   comes. So everything up to the wait is done again, with the results at hand: a function asks
@@ -26,13 +26,13 @@ struct object;
 struct request;
 struct vm;
 
-/* What a poll(2) can wait for. */
+/* The sources of readiness for poll(2). */
 enum channel {
         CHANNEL_NONE,
         CHANNEL_STATE,      /* the run state may have changed */
         CHANNEL_CONNECTION, /* up, down, stalled, recovered */
-        CHANNEL_EVENTS,     /* an event came */
-        CHANNEL_ERRORS,     /* a request failed */
+        CHANNEL_EVENTS,     /* an event has arrived */
+        CHANNEL_ERRORS,     /* a request has failed */
         N_CHANNELS,
 };
 
@@ -44,62 +44,68 @@ struct text {
 struct row {
         const char *name;
         const struct kind *kind;
-        /* permission bits; "-o gid=" gives the owner's write bit to the group too, where others may read and the row is neither
-         * [dynamic] nor the [owner]'s; of directories: 0 is 0755; a group's bit without others' counts under "-o gid=" only */
+        /*
+         * The permission bits; 0 for a directory: 0755. With "-o gid=", the group gets the owner's write bit, if
+         * others may read and the row is neither [dynamic] nor [owner]. A bit of the group that others lack has an
+         * effect only with "-o gid=".
+         */
         unsigned mode;
-        const char *query; /* the QMP command that the file shows; NULL where the kind knows */
-        /* a command without which the file is absent; NULL: that of query; "": none. The kind may know others */
+        const char *query; /* the QMP command whose result the file shows; NULL: defined by the kind */
+        /* a command without which the file is absent; NULL: query; "": none. The kind may need others */
         const char *needs;
-        const char *member;   /* which member of its result; NULL: all of it */
+        const char *member;   /* a member of the result; NULL: the complete result */
         bool optional;        /* the member may be absent: an empty line */
-        const void *data;     /* what else the kind wants, see there */
-        enum channel channel; /* what poll(2) waits for; CHANNEL_NONE: always ready, as regular files are */
+        const void *data;     /* further data, defined by the kind */
+        enum channel channel; /* the channel of poll(2); CHANNEL_NONE: always ready, like a regular file */
         bool raw;             /* absent under "-o noraw" */
-        bool dynamic;         /* its name is QEMU's, and is asked for each time */
-        bool owner;           /* nobody else may write, whatever "-o gid=" says */
-        /* rows of objects: whether this object has the file; NULL: each has */
+        bool dynamic;         /* the name comes from QEMU and is looked up each time */
+        bool owner;           /* only the owner may write, regardless of "-o gid=" */
+        /* rows of objects: whether this object has the file; NULL: always */
         bool (*present)(struct json_object *record);
 };
 
 struct kind {
         mode_t type; /* S_IFDIR, S_IFREG or S_IFLNK */
-        bool stream; /* reads wait and have no offset when the file is opened for reading and writing */
+        bool stream; /* if open for reading and writing, reads wait and have no offset */
         /*
-         * Writes may take long. Opening with O_TRUNC takes the kernel's lock of the inode, which a write holds until it is
-         * answered, so each lookup makes an inode of its own: nobody's `echo` waits in the kernel for another's, where
-         * Ctrl-C can't reach it.
+         * Writes may take long. The kernel holds the lock of the inode during a write, and open(2) with O_TRUNC takes
+         * the same lock. So each lookup creates a new inode; otherwise one `echo` would wait for another in the
+         * kernel, where Ctrl-C has no effect.
          */
         bool own_inode;
 
-        /* Whether a server has what the row needs besides its own query, see introspection_has(); NULL: it needs nothing. */
+        /*
+         * Whether the server has the commands that the row needs besides query, see introspection_has(); NULL:
+         * always.
+         */
         bool (*supported)(const struct vm *vm, const struct row *row);
 
-        /* directories; the inode's reference goes to the caller */
+        /* directories; the caller gets a reference to the inode */
         int (*lookup)(struct request *r, struct inode *dir, const char *name, struct inode **ret_inode);
         int (*list)(struct request *r, struct inode *dir, struct listing *listing);
-        /* links: the target, the caller's */
+        /* links: the target, owned by the caller */
         int (*readlink)(struct request *r, struct inode *inode, char **ret_target);
 
-        /* files with a content: all of it, as of now; the caller's */
+        /* files with a content: the complete current content, owned by the caller */
         int (*render)(struct request *r, struct inode *inode, struct text *ret_text);
         /*
-         * Other files: r->offset and r->size say what; *ret_text is the caller's, empty at the end. READ_CONTENT: this open
-         * file shows what render() makes.
+         * Other files: reads r->size bytes at r->offset. *ret_text is owned by the caller, and empty at the end of
+         * the file. READ_CONTENT: this open file has the content of render().
          */
         int (*read)(struct request *r, struct file *file, struct text *ret_text);
-        /* one request: r->data, r->size, terminated, without its newline */
+        /* one line: r->data, r->size, NUL-terminated, without its newline */
         int (*write)(struct request *r, struct file *file);
-        /* such a one was refused before it came here; may be NULL */
+        /* a line was refused before write() was called; may be NULL */
         void (*refuse)(struct request *r, struct file *file, int error);
         int (*open)(struct request *r, struct file *file);
         void (*release)(struct file *file);
-        bool (*readable)(struct file *file); /* for poll; NULL: by the row's channel */
+        bool (*readable)(struct file *file); /* for poll(2); NULL: by the row's channel */
 
-        /* st_size by what is known now; negative, or no function: as it was last read */
+        /* st_size, as far as known; negative, or no function: the size of the last read */
         int64_t (*size)(struct inode *inode);
 };
 
-/* A directory's names as they are when it is opened or rewound. */
+/* The names of a directory at the time of open or rewind. */
 struct listing {
         struct listing_entry {
                 char *name;

@@ -1,8 +1,8 @@
 /*
- * How the last write to each action's file ended (ctl, remove, cmd/NAME, hmp, qmp), to be read there: whoever's
- * request has failed finds it, whatever others have added to `errors` meanwhile. Pure.
+ * The result of the last write to each action's file (ctl, remove, cmd/NAME, hmp, qmp), shown in the file itself. So
+ * a writer finds the reason of a failure even if others have added lines to `errors` since. Pure.
  *
- * By inode number, which is the same for a file at any time, and never used again for another object.
+ * Results are stored by inode number, which never changes for a file and is never used again for another object.
  */
 #ifndef FS_OUTCOMES_H
 #define FS_OUTCOMES_H
@@ -11,10 +11,10 @@
 
 #include "qmp/util.h"
 
-/* Files that are remembered; of more the one that was written to longest ago is forgotten. */
+/* The limit of stored results. Beyond it, the result of the oldest write is dropped. */
 #define OUTCOMES_MAX 256
 
-/* Who made a request, as the kernel says: a thread's id, 0 where it is of another PID namespace. */
+/* The user and process of a request, as reported by the kernel. pid is a thread id; 0: from another PID namespace. */
 struct who {
         unsigned uid;
         int pid;
@@ -28,13 +28,13 @@ struct outcomes {
 void outcomes_init(struct outcomes *outcomes);
 void outcomes_deinit(struct outcomes *outcomes);
 
-/* @error: 0 or a positive errno. @class and @words may be NULL; they are QEMU's, or hold some of QEMU's. */
+/* @error: 0 or a positive errno. @class and @words may be NULL; they may contain text from QEMU. */
 void outcomes_note(struct outcomes *outcomes, uint64_t ino, struct who who, int error, const char *class,
                    const char *words);
 
 /*
- * The line, as in `errors` but for the path: "last write: TIME uid=0 pid=1234 EINVAL - why", "… OK", "last write:
- * none".
+ * Prints the line, as in `errors` but without the path: "last write: TIME uid=0 pid=1234 EINVAL - why", "… OK", "last
+ * write: none".
  */
 void outcomes_print(const struct outcomes *outcomes, uint64_t ino, FILE *out);
 

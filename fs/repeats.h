@@ -1,17 +1,18 @@
 /*
- * What is said again and again, by somebody who polls what fails, is one line with a count. Pure; the caller has the
- * clock and writes the lines, which are never changed afterwards.
+ * Combines repeated lines, such as those of a program that polls a failing file, to one line with a count. Pure: the
+ * caller provides the time and writes the lines, which never change afterwards.
  *
- * The first time a text is a line at once. What follows within ten seconds is counted, and then one line tells how
- * often; after that the next twenty seconds are counted, forty, up to five minutes. A text that was not said in such
- * a time is new again. So a log that is read by its end shows others' repeats rarely, and its follower misses none.
+ * The first occurrence of a text is a line immediately. Repeats within the next ten seconds are counted, and reported
+ * in one line. The next interval is twenty seconds, then forty, up to five minutes. A text that did not occur in such
+ * an interval is new again. So the end of the log shows other users' repeats rarely, and a reader that follows the
+ * log sees them all.
  */
 #ifndef FS_REPEATS_H
 #define FS_REPEATS_H
 
 #include "qmp/util.h"
 
-/* Texts that are remembered; of more at once those beyond are lines each time. */
+/* The limit of stored texts. Beyond it, each occurrence of a further text is a line. */
 #define REPEATS_TEXTS_MAX 64
 
 struct repeated {

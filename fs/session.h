@@ -11,8 +11,8 @@ struct session_options {
         uid_t uid;
         gid_t gid;
         bool group_writes; /* -o gid= was given */
-        bool noraw;        /* rows that are raw are absent */
-        bool exact_sizes;  /* stat by path asks QEMU for the content, too; else sizes are exact from open on */
+        bool noraw;        /* raw rows are absent */
+        bool exact_sizes;  /* stat(2) by path also queries the content; otherwise sizes are exact from open(2) on */
 };
 
 struct session {
@@ -25,30 +25,30 @@ struct session {
         struct inode_table inodes;
         struct content_pool contents;
         struct timespec born;
-        bool begun; /* the first request, which agrees on the protocol, has been answered */
-        bool over;  /* there will be no more requests, because of … */
-        int error; /* … an unmount (0), or a negative errno: what libfuse could not go on with, which is in its log */
+        bool begun; /* the first request, FUSE_INIT, has been answered */
+        bool over;  /* there are no more requests, because of … */
+        int error;  /* … an unmount (0), or an error of libfuse, which logged it (a negative errno) */
         void (*started)(struct session *session); /* begun; may be NULL */
         void (*ended)(struct session *session);   /* over; may be NULL */
         void *userdata;
 };
 
-/* @args are for libfuse and may be changed by it. 0, -EINVAL (an option that libfuse doesn't know; it logged which), -ENOMEM. */
+/* @args are for libfuse, which may change them. 0, -ENOMEM, or -EINVAL: libfuse logged an unknown option. */
 int session_new(struct qmp_loop *loop, struct vm *vm, struct fuse_args *args, const struct session_options *options,
                 struct session **ret_session);
 /* Ends all requests; unmounts if mounted. Always returns NULL. */
 struct session *session_free(struct session *session);
 
-/* Mounts. 0 or -EIO: libfuse logged why. */
+/* Mounts. 0 or -EIO: libfuse logged the reason. */
 int session_mount(struct session *session, const char *mountpoint);
 
 /*
- * Ends all requests and lets go of the mount, without taking it away: somebody else does, or has done. For a process that may not;
- * session_free() won't try then.
+ * Ends all requests and closes the mount without unmounting it, for a process that may not unmount. Another process
+ * unmounts it, or has done so. session_free() does not unmount after this call.
  */
 void session_forget_mount(struct session *session);
 
-/* Serves a SOCK_SEQPACKET socket instead of /dev/fuse; it becomes the session's. */
+/* Serves a SOCK_SEQPACKET socket instead of /dev/fuse. @fd is taken over. */
 int session_attach(struct session *session, int fd);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * SHA-256 (FIPS 180-4), for names that have to be cut: nobody can make two strings of one digest. A library for that
- * much would be the largest that the daemon has in its sandbox. Pure.
+ * SHA-256 (FIPS 180-4), for names that are too long: two strings with the same digest cannot be constructed. A
+ * library for this one function would be the largest in the daemon's sandbox. Pure.
  */
 #ifndef FS_SHA256_H
 #define FS_SHA256_H

@@ -1,6 +1,6 @@
 /*
- * Handles that the kernel gives back to us (node ids, file handles): a place and a serial in 64 bits. A handle is never
- * used again, and one that was not issued finds nothing.
+ * 64-bit handles for the kernel (node ids, file handles), made of a place and a serial. A handle is never used again.
+ * slots_find() returns NULL for a handle that was never issued.
  */
 #ifndef FS_SLOTS_H
 #define FS_SLOTS_H
@@ -19,7 +19,7 @@ struct slots {
 void slots_deinit(struct slots *slots);
 /* 0 or -ENOMEM. Handles are never 0; the first one is 1. */
 int slots_add(struct slots *slots, void *pointer, uint64_t *ret_handle);
-/* NULL for what is no handle. */
+/* NULL if @handle is not valid. */
 void *slots_find(const struct slots *slots, uint64_t handle);
 void slots_remove(struct slots *slots, uint64_t handle);
 

@@ -1,5 +1,5 @@
 /*
- * The words by which a write says how long it waits: "nowait", "timeout=SEC". Pure.
+ * The words that set how long a write waits: "nowait", "timeout=SEC". Pure.
  */
 #ifndef FS_WAIT_H
 #define FS_WAIT_H
@@ -8,10 +8,10 @@
 
 struct wait {
         bool nowait;
-        uint64_t limit_ns; /* 0: not said */
+        uint64_t limit_ns; /* 0: not given */
 };
 
-/* 0, or -EINVAL for any other word. Seconds are decimal, over 0 and at most a million. */
+/* 0, or -EINVAL for any other word. Seconds are decimal, greater than 0 and at most a million. */
 int wait_parse(const char *word, struct wait *ret_wait);
 
 #endif

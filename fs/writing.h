@@ -1,45 +1,47 @@
 /*
- * What is written to an open file, put together to requests: one line is one request, however many writes it comes in, and
- * nothing is carried out before its newline is there.
+ * Assembles the writes to an open file to lines. One line is one request, regardless of the number of writes. A line
+ * is not carried out before its newline has arrived.
  *
- * Writers whose buffer is full write a piece of a line: bash to what was a terminal when it started (1,024 bytes), stdio
- * (st_blksize), sftp-server and NFS servers (some KiB). Such a piece fills a buffer, so it has a multiple of 512 bytes; it is
- * kept until the rest comes. Any other piece is refused, as a line without its newline: neither can be told from the
- * beginning of a longer one ("python3 -u" writes each argument of print() by itself), and close(2), which would tell that
- * nothing follows, has no caller that looks at its error in a shell. What continues a piece that was refused is refused.
+ * Programs with a full buffer write a piece of a line: bash with a terminal at its start (1,024 bytes), stdio
+ * (st_blksize), sftp-server and NFS servers (some KiB). Such a piece fills a buffer, so its size is a multiple of 512
+ * bytes; it is kept until the rest arrives. Any other piece is refused, and so is a line without its newline, since
+ * it may be the beginning of a longer line ("python3 -u" writes each argument of print() separately). Only close(2)
+ * shows that nothing follows, but shells ignore its error. The rest of a refused piece is refused as well.
  */
 #ifndef FS_WRITING_H
 #define FS_WRITING_H
 
 #include "request.h"
 
-/* What one request may be, without its newline. QEMU reads its monitor at 270 KB/s. */
+/* The maximum size of a line, without its newline. QEMU reads its monitor at 270 KB/s. */
 #define WRITING_MAX (64 * 1024)
 
-/* It is a piece of a line: the write has succeeded, and nothing is to be done. */
+/* A piece of a line was kept: the write has succeeded, and there is nothing to carry out. */
 #define WRITING_KEPT 1
 
 /* Of an open file. */
 struct writing {
-        char *piece;    /* of a line that is not at its end yet; owned, NULL: none */
+        char *piece;    /* of an incomplete line; owned, NULL: none */
         size_t size;    /* of it */
-        struct who who; /* wrote the last of it */
-        bool refused;   /* a piece of the line was, and so is what comes up to its end */
-        /* Where a file position may be: where the last write began and ended, where the last read ended, and the farthest
-         * of the reads since that write (some may have been by pread(2)). */
+        struct who who; /* the last writer of it */
+        bool refused;   /* a piece of the line was refused, and so is the rest up to its end */
+        /*
+         * Possible file positions: the start and end of the last write, the end of the last read, and the farthest
+         * end of the reads since that write (some may have used pread(2)).
+         */
         off_t from, to, read_to, farthest;
 };
 
-/* The file is closed: what has not come to the end of its line is dropped, with a line in `errors`. */
+/* To be called on close: an incomplete line is dropped, with a line in `errors`. */
 void writing_end(struct file *file);
 
 /*
- * Takes what was written by @r, at r->offset, and sets r->written and, for a whole line, r->data and r->size (without the
- * newline). 0; WRITING_KEPT; or a negative errno with its reason in @r: -EINVAL, -EMSGSIZE, -ENOMEM.
+ * Takes the @size bytes written by @r at r->offset. Sets r->written and, for a complete line, r->data and r->size
+ * (without the newline). 0; WRITING_KEPT; or a negative errno with its reason in @r: -EINVAL, -EMSGSIZE, -ENOMEM.
  */
 int writing_take(struct request *r, const char *data, size_t size);
 
-/* The file was read up to there. */
+/* To be called after a read, with its end. */
 void writing_note_read(struct writing *writing, off_t to);
 
 #endif
