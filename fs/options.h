@@ -12,18 +12,21 @@
 
 struct options {
         char *source, *mountpoint;
-        char *fsname; /* as which the mount is shown; NULL: source */
+        char *fsname; /* the source in /proc/mounts; NULL: source */
         bool foreground, debug, help, version, no_sandbox;
         struct vm_options vm;
         struct session_options session;
-        struct fuse_args fuse; /* what is left for libfuse */
+        struct fuse_args fuse; /* the remaining options, for libfuse */
 };
 
-/* 0, or -EINVAL with the caller's *ret_why (NULL: out of memory). To be deinitialised in either case. */
+/*
+ * 0, or -EINVAL with the reason in *ret_why, owned by the caller (NULL: out of memory). *ret_options must be
+ * deinitialised in either case.
+ */
 int options_parse(int argc, char **argv, struct options *ret_options, char **ret_why);
 void options_deinit(struct options *options);
 
-/* What -h prints. */
+/* Prints the text of -h. */
 void options_help(FILE *out);
 
 #endif

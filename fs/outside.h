@@ -1,10 +1,10 @@
 /*
- * The process outside the sandbox: what the daemon must still be able to have done when it can do nothing itself any more.
+ * The process outside the sandbox, which acts for the daemon where the sandbox forbids it.
  *
- * It connects to QEMU's socket (that one, no other), hands the daemon's messages to syslog, and takes the mount away when the
- * daemon ends, also when that crashed or was killed. It is a child of the daemon's, made when the tree is mounted, and has a
- * child of its own: if one of the two is killed, the other goes on, or starts it again. It reads nothing of QEMU's and nothing of
- * the kernel's requests, and what the daemon may ask it is this header.
+ * It connects to QEMU's socket (and to no other), passes the daemon's messages to syslog, and unmounts when the
+ * daemon ends, even after a crash or SIGKILL. It is a child of the daemon, started when the tree is mounted, and has
+ * a child of its own: if one of the two is killed, the other continues, or starts it again. It reads no data from
+ * QEMU and no requests of the kernel. The functions of this header are all that the daemon may request from it.
  */
 #ifndef FS_OUTSIDE_H
 #define FS_OUTSIDE_H
@@ -14,27 +14,28 @@
 struct outside;
 
 /*
- * Starts it. It uses its own copies of @address and @mountpoint (absolute; the daemon has just mounted there). Standard
- * error stays its own if @foreground. 0 or a negative errno.
+ * Starts the process. It has its own copies of @address and @mountpoint (absolute; the daemon has just mounted
+ * there). @foreground: it keeps standard error. 0 or a negative errno.
  */
 int outside_start(const struct qmp_address *address, const char *mountpoint, bool foreground,
                   struct outside **ret_outside);
 
-/* Becomes EPOLLHUP when the process is gone for good. It stays the struct's. */
+/* A descriptor that reports EPOLLHUP when the process has ended finally. Borrowed. */
 int outside_get_fd(const struct outside *outside);
 
 /*
- * qmp_address_connect() out there; @userdata is the struct outside. It waits for the answer, but no longer than a second. Also
- * -EOWNERDEAD: the process is gone; -ETIME: it gives no answer, -ENOTCONN: it gave one without a socket.
+ * qmp_address_connect() in the outside process; @userdata is the struct outside. Blocks until the answer, at most for
+ * a second. Further errors: -EOWNERDEAD: the process has ended; -ETIME: it did not answer; -ENOTCONN: its answer has
+ * no socket.
  */
 int outside_connect(void *userdata, size_t index, int *ret_fd, bool *ret_connecting);
 
-/* A line for syslog; it is lost if there is no room for it. @userdata is the struct outside. */
+/* Sends a line to syslog. It is lost if the socket's buffer is full. @userdata is the struct outside. */
 void outside_log(void *userdata, int priority, const char *text);
 
 /*
- * Ends it. With @mounted it takes the mount away before that, and is waited for; without, the mount is gone already and
- * what may be mounted there now is somebody else's. Always returns NULL.
+ * Ends the process. @mounted: it unmounts first, and the call waits for that. Otherwise the tree is unmounted
+ * already, and another mount may be in its place. Always returns NULL.
  */
 struct outside *outside_end(struct outside *outside, bool mounted);
 

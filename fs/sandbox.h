@@ -1,6 +1,6 @@
 /*
- * The sandbox: what a daemon that has been taken over from QEMU's side can't do. Entered once, when the tree is mounted; there is
- * no way out. What has to be done outside is outside.h's.
+ * The sandbox limits what the daemon can do if QEMU's side takes it over. It is entered once, when the tree is
+ * mounted, and cannot be left. outside.h provides the few operations outside the sandbox.
  */
 #ifndef FS_SANDBOX_H
 #define FS_SANDBOX_H
@@ -14,17 +14,20 @@ struct sandbox_fds {
 };
 
 /*
- * Gives up all capabilities and the right to gain any, core dumps and tracers, the file system and new sockets (Landlock, as far as
- * this kernel has it) and all system calls but those that an event loop with open descriptors needs (seccomp); others
- * fail with EPERM. For a process of one thread. 0, or a negative errno and in *ret_failed what could not be done; part of it may be
- * in force then.
+ * Gives up all capabilities and the right to gain any, core dumps and tracers, the file system and new sockets
+ * (Landlock, as far as this kernel has it) and all system calls except those that an event loop with open descriptors
+ * needs (seccomp); others fail with EPERM. For a process of one thread. 0, or a negative errno and the failed step in
+ * *ret_failed; other steps may be in force then.
  */
 int sandbox_enter(const struct sandbox_fds *fds, const char **ret_failed);
 
-/* One of its layers: no file can be opened, no TCP connection made. 0, or -EOPNOTSUPP where the kernel has no Landlock. */
+/*
+ * One layer of it: no file can be opened, and no TCP connection be made. 0, or -EOPNOTSUPP: the kernel lacks
+ * Landlock.
+ */
 int sandbox_enter_landlock(void);
 
-/* What sandbox_enter() makes use of on this machine, for people: "seccomp, Landlock ABI 7". Static. */
+/* The features of this machine that sandbox_enter() uses, for users: "seccomp, Landlock ABI 7". Static. */
 const char *sandbox_describe(void);
 
 #endif

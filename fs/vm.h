@@ -1,5 +1,5 @@
 /*
- * One VM: its connection, what is known of it, and what waits for it.
+ * One VM: its connection, the data known about it, and the requests that wait for it.
  */
 #ifndef FS_VM_H
 #define FS_VM_H
@@ -14,14 +14,14 @@
 #include "qmp/client.h"
 #include "repeats.h"
 
-/* Lines that `events` and `errors` keep. */
+/* The number of lines that `events` and `errors` keep. */
 #define VM_JOURNAL_LINES 1000
 
 struct vm_options {
         uint64_t timeout_ns;         /* for an answer of QEMU */
         uint64_t command_timeout_ns; /* for a command that a user wrote */
-        uint64_t unplug_timeout_ns;  /* for the guest to let go of a device, and to power down */
-        uint64_t structure_ttl_ns;   /* names and kinds of files may be so old */
+        uint64_t unplug_timeout_ns;  /* for the guest to release a device, and to power down */
+        uint64_t structure_ttl_ns;   /* maximum age of names and kinds of files */
         unsigned max_load; /* per cent of QEMU's time that queries may take in the long run; 100: no limit */
         bool any_vm;       /* whichever VM is behind the address when it is connected again */
         bool trace;        /* log each QMP message at debug level */
@@ -30,18 +30,23 @@ struct vm_options {
 struct vm;
 
 /*
- * Events of our own, in the shape of QEMU's; ended by NULL. QMPFS_DOWN {"reason"}: the connection has ended, and what
- * happens from then on is not known. QMPFS_UP {"version"}: there is one again. QMPFS_EVENTS_LOST {"count"}: so many events
- * are missing here.
+ * Events of qmpfs itself, in the format of QEMU's events; the list ends with NULL. QMPFS_DOWN {"reason"}: the
+ * connection has ended, and what happens from then on is not known. QMPFS_UP {"version"}: there is one again.
+ * QMPFS_EVENTS_LOST {"count"}: so many events are missing here.
  */
 extern const char *const vm_event_names[];
 
 #define VM_LOST_SIZE 160
-/* The line of QMPFS_EVENTS_LOST as of now, without newline; its length, less than VM_LOST_SIZE. Allocates nothing. */
+/*
+ * Formats the line of QMPFS_EVENTS_LOST with the current time, without newline. Returns its length, less than
+ * VM_LOST_SIZE. Does not allocate memory.
+ */
 size_t vm_format_lost(uint64_t count, char *buffer, size_t size);
 
-/* Whoever is to hear of events and of the end of the connection, after the vm itself has. Embedded; a function may
- * remove its own listener, no other. */
+/*
+ * A subscriber to events and to the end of the connection, called after the vm has processed them. Embedded. A
+ * callback may remove its own listener, but no other.
+ */
 struct vm_listener {
         struct list link;
         /* may be NULL. Our own events come here, too; one for which there was no memory has no data and no message */
@@ -55,14 +60,14 @@ struct vm {
         struct qmp_subscription subscription;
         struct vm_options options;
 
-        uint64_t stamp;      /* orders arrivals of requests and sendings of queries */
-        uint64_t epoch;      /* grows when something happened that could have changed any result */
+        uint64_t stamp;      /* orders the arrivals of requests and the starts of queries */
+        uint64_t epoch;      /* grows with each event that may have changed any result */
         uint64_t serial;     /* of objects; their inode numbers */
-        bool paused;         /* by the last STOP or RESUME; false before */
+        bool paused;         /* by the last STOP or RESUME event; false before the first */
         uint64_t pressed_at; /* when the power button was pressed last, as far as a verb that repeats it knows */
 
         bool up;
-        bool was_down; /* a connection has ended since the vm was made */
+        bool was_down; /* a connection has ended since vm_new() */
 
         /* {driver: {property: null}}: what the types of devices seen so far don't let anybody read; NULL: none yet */
         struct json_object *unreadable;
@@ -71,7 +76,7 @@ struct vm {
         struct json_object *type_names; /* {type: type} of QOM properties, see fetch.c; NULL: none yet */
 
         struct introspection introspection;
-        struct asked asked; /* what writes have asked for */
+        struct asked asked; /* the answers to queries by writes */
         bool no_list_get;   /* QEMU has no qom-list-get */
 
         struct json_object *deleted; /* {path: null}: see objects_kill(); NULL: none */
@@ -80,7 +85,7 @@ struct vm {
 
         struct gone gone; /* paths that lead to other objects now, see kind_qom.c */
 
-        struct list requests; /* of the kernel's, as they came */
+        struct list requests; /* of the kernel, in order of arrival */
         struct list asking;   /* those that wait for a snapshot */
         struct list snapshots;
         struct load load, costly_load; /* of QEMU's time: by all queries, by costly ones */
@@ -89,12 +94,12 @@ struct vm {
         struct list collections;
         struct list removals;
         struct list listeners;
-        struct text event_line; /* while listeners are told: the event as in `events`, without newline */
+        struct text event_line; /* during the calls of listeners: the event as in `events`, without newline */
 
         const char *sandbox; /* see vm_set_sandbox(); NULL: nothing */
 
         struct journal events, errors;
-        uint64_t events_lost;           /* there was no memory for them in `events`, and they are not told of yet */
+        uint64_t events_lost;           /* events for which `events` had no memory, not reported yet */
         struct repeats repeats;         /* of lines of `errors` */
         struct qmp_timer repeats_timer; /* for those that were counted */
         struct outcomes outcomes;
@@ -108,10 +113,10 @@ struct vm {
 
 /* Nothing is connected yet: see qmp_client_start(). 0, -ENOMEM, or as qmp_address_parse() fails. */
 int vm_new(struct qmp_loop *loop, const char *address, const struct vm_options *options, struct vm **ret_vm);
-/* After all inodes are gone. Always returns NULL. */
+/* To be called after all inodes are freed. Always returns NULL. */
 struct vm *vm_free(struct vm *vm);
 
-/* No result obtained before now may be used for a request that comes from now on. */
+/* Later requests must not use any result obtained before this call. */
 void vm_invalidate(struct vm *vm);
 
 void vm_listen(struct vm *vm, struct vm_listener *listener);
@@ -120,19 +125,19 @@ void vm_listener_remove(struct vm_listener *listener);
 /* Adds a line to `errors`, or counts it, see repeats.h. @error is a positive errno; @class and @text may be NULL. */
 void vm_log_error(struct vm *vm, struct who who, const char *path, int error, const char *class, const char *text);
 
-/* Whether the file has something that was not read through it yet; files without a channel always have. */
+/* Whether the file has data that was not read through it yet; always true for files without a channel. */
 bool vm_has_news(struct file *file);
 
-/* Wakes whoever polls the channel, if there is news for them. */
+/* Wakes the pollers of all files of the channel that have new data. */
 void vm_notify(struct vm *vm, enum channel channel);
 
-/* Wakes whoever polls this file, if there is news for them. */
+/* Wakes the pollers of this file, if it has new data. */
 void vm_notify_file(struct file *file);
 
-/* What `connection` says of the sandbox; not copied. */
+/* Sets the text about the sandbox in `connection`; not copied. */
 void vm_set_sandbox(struct vm *vm, const char *sandbox);
 
-/* The text of `connection`, without newline; the caller's; NULL: out of memory. */
+/* The text of `connection`, without newline; owned by the caller; NULL: out of memory. */
 char *vm_describe_connection(struct vm *vm);
 
 #endif
