@@ -69,6 +69,7 @@ static void ctl_replied(void *userdata, const struct qmp_result *result)
                 return;
         if (result->outcome == QMP_OK) {
                 op->replied = true;
+                vm_note_command(r->vm, op->verb->command);
                 if (op->again.fire)
                         arm(op, qmp_now());
                 check(op);

@@ -267,6 +267,13 @@ static void note_error(struct item *item, const struct qmp_result *result)
         }
 }
 
+static const char *command_name(const struct item *item)
+{
+        const char *name = qmp_json_get_string(item->request, "execute");
+
+        return name ? name : qmp_json_get_string(item->request, "exec-oob");
+}
+
 static void qmp_replied(void *userdata, const struct qmp_result *result)
 {
         struct item *item = userdata;
@@ -278,7 +285,7 @@ static void qmp_replied(void *userdata, const struct qmp_result *result)
         if (!r)
                 return;
         op->pending--;
-        vm_invalidate(r->vm);
+        vm_note_command(r->vm, command_name(item));
         if (result->outcome != QMP_OK && result->outcome != QMP_ERROR) {
                 e = request_fail(r, result->error, NULL, "%s%s", result->text,
                                  !result->sent                    ? ""

@@ -9,6 +9,7 @@
 #include "object.h"
 #include "qmp/conceal.h"
 #include "qmp/message.h"
+#include "reads.h"
 #include "removal.h"
 #include "render.h"
 #include "snapshot.h"
@@ -68,6 +69,14 @@ static void news(struct vm *vm, enum channel channel)
 {
         vm->generations[channel]++;
         vm_notify(vm, channel);
+}
+
+void vm_note_command(struct vm *vm, const char *command)
+{
+        vm_invalidate(vm);
+        /* who asks on each wake-up must not be woken by that */
+        if (!reads_may_send(command))
+                news(vm, CHANNEL_STATE);
 }
 
 /* Whose @words, which hold all but time and process, are a line of `errors` now. */

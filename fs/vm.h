@@ -119,6 +119,9 @@ struct vm *vm_free(struct vm *vm);
 /* Later requests must not use any result obtained before this call. */
 void vm_invalidate(struct vm *vm);
 
+/* A command that somebody wrote has been answered: the run state may be another, of which no event need tell. */
+void vm_note_command(struct vm *vm, const char *command);
+
 void vm_listen(struct vm *vm, struct vm_listener *listener);
 void vm_listener_remove(struct vm_listener *listener);
 

@@ -702,6 +702,35 @@ START_TEST(poll_of_the_state)
 }
 END_TEST
 
+/* QEMU sends no event of all that changes it: a paused VM that has been migrated is "postmigrate". */
+START_TEST(state_may_change_with_each_command_that_is_written)
+{
+        struct k_file file = rig_must_open("state", O_RDONLY);
+
+        ASSERT_REPLY(k_send_read(&file, 0, 100), "running\n");
+        ck_assert_uint_eq(k_poll(&file, 4) & POLLIN, 0);
+        fake_on(rig.fake, "migrate", "{}");
+        ASSERT_OK(rig_echo("qmp", "{\"execute\": \"migrate\"}"));
+        ck_assert(k_was_woken(4));
+        ck_assert_uint_ne(k_poll(&file, 0) & POLLIN, 0);
+        ASSERT_REPLY(k_send_read(&file, 0, 100), "running\n");
+        ck_assert_uint_eq(k_poll(&file, 5) & POLLIN, 0);
+        fake_on(rig.fake, "cont", "{}");
+        ASSERT_OK(rig_echo("ctl", "cont"));
+        ck_assert(k_was_woken(5));
+        ASSERT_REPLY(k_send_read(&file, 0, 100), "running\n");
+        ck_assert_uint_eq(k_poll(&file, 6) & POLLIN, 0);
+        fake_on(rig.fake, "human-monitor-command", "\"\"");
+        ASSERT_OK(rig_echo("hmp", "c"));
+        ck_assert(k_was_woken(6));
+        /* who asks something whenever he is woken is not woken by that */
+        ASSERT_REPLY(k_send_read(&file, 0, 100), "running\n");
+        ck_assert_uint_eq(k_poll(&file, 7) & POLLIN, 0);
+        ASSERT_OK(rig_echo("qmp", "{\"execute\": \"query-name\"}"));
+        ck_assert(!k_was_woken(7));
+}
+END_TEST
+
 START_TEST(change_while_the_state_is_read_is_news)
 {
         struct k_file file = rig_must_open_and_read("state", O_RDONLY);
@@ -863,6 +892,7 @@ int main(void)
                 TEST(the_loss_is_told_where_the_gap_is),
                 TEST(reader_of_a_closed_stream_is_still_served),
                 TEST(poll_of_the_state),
+                TEST(state_may_change_with_each_command_that_is_written),
                 TEST(change_while_the_state_is_read_is_news),
                 TEST(poll_of_the_connection),
                 TEST(poll_of_the_log),
