@@ -21,8 +21,8 @@
 
 static const struct kind kind_qom_link;
 
-/* QEMU 7.2 has 7. A walk of what claims to have no end must end. */
-#define DEPTH_MAX 32
+/* QEMU 7.2 has 7. A walk of objects that claim to have no end must end, also where each has two children. */
+#define DEPTH_MAX 12
 
 /* What an unset link points at: no object's file name, see render_name(). */
 #define NO_TARGET "%none"
