@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "qdev.h"
+#include "qmp/conceal.h"
 #include "qmp/message.h"
 #include "reads.h"
 
@@ -104,6 +105,9 @@ static void part_done(void *userdata, const struct qmp_result *result)
         }
         if (result->outcome == QMP_OK && part->is_list && !json_object_is_type(result->value, json_type_array)) {
                 fetch_fail(f, -EPROTO, NULL, "QEMU's answer is not a list");
+        } else if (result->outcome == QMP_OK && f->vm->options.conceal &&
+                   qmp_conceal_credentials(result->value) < 0) {
+                fetch_fail(f, -ENOMEM, NULL, "out of memory");
         } else if (result->outcome == QMP_OK) {
                 if (!f->error && !part->take(part, result->value)) {
                         if (f->n_parts >= PARTS_MAX)

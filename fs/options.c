@@ -25,6 +25,7 @@ enum {
         KEY_HELP,
         KEY_VERSION,
         KEY_IGNORE,
+        KEY_ALLOW_OTHER,
         KEY_LIBFUSE,
 };
 
@@ -83,7 +84,7 @@ static const struct fuse_opt templates[] = {
         FUSE_OPT_KEY("exec", KEY_IGNORE),
         FUSE_OPT_KEY("noexec", KEY_IGNORE),
         /* what libfuse and the kernel do */
-        FUSE_OPT_KEY("allow_other", KEY_LIBFUSE),
+        FUSE_OPT_KEY("allow_other", KEY_ALLOW_OTHER),
         FUSE_OPT_KEY("allow_root", KEY_LIBFUSE),
         FUSE_OPT_KEY("auto_unmount", KEY_LIBFUSE),
         FUSE_OPT_KEY("default_permissions", KEY_LIBFUSE),
@@ -296,6 +297,9 @@ static int handle(void *data, const char *arg, int key, struct fuse_args *out)
                 return 0;
         case KEY_IGNORE:
                 return 0;
+        case KEY_ALLOW_OTHER:
+                o->vm.conceal = true;
+                return 1;
         case KEY_LIBFUSE:
                 return 1;
         case FUSE_OPT_KEY_NONOPT:

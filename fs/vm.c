@@ -186,7 +186,9 @@ static void publish(struct vm *vm, const struct qmp_event *event)
 {
         struct text line;
 
-        if (event->message && render_json_line(event->message, &line.data, &line.size) == 0)
+        /* without memory to hide them there is no line either, and the event counts as lost */
+        if (event->message && (!vm->options.conceal || qmp_conceal_credentials(event->message) == 0) &&
+            render_json_line(event->message, &line.data, &line.size) == 0)
                 vm->event_line = line;
         log_event(vm);
         list_for_each_safe(i, &vm->listeners) {

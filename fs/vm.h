@@ -25,6 +25,7 @@ struct vm_options {
         unsigned max_load; /* per cent of QEMU's time that queries may take in the long run; 100: no limit */
         bool any_vm;       /* whichever VM is behind the address when it is connected again */
         bool trace;        /* log each QMP message at debug level */
+        bool conceal;      /* others than the owner read: no credentials in what reads and events give */
 };
 
 struct vm;

@@ -1,5 +1,8 @@
 #include "conceal.h"
 
+#include <errno.h>
+#include <stdio.h>
+
 #define HIDDEN "…"
 
 /* Shorter ones would be found in any text. */
@@ -96,6 +99,93 @@ char *qmp_conceal_values(const char *text, struct json_object *arguments)
         copy[size] = '\0';
         hide_values(copy, "", arguments);
         return copy;
+}
+
+/* --- credentials in names of images ------------------------------------------------------------------------------ */
+
+/* A URL is taken to end with the string: where it ends in a text is not known, and a password may have any character. */
+static void print_url(FILE *out, const char *rest)
+{
+        const char *at = strrchr(rest, '@'), *query = strchr(rest, '?');
+
+        /* either may be a part of the other */
+        if (at && query && query < at) {
+                fputs(HIDDEN, out);
+                return;
+        }
+        if (at) {
+                fputs(HIDDEN "@", out);
+                rest = at + 1;
+        }
+        fprintf(out, "%.*s%s", query ? (int)(query - rest) : (int)strlen(rest), rest, query ? "?" HIDDEN : "");
+}
+
+/* How much of the string is shown; the rest is a URL, or options if not *ret_is_url. The size of all: no credentials. */
+static size_t open_size(const char *string, size_t size, bool *ret_is_url)
+{
+        const char *url = strstr(string, "://"), *json = strstr(string, "json:"), *rbd = strstr(string, "rbd:");
+        const char *end = string + size;
+
+        *ret_is_url = false;
+        if (json)
+                end = json + strlen("json:");
+        rbd = rbd ? strchr(rbd + strlen("rbd:"), ':') : NULL;
+        if (rbd && rbd + 1 < end)
+                end = rbd + 1;
+        if (url && url + strlen("://") <= end) {
+                *ret_is_url = true;
+                end = url + strlen("://");
+        }
+        return (size_t)(end - string);
+}
+
+static int conceal_string(struct json_object *value)
+{
+        const char *string = json_object_get_string(value);
+        _cleanup_(qmp_freep) char *shown = NULL;
+        size_t size = strlen(string), n;
+        bool is_url;
+        FILE *out;
+
+        n = open_size(string, size, &is_url);
+        if (n == size)
+                return 0;
+        out = open_memstream(&shown, &(size_t){ 0 });
+        if (!out)
+                return -ENOMEM;
+        fwrite(string, 1, n, out);
+        if (is_url)
+                print_url(out, string + n);
+        else
+                fputs(HIDDEN, out);
+        if (qmp_close_text(out, &shown) < 0 || !json_object_set_string(value, shown))
+                return -ENOMEM;
+        return 0;
+}
+
+/* Keys are the schema's, or names of properties. */
+int qmp_conceal_credentials(struct json_object *value)
+{
+        int r = 0;
+
+        switch (json_object_get_type(value)) {
+        case json_type_object: {
+                json_object_object_foreach(value, key, member) {
+                        (void)key;
+                        if (r == 0)
+                                r = qmp_conceal_credentials(member);
+                }
+                return r;
+        }
+        case json_type_array:
+                for (size_t i = 0; i < json_object_array_length(value) && r == 0; i++)
+                        r = qmp_conceal_credentials(json_object_array_get_idx(value, i));
+                return r;
+        case json_type_string:
+                return conceal_string(value);
+        default:
+                return 0;
+        }
 }
 
 /* --- messages ------------------------------------------------------------------------------------------------ */

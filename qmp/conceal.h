@@ -17,6 +17,12 @@
 char *qmp_conceal_values(const char *text, struct json_object *arguments);
 
 /*
+ * Hides the credentials in all strings of a value, in place: "http://bob:secret@host/a?token" becomes "http://…@host/a?…",
+ * and what follows "json:" or the name of an image behind "rbd:" becomes "…". 0 or -ENOMEM; part of it may be hidden then.
+ */
+int qmp_conceal_credentials(struct json_object *value);
+
+/*
  * A QMP message for a trace: names of commands and events, the keys, true, false and null, an error's class and what
  * events carry are left; strings under all else, and numbers in arguments, are not. The caller's; NULL: out of
  * memory.

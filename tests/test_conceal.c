@@ -45,6 +45,45 @@ START_TEST(values_in_words_of_qemu)
 END_TEST
 
 static const struct {
+        const char *string, *shown;
+} credentials[] = {
+        { "/images/a.qcow2", "/images/a.qcow2" },
+        { "", "" },
+        { "nbd:host:10809:exportname=x", "nbd:host:10809:exportname=x" },
+        { "https://host/a.img", "https://host/a.img" },
+        { "http://bob:hunter2@host/a.img", "http://…@host/a.img" },
+        { "http://bob:hun@ter/2@host/a.img", "http://…@host/a.img" },
+        { "iscsi://bob%hunter2@host/iqn.x/1", "iscsi://…@host/iqn.x/1" },
+        { "https://host/a.img?token=hunter2", "https://host/a.img?…" },
+        { "https://bob:hunter2@host/a?token=hunter2", "https://…@host/a?…" },
+        { "https://bob:hun?ter2@host/a", "https://…" },
+        { "https://host/a?mail=bob@hunter2", "https://…" },
+        { "blkdebug:cfg:http://bob:hunter2@host/a", "blkdebug:cfg:http://…@host/a" },
+        { "blkverify:http://a:hunter2@h/a:http://b:hunter2@h/b", "blkverify:http://…@h/b" },
+        { "json:{\"driver\": \"https\", \"cookie\": \"hunter2\", \"url\": \"https://h\"}", "json:…" },
+        { "rbd:pool/image", "rbd:pool/image" },
+        { "rbd:pool/image@snapshot:id=admin:key=hunter2", "rbd:pool/image@snapshot:…" },
+        { "Could not open 'ftp://bob:hunter2@h/a': no", "Could not open 'ftp://…@h/a': no" },
+};
+
+START_TEST(credentials_in_names_of_images)
+{
+        struct json_object *object = json_object_new_object(), *list = json_object_new_array();
+        struct json_object *string;
+
+        ck_assert_int_eq(json_object_array_add(list, json_object_new_string(credentials[_i].string)), 0);
+        ck_assert_int_eq(json_object_array_add(list, json_object_new_int(5)), 0);
+        ck_assert_int_eq(json_object_array_add(list, NULL), 0);
+        ck_assert_int_eq(json_object_object_add(object, "image", list), 0);
+        ck_assert_int_eq(qmp_conceal_credentials(object), 0);
+        string = json_object_array_get_idx(list, 0);
+        ck_assert_str_eq(json_object_get_string(string), credentials[_i].shown);
+        ck_assert_int_eq(json_object_get_string_len(string), (int)strlen(credentials[_i].shown));
+        json_object_put(object);
+}
+END_TEST
+
+static const struct {
         const char *json, *shown;
 } messages[] = {
         { "{\"execute\":\"query-status\"}", "{\"execute\":\"query-status\"}" },
@@ -88,6 +127,7 @@ int main(void)
 {
         const struct test tests[] = {
                 TEST_EACH(values_in_words_of_qemu, ARRAY_SIZE(values)),
+                TEST_EACH(credentials_in_names_of_images, ARRAY_SIZE(credentials)),
                 TEST_EACH(messages_for_a_trace, ARRAY_SIZE(messages)),
         };
 

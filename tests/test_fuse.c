@@ -1143,6 +1143,34 @@ START_TEST(member_that_vanishes_or_changes_its_kind)
 }
 END_TEST
 
+/* "-o allow_other" */
+START_TEST(credentials_are_hidden_where_others_may_read)
+{
+        static const char block[] =
+                "[{\"device\": \"disk0\", \"qdev\": \"disk0\", \"inserted\": {\"file\": \"%1$s\", "
+                "\"node-name\": \"node0\", \"image\": {\"backing-filename\": \"%1$s\"}}}]";
+        _cleanup_(qmp_freep) char *list = NULL;
+
+        rig.vm->options.conceal = true;
+        ck_assert_int_gt(asprintf(&list, block, "https://bob:hunter2@host/a"), 0);
+        fake_on(rig.fake, "query-block", list);
+        ASSERT_CAT("block/disk0/inserted/file", "https://…@host/a\n");
+        ASSERT_CAT("block/disk0/inserted/image/backing-filename", "https://…@host/a\n");
+        ASSERT_CAT_CONTAINS("block/disk0/status", "https://…@host/a");
+        rig_event("BLOCK_JOB_ERROR", "{\"device\": \"%s\"}", "http://bob:hunter2@host/b");
+        SETTLE();
+        ASSERT_CAT_CONTAINS("events", "http://…@host/b");
+}
+END_TEST
+
+START_TEST(credentials_are_shown_to_the_only_one_who_may_read)
+{
+        fake_on(rig.fake, "query-block",
+                "[{\"device\": \"disk0\", \"inserted\": {\"file\": \"https://bob:hunter2@host/a\"}}]");
+        ASSERT_CAT("block/disk0/inserted/file", "https://bob:hunter2@host/a\n");
+}
+END_TEST
+
 int main(void)
 {
         const struct test tests[] = {
@@ -1205,6 +1233,8 @@ int main(void)
                 TEST(an_event_ends_no_other_object),
                 TEST(object_that_a_query_does_not_show_is_gone_for_good),
                 TEST(vcpu_with_another_thread_is_another),
+                TEST(credentials_are_hidden_where_others_may_read),
+                TEST(credentials_are_shown_to_the_only_one_who_may_read),
                 TEST(member_that_vanishes_or_changes_its_kind),
         };
 

@@ -154,6 +154,7 @@ START_TEST(what_libfuse_does_is_left_for_it)
         for (size_t i = 0; i < ARRAY_SIZE(names); i++)
                 ck_assert_msg(is_left_for_fuse(names[i]), "%s", names[i]);
         ck_assert(!is_left_for_fuse("timeout"));
+        ck_assert(options.vm.conceal);
         /* main tells libfuse */
         ck_assert(!is_left_for_fuse("fsname"));
         ck_assert_str_eq(options.fsname, "n");

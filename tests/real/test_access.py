@@ -247,6 +247,33 @@ class Access(real.RealTest):
         # It is there to be found.
         self.assertEqual(mount.sh(command, 60).out, "qom/objects/secret0/data\n")
 
+    def image_from_elsewhere(self, vm):
+        """An image whose header names a backing file by a URL with a password."""
+        path = f"{vm.dir}/above.qcow2"
+        subprocess.run(["qemu-img", "create", "-q", "-u", "-f", "qcow2", "-b", f"https://bob:{SECRET}@host/below", "-F", "raw", path,
+                        "1M"], check=True)
+        return ["-blockdev", f"driver=qcow2,node-name=above,backing=,file.driver=file,file.filename={path}",
+                "-device", "virtio-blk-pci,drive=above,id=disk1"]
+
+    def test_credentials_of_images_are_hidden_from_others(self):
+        machine = self.vm("-S", prepare=self.image_from_elsewhere)
+        places = "block query devices qom/machine events"
+        find = f"grep -rl {SECRET} {places} 2> /dev/null"
+        mount = self.shared_mount(machine, "allow_other,max_load=100")
+        self.assertEqual(self.run_as(mount, find, OTHER, limit=60).out, "")
+        name = "cat block/disk1/inserted/image/backing-filename"
+        self.assertEqual(self.succeeds_as(mount, name, OTHER), "https://…@host/below\n")
+        # What is cached is shared between users: the owner reads it first, and reads the same.
+        self.assertEqual(self.ok(mount, name), "https://…@host/below\n")
+        self.assertEqual(mount.sh(find, 60).out, "")
+        # It is there to be asked for.
+        asked = "{ echo >&3 && cat <&3; } 3<> cmd/query-block"
+        self.assertIn(SECRET, self.ok(mount, asked))
+        self.fails_as(mount, asked, DENIED, OTHER)
+        mount.unmount()
+        mount = self.mount(machine)
+        self.assertIn(SECRET, self.ok(mount, name))
+
     def test_group_may_write_what_gid_opens(self):
         mount = self.shared_mount(self.users_vm(), f"allow_other,gid={GROUP}")
         read = lambda path: path not in CLOSED
