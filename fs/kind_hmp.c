@@ -82,7 +82,7 @@ static int hmp_start(struct request *r)
         _cleanup_(qmp_json_putp) struct json_object *arguments = json_object_new_object();
         _cleanup_(qmp_freep) char *why = NULL;
         if (qmp_utf8_check(r->data, &why) < 0)
-                return request_fail(r, -EINVAL, NULL, "%s", why ? why : "not UTF-8");
+                return request_fail(r, -EINVAL, NULL, "%s", why ? why : "invalid UTF-8");
         if (!arguments || !qmp_json_add_string(arguments, "command-line", r->data))
                 return -ENOMEM;
         return call_start(r, &(struct call){

@@ -89,9 +89,9 @@ static int find_node(struct qmp_args_node *root, const char *key, size_t size, s
                 if (n == 0)
                         return qmp_invalid(ret_why, "the key at character %zu has an empty part", at);
                 if (++depth > DEPTH_MAX)
-                        return qmp_invalid(ret_why, "the key at character %zu has over %d parts", at, DEPTH_MAX);
+                        return qmp_invalid(ret_why, "the key at character %zu has more than %d parts", at, DEPTH_MAX);
                 if (node->text)
-                        return qmp_invalid(ret_why, "the key at character %zu is within one that has a value", at);
+                        return qmp_invalid(ret_why, "the key at character %zu is below a key that has a value", at);
                 child = qmp_args_find(node, part, n);
                 if (!child)
                         child = add_child(node, part, n, at + position(key, part) - 1);
@@ -103,7 +103,7 @@ static int find_node(struct qmp_args_node *root, const char *key, size_t size, s
         if (node->text)
                 return qmp_invalid(ret_why, "the key at character %zu is given twice", at);
         if (node->children)
-                return qmp_invalid(ret_why, "the key at character %zu has a value and members", at);
+                return qmp_invalid(ret_why, "the key at character %zu has both a value and members", at);
         *ret_node = node;
         return 0;
 }
@@ -143,8 +143,8 @@ static int parse_json_value(const char *text, const char **at, struct qmp_args_n
                         return 0;
                 }
                 return qmp_invalid(ret_why,
-                                   "the value at character %zu: a quoted value must be a JSON string up to the next "
-                                   "comma or blank",
+                                   "the value at character %zu: a quoted value must be a JSON string, followed by a "
+                                   "comma or a blank",
                                    position(text, start));
         }
         node->text = *start == '"' ? strdup(json_object_get_string(value)) : strndup(start, used);
@@ -197,12 +197,13 @@ static int parse_pairs(const char *text, struct qmp_args *args, char **ret_why)
                 if ((*at != '=' || size == 0) && last && last->why)
                         return qmp_invalid(ret_why, "the value of the key at character %zu: %s", last->at, last->why);
                 if (*at != '=' || size == 0)
-                        return qmp_invalid(
-                                ret_why, "expected KEY=VALUE at character %zu; a value with blanks is written \"…\"",
-                                position(text, key));
+                        return qmp_invalid(ret_why,
+                                           "expected KEY=VALUE at character %zu; a value that contains blanks must "
+                                           "be quoted: \"…\"",
+                                           position(text, key));
                 at++;
                 if (++n > PAIRS_MAX)
-                        return qmp_invalid(ret_why, "over %d pairs; write JSON", PAIRS_MAX);
+                        return qmp_invalid(ret_why, "more than %d pairs; use JSON instead", PAIRS_MAX);
                 /* not counted from the start each time: there may be thousands */
                 character += position(counted, key) - 1;
                 counted = key;

@@ -47,10 +47,10 @@ static int convert_list(const struct qmp_entity *element, struct qmp_args_node *
                 int r;
 
                 if (!is_index(child->key))
-                        return bad_index(child, "is not the number of a list's element", ret_why);
+                        return bad_index(child, "is not the index of a list element", ret_why);
                 index = strtoul(child->key, NULL, 10);
                 if (strlen(child->key) > 9 || index >= n)
-                        return bad_index(child, "lacks list elements before it", ret_why);
+                        return bad_index(child, "leaves a gap in the list", ret_why);
                 below.index = index;
                 r = convert(element, child, &below, &value, ret_why);
                 if (r < 0)
@@ -182,7 +182,7 @@ static int convert_text(const struct qmp_entity *type, struct qmp_args_node *nod
 
                 if (!words || !where)
                         return -ENOMEM;
-                return qmp_invalid(ret_why, "%s: expected %s: %.*s.%s=…, or JSON", where, words,
+                return qmp_invalid(ret_why, "%s: expected %s, as %.*s.%s=… or JSON", where, words,
                                    (int)strlen(where) - 2, where + 1, list ? "0" : "KEY");
         }
         /* JSON's null is NULL, too */
@@ -359,7 +359,7 @@ int qmp_args_build(const struct qmp_args *args, const struct qmp_entity *command
                 r = convert_object(command->arg, root, NULL, &arguments, ret_why);
         /* dotted keys around a JSON value: together deeper than either may be */
         if (r == 0 && qmp_json_is_too_deep(arguments))
-                r = qmp_invalid(ret_why, "the arguments are nested too deep (over %d levels)", QMP_JSON_DEPTH_MAX);
+                r = qmp_invalid(ret_why, "the arguments are nested more than %d deep", QMP_JSON_DEPTH_MAX);
         if (r == 0 && command->arg)
                 r = qmp_args_check(command->arg, arguments, properties, args->is_json ? NULL : root, ret_why);
         if (r < 0)

@@ -288,13 +288,14 @@ static int unknown_key(const struct qmp_entity *type, struct json_object *object
                 return -ENOMEM;
         qmp_args_hint(&nearest, hint);
         if (n == 0)
-                return qmp_invalid(ret_why, "%s is unknown; expected: nothing", where ? where : "a key");
+                return qmp_invalid(ret_why, "%s is unknown; %s", where ? where : "a key",
+                                   is_root(path) ? "the command takes no arguments" : "no keys are accepted there");
         if (tag && !value)
-                return qmp_invalid(ret_why, "%s is unknown as long as '%s' is missing%s; expected: %s",
+                return qmp_invalid(ret_why, "%s is unknown while '%s' is missing%s; expected: %s",
                                    where ? where : "a key", tag, hint, names);
         is_name = is_name && tag;
         return qmp_invalid(ret_why, "%s is unknown%s%s%s%s%s; expected: %s", where ? where : "a key",
-                           is_name ? " where " : "", is_name ? tag : "", is_name ? " is " : "", is_name ? value : "",
+                           is_name ? " when " : "", is_name ? tag : "", is_name ? " is " : "", is_name ? value : "",
                            hint, names);
 }
 
@@ -310,7 +311,7 @@ static int check_missing(const struct qmp_entity *type, struct json_object *valu
                         continue;
                 words = qmp_type_words(member->type);
                 where = qmp_args_where(&below);
-                return qmp_invalid(ret_why, "%s is missing: %s", where ? where : "?", words ? words : "?");
+                return qmp_invalid(ret_why, "%s is missing; expected %s", where ? where : "?", words ? words : "?");
         }
         return 0;
 }

@@ -187,8 +187,10 @@ static void handle_greeting(struct qmp_client *client, const struct qmp_message 
 
         r = qmp_version_format(qmp_json_get(m->value, "version"), &version);
         if (r < 0) {
-                disconnect(client, r == -ENOMEM ? r : -EPROTO, "'%s' sent a greeting %s", client->address.text,
-                           r == -ENOMEM ? "that there was no memory for" : "without a version");
+                if (r == -ENOMEM)
+                        disconnect(client, r, "out of memory for the greeting from '%s'", client->address.text);
+                else
+                        disconnect(client, -EPROTO, "'%s' sent a greeting without a version", client->address.text);
                 return;
         }
         free(client->version);
@@ -239,14 +241,14 @@ static void framing_failed(struct qmp_client *client, int error)
 
         switch (error) {
         case -EMSGSIZE:
-                disconnect(client, error, "'%s' sent a message that is too big (over %llu MiB)", where,
+                disconnect(client, error, "'%s' sent a message of more than %llu MiB", where,
                            (unsigned long long)(QMP_FRAMER_MAX_TEXT >> 20));
                 return;
         case -E2BIG:
-                disconnect(client, error, "'%s' sent a message of too many values", where);
+                disconnect(client, error, "'%s' sent a message with too many values", where);
                 return;
         case -ELOOP:
-                disconnect(client, error, "'%s' sent a message that is nested too deep (over %d levels)", where,
+                disconnect(client, error, "'%s' sent a message that is nested more than %d deep", where,
                            QMP_FRAMER_MAX_DEPTH);
                 return;
         case -ENOMEM:
@@ -261,7 +263,7 @@ static void framing_failed(struct qmp_client *client, int error)
         excerpt[i] = '\0';
         /* "QEMU 7.2.22 monitor - type 'help' for more information" */
         if (client->state == QMP_CLIENT_CONNECTING && startswith(excerpt, "QEMU ") && strstr(excerpt, " monitor"))
-                disconnect(client, -EPROTO, "'%s' is a human monitor (HMP), not QMP", where);
+                disconnect(client, -EPROTO, "'%s' is a human monitor (HMP), not a QMP monitor", where);
         else
                 disconnect(client, -EPROTO, "'%s' sent something that is not QMP: %s", where, excerpt);
 }
@@ -341,7 +343,7 @@ static bool handle_input(struct qmp_client *client, unsigned *budget)
                 client->n_starved = 0;
                 trace(client, value);
                 if (qmp_message_classify(value, &m) < 0)
-                        disconnect(client, -EPROTO, "'%s' sent something that is no QMP message",
+                        disconnect(client, -EPROTO, "'%s' sent a JSON value that is not a QMP message",
                                    client->address.text);
                 else
                         handle_message(client, &m);
@@ -357,13 +359,13 @@ static void closed(struct qmp_client *client, int error)
         const char *reason = client->shutdown_reason;
 
         if (client->state == QMP_CLIENT_UP && reason)
-                disconnect(client, -EHOSTDOWN, "QEMU ended (%s)", reason);
+                disconnect(client, -EHOSTDOWN, "QEMU exited (%s)", reason);
         else if (client->state == QMP_CLIENT_UP && error)
                 disconnect(client, -EHOSTDOWN, "the connection to '%s' broke: %s", where, strerror(error));
         else if (client->state == QMP_CLIENT_UP)
                 disconnect(client, -EHOSTDOWN, "'%s' closed the connection", where);
         else if (client->state == QMP_CLIENT_NEGOTIATING)
-                disconnect(client, -ECONNRESET, "'%s' closed the connection while negotiating", where);
+                disconnect(client, -ECONNRESET, "'%s' closed the connection during negotiation", where);
         else
                 disconnect(client, -ECONNRESET, "'%s' closed the connection before the greeting", where);
 }
@@ -437,7 +439,7 @@ static void connect_failed(struct qmp_client *client, int error)
         }
         if (error == -EAGAIN)
                 disconnect(client, -EBUSY,
-                           "cannot connect to '%s': its queue is full, another client holds this monitor",
+                           "cannot connect to '%s': its queue is full; another client holds this monitor",
                            client->address.text);
         else
                 disconnect(client, error,
@@ -542,7 +544,7 @@ static void begin(struct qmp_client *client)
         if (r == 0 && client->address.path && !is_trusted(client)) {
                 close(fd);
                 disconnect(client, -EPERM,
-                           "'%s' is served by user %u now, not by user %u as at first: not trusted, mount again to "
+                           "'%s' is now served by user %u, not by user %u as before: not trusted; mount again to "
                            "accept it",
                            client->address.text, (unsigned)client->peer, (unsigned)client->first_peer);
                 return;
@@ -614,7 +616,7 @@ struct qmp_client *qmp_client_free(struct qmp_client *client)
         client->changed = NULL;
         client->trace = NULL;
         client->once = true;
-        disconnect(client, -EHOSTDOWN, "the client ends");
+        disconnect(client, -EHOSTDOWN, "the client is shutting down");
         qmp_timer_disarm(client->loop, &client->retry_timer);
         list_for_each_safe(i, &client->subscriptions)
                 list_unlink(i);

@@ -69,7 +69,7 @@ int qmp_utf8_check(const char *text, char **ret_why)
         for (size_t i = 0, n; text[i]; i += n) {
                 n = character_length(text + i);
                 if (n == 0)
-                        return qmp_invalid(ret_why, "not UTF-8, at byte %zu", i + 1);
+                        return qmp_invalid(ret_why, "invalid UTF-8 at byte %zu", i + 1);
         }
         return 0;
 }
@@ -164,22 +164,24 @@ static int check_string(const char *text, size_t *at, char **ret_why)
                 uint32_t c = (unsigned char)text[i];
 
                 if (c < 0x20)
-                        return qmp_invalid(ret_why, "not JSON: a control character in a string, write \\u%04x",
+                        return qmp_invalid(ret_why,
+                                           "invalid JSON: a string contains a control character, which must be "
+                                           "written as \\u%04x",
                                            (unsigned)c);
                 if (c != '\\')
                         n = character_length(text + i);
                 else
                         n = text[i + 1] == 'u' ? escape_length(text + i, &c) : 2;
                 if (n == 0 && text[i] == '\\')
-                        return qmp_invalid(ret_why, "not JSON: an escape in a string is not a character");
+                        return qmp_invalid(ret_why, "invalid JSON: an escape in a string is not a Unicode character");
                 if (n == 0)
-                        return qmp_invalid(ret_why, "not UTF-8, in a string");
+                        return qmp_invalid(ret_why, "invalid UTF-8 in a string");
                 has_nul = has_nul || c == 0;
         }
         *at = i;
         /* json-c's keys end there */
         if (has_nul && text[i + 1 + strspn(text + i + 1, BLANKS)] == ':')
-                return qmp_invalid(ret_why, "a key has a \\u0000");
+                return qmp_invalid(ret_why, "a key contains \\u0000");
         return 0;
 }
 
@@ -201,7 +203,8 @@ static int check_text(const char *text, size_t size, size_t at, struct json_obje
 
                         /* json-c takes 1. and -01, and NaN and Infinity below, too */
                         if (!is_number(text + i, n))
-                                return qmp_invalid(ret_why, "not JSON, at character %zu: not a number", at + i + 1);
+                                return qmp_invalid(ret_why, "invalid JSON at character %zu: malformed number",
+                                                   at + i + 1);
                         if (is_clamped(text + i, n))
                                 return qmp_invalid(ret_why, "the integer at character %zu is out of range",
                                                    at + i + 1);
@@ -210,13 +213,13 @@ static int check_text(const char *text, size_t size, size_t at, struct json_obje
                         size_t n = strcspn(text + i, ",]} \t\r\n");
 
                         if (!is_word(text + i, n))
-                                return qmp_invalid(ret_why, "not JSON, at character %zu: an unknown word",
+                                return qmp_invalid(ret_why, "invalid JSON at character %zu: unknown word",
                                                    at + i + 1);
                         i += n - 1;
                 }
         }
         if (colons != count_members(value))
-                return qmp_invalid(ret_why, "a key occurs twice in one JSON object");
+                return qmp_invalid(ret_why, "a key occurs twice in a JSON object");
         return 0;
 }
 
@@ -244,11 +247,11 @@ int qmp_json_next(const char *text, size_t *offset, struct json_object **ret_val
         used = json_tokener_get_parse_end(tokener);
         if (error == json_tokener_continue || error == json_tokener_error_parse_eof ||
             (error == json_tokener_success && used > rest))
-                return qmp_invalid(ret_why, "the JSON value is not complete");
+                return qmp_invalid(ret_why, "the JSON value is incomplete");
         if (error != json_tokener_success && qmp_json_lacks_memory(tokener))
                 return -ENOMEM;
         if (error != json_tokener_success)
-                return qmp_invalid(ret_why, "not JSON, at character %zu: %s", start + used + 1,
+                return qmp_invalid(ret_why, "invalid JSON at character %zu: %s", start + used + 1,
                                    json_tokener_error_desc(error));
         /* json-c has no error of its own for it */
         if (!value && text[start] != 'n')

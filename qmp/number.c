@@ -11,13 +11,13 @@ static const char out_of_range[] = "it is out of range";
 static const char *check_start(const char *text, const char *s)
 {
         if (*text == '+')
-                return "a sign '+' is not accepted, since it means \"add\" to some programs";
+                return "a '+' sign is not accepted, since some programs read it as \"add\"";
         if (!*text)
                 return "it is empty";
         if (!isdigit((unsigned char)*s))
                 return "it does not begin with a digit";
         if (s[0] == '0' && isdigit((unsigned char)s[1]))
-                return "a leading 0 is not accepted, since it means octal to some programs; 0x… is hexadecimal";
+                return "a leading 0 is not accepted, since some programs read it as octal; 0x… is hexadecimal";
         return NULL;
 }
 
@@ -46,7 +46,7 @@ static const char *scale(uint64_t whole, const char *fraction, uint64_t *ret_val
 
         for (; isdigit((unsigned char)*s); s++) {
                 if (ten >= UINT64_C(1000000000000000000))
-                        return "it has too many digits behind the point";
+                        return "it has too many digits after the decimal point";
                 part = part * 10 + (unsigned)(*s - '0');
                 ten *= 10;
         }
@@ -55,13 +55,13 @@ static const char *scale(uint64_t whole, const char *fraction, uint64_t *ret_val
         if (*s == 'e' || *s == 'b')
                 suffix = NULL;
         if (*s && (!suffix || s[1]))
-                return "it ends with something other than one of the suffixes k, M, G, T, P, E, which are powers of "
-                       "1024";
+                return "its digits are followed by something other than one of the suffixes k, M, G, T, P, E "
+                       "(powers of 1024)";
         shift = suffix ? 10 * (unsigned)(suffix - suffixes) : 0;
         if (s > fraction && shift == 0)
                 return "a fraction is not accepted without one of the suffixes k, M, G, T, P, E";
         if ((part << shift) % ten != 0)
-                return "with its suffix it is not an integer";
+                return "its value is not an integer";
         value = ((unsigned __int128)whole << shift) + (part << shift) / ten;
         if (value > UINT64_MAX)
                 return out_of_range;
@@ -80,17 +80,17 @@ const char *qmp_number_integer(const char *text, struct qmp_integer *ret_integer
                 return why;
         s += hex ? 2 : 0;
         if (hex && !isxdigit((unsigned char)*s))
-                return "there is no hexadecimal digit behind 0x";
+                return "there is no hexadecimal digit after 0x";
         /* strtoull() would take another 0x */
         if (hex && s[strspn(s, DIGITS "abcdefABCDEF")])
-                return "something other than hexadecimal digits is behind 0x";
+                return "not all characters after 0x are hexadecimal digits";
         why = parse_digits(&s, hex ? 16 : 10, &value);
         if (why)
                 return why;
         if (negative && *s)
-                return "a negative number takes neither fraction nor suffix";
+                return "a negative number takes neither a fraction nor a suffix";
         if (s[0] == '.' && !isdigit((unsigned char)s[1]))
-                return "there is no digit behind the point";
+                return "there is no digit after the decimal point";
         if (*s)
                 why = scale(value, s + (*s == '.'), &value);
         if (why)
@@ -108,7 +108,7 @@ const char *qmp_number_decimal(const char *text, double *ret_number)
         if (why)
                 return why;
         if (*s == '.' && !isdigit((unsigned char)s[1]))
-                return "there is no digit behind the point";
+                return "there is no digit after the decimal point";
         s += *s == '.' ? 1 + strspn(s + 1, DIGITS) : 0;
         if (*s)
                 return "it ends with something other than a digit";
@@ -128,14 +128,14 @@ const char *qmp_number_json(const char *text, double *ret_number)
         if (*s == '.') {
                 n = strspn(++s, DIGITS);
                 if (n == 0)
-                        return "there is no digit behind the point";
+                        return "there is no digit after the decimal point";
                 s += n;
         }
         if (*s == 'e' || *s == 'E') {
                 s += 1 + (s[1] == '-' || s[1] == '+');
                 n = strspn(s, DIGITS);
                 if (n == 0)
-                        return "there is no digit behind its e";
+                        return "there is no digit in its exponent";
                 s += n;
         }
         if (*s)

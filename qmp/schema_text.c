@@ -492,7 +492,7 @@ static void put_features(struct writer *w, const struct qmp_entity *entity)
         if (entity->features)
                 fputc('\n', w->out);
         if (entity->allow_oob)
-                fputs("runs out of band\n", w->out);
+                fputs("can run out of band\n", w->out);
 }
 
 static void put_command(struct writer *w, const struct qmp_entity *command)
@@ -503,7 +503,7 @@ static void put_command(struct writer *w, const struct qmp_entity *command)
         put_features(w, command);
         begin_place(w, "argument", "the arguments above");
         put_section(w, "arguments", command->arg);
-        begin_place(w, "member", "the whole");
+        begin_place(w, "member", "the return value above");
         fputs("\nreturns: ", w->out);
         if (ret && ret->meta == QMP_META_OBJECT && is_empty(ret))
                 fputs("nothing", w->out);
@@ -549,7 +549,7 @@ static void put_use(FILE *out, const struct qmp_use *use)
         else if (top->meta == QMP_META_EVENT)
                 fputs("the data of ", out);
         if (top->meta == QMP_META_COMMAND && !is_argument)
-                fprintf(out, "what %s returns", top->name);
+                fprintf(out, "the return value of %s", top->name);
         else
                 fprintf(out, "%s%s", is_argument || top->meta == QMP_META_EVENT ? "" : "type ", top->name);
         if (*when)
@@ -634,7 +634,7 @@ static void put_uses_of(struct writer *w, const struct qmp_entity *type, struct 
                 const struct uses all = *uses;
 
                 uses->type = type;
-                put_direct_uses(w, "an element of what is returned by", &w->schema->commands, result_type, uses);
+                put_direct_uses(w, "an element of the return value of", &w->schema->commands, result_type, uses);
                 uses->type = all.type;
         }
         for (size_t i = 0; i < types->n && !is_full(w); i++) {
@@ -658,7 +658,7 @@ static void put_uses(struct writer *w, const struct qmp_entity *type)
         struct uses uses = { .type = type };
 
         put_direct_uses(w, "the arguments of", &w->schema->commands, argument_type, &uses);
-        put_direct_uses(w, "what is returned by", &w->schema->commands, result_type, &uses);
+        put_direct_uses(w, "the return value of", &w->schema->commands, result_type, &uses);
         put_direct_uses(w, "the data of", &w->schema->events, argument_type, &uses);
         put_uses_of(w, type, &uses);
         if (uses.n > USES_MAX)
@@ -667,7 +667,7 @@ static void put_uses(struct writer *w, const struct qmp_entity *type)
 
 static void put_whole_type(struct writer *w, const struct qmp_entity *type)
 {
-        begin_place(w, "member", "the whole");
+        begin_place(w, "member", "the type above");
         fprintf(w->out, "type %s: ", type->name);
         put_type(w, type, 8 + strlen(type->name));
         fputs("\n", w->out);

@@ -474,7 +474,7 @@ const struct fault_kind fault_kinds[] = {
           .end = { ENDS, GOES_ON, DEPENDS, DEPENDS },
           .words = { "unexpected reply" },
           .inject = inject_other_keys },
-        { .name = "empty object", .end = ALL(ENDS), .words = ALL("is no QMP message"), .inject = inject_empty },
+        { .name = "empty object", .end = ALL(ENDS), .words = ALL("is not a QMP message"), .inject = inject_empty },
         { .name = "list", .end = ALL(ENDS), .words = ALL(NOT_QMP "["), .inject = inject_list },
         { .name = "greeting", .end = ALL(ENDS), .words = ALL("unexpected greeting"), .inject = inject_greeting },
         { .name = "reply",
@@ -488,10 +488,13 @@ const struct fault_kind fault_kinds[] = {
           .words = { "unexpected reply", "refused the negotiation: no such luck" },
           .inject = inject_error },
         { .name = "byte by byte", .end = ALL(GOES_ON), .inject = inject_dribble },
-        { .name = "100,000 levels", .end = ALL(ENDS), .words = ALL("nested too deep"), .inject = inject_deep },
+        { .name = "100,000 levels",
+          .end = ALL(ENDS),
+          .words = ALL("is nested more than 1024 deep"),
+          .inject = inject_deep },
         { .name = "over 64 MiB",
           .end = ALL(ENDS),
-          .words = ALL("a message that is too big (over 64 MiB)"),
+          .words = ALL("a message of more than 64 MiB"),
           .size = SIZE_LARGE,
           .inject = inject_too_big },
         { .name = "event of 64 MiB", .end = ALL(GOES_ON), .size = SIZE_LARGE, .inject = inject_big_event },
@@ -808,9 +811,9 @@ static const char *expected_words(void)
                 return words;
         if (!f.was_up)
                 return f.what == FAULT_GREETING ? "closed the connection before the greeting"
-                                                : "closed the connection while negotiating";
+                                                : "closed the connection during negotiation";
         if (f.reason[0]) {
-                snprintf(text, sizeof(text), "QEMU ended (%s)", f.reason);
+                snprintf(text, sizeof(text), "QEMU exited (%s)", f.reason);
                 return text;
         }
         return f.fault->kind->inject == inject_reset ? "broke: Connection reset by peer" : "closed the connection";
@@ -909,7 +912,7 @@ static void judge_connection(void)
         case GOES_ON:
                 if (f.ended) {
                         EXPECT(!rig.vm->up);
-                        check_connection("down: ", f.reason[0] ? "QEMU ended (" : "'");
+                        check_connection("down: ", f.reason[0] ? "QEMU exited (" : "'");
                         break;
                 }
                 EXPECT(rig.vm->up);

@@ -478,7 +478,7 @@ static const struct {
         const char *sent, *why;
 } strangers[] = {
         { "QEMU 7.2.22 monitor - type 'help' for more information\r\n(qemu) ",
-          "'/pair' is a human monitor (HMP), not QMP" },
+          "'/pair' is a human monitor (HMP), not a QMP monitor" },
         { "QEMU guest\n", "'/pair' sent something that is not QMP: QEMU guest." },
         { "SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n", "not QMP: SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3.." },
         { "HTTP/1.1 400 Bad Request and a lot more text that nobody wants to see",
@@ -486,9 +486,9 @@ static const struct {
         { "\x1b[2Jdanger\x07\xff\n", "not QMP: .[2Jdanger..." },
         { "[]", "not QMP: []" },
         { "{\"QMP\":{\"version\":garbage}}", "not QMP: {\"QMP\":{\"version\":garbage}}" },
-        { "{\"error\": 1}", "'/pair' sent something that is no QMP message" },
-        { "{}", "is no QMP message" },
-        { "{\"QMP\": []}", "is no QMP message" },
+        { "{\"error\": 1}", "'/pair' sent a JSON value that is not a QMP message" },
+        { "{}", "is not a QMP message" },
+        { "{\"QMP\": []}", "is not a QMP message" },
         { "{\"QMP\": {}}", "'/pair' sent a greeting without a version" },
         { "{\"QMP\": {\"version\": \"7.2\"}}", "sent a greeting without a version" },
         { "{\"return\": {}}", "'/pair' broke the protocol: unexpected reply" },
@@ -521,7 +521,7 @@ START_TEST(human_monitor_is_recognised_by_pieces_of_its_banner)
                 fake_send_text(fake, pieces[i]);
                 PUMP_FOR(loop, SEC);
         }
-        goes_down("'/pair' is a human monitor (HMP), not QMP");
+        goes_down("'/pair' is a human monitor (HMP), not a QMP monitor");
 }
 END_TEST
 
@@ -547,7 +547,7 @@ START_TEST(closed_while_negotiating)
 {
         fake->close_at_command = 1;
         start_pair(0);
-        goes_down("'/pair' closed the connection while negotiating");
+        goes_down("'/pair' closed the connection during negotiation");
         ck_assert_int_eq(info().error, -ECONNRESET);
 }
 END_TEST
@@ -1473,7 +1473,7 @@ START_TEST(freeing_the_client_ends_every_command_once)
         client = qmp_client_free(client);
         for (int i = 0; i < 6; i++) {
                 assert_ended(&calls[i], QMP_DISCONNECTED, -EHOSTDOWN);
-                ck_assert_str_eq(calls[i].text, "the client ends");
+                ck_assert_str_eq(calls[i].text, "the client is shutting down");
         }
         assert_ended(&oob, QMP_DISCONNECTED, -EHOSTDOWN);
         ck_assert_uint_eq(n_changed, 0);
@@ -1523,9 +1523,9 @@ START_TEST(failure_names_the_reason_of_the_shutdown)
         fake_on_nothing(fake, "query-block");
         fake_event(fake, "SHUTDOWN", "{\"guest\": false, \"reason\": \"host-signal\"}");
         fake_close_behind(fake);
-        goes_down("QEMU ended (host-signal)");
+        goes_down("QEMU exited (host-signal)");
         ck_assert_int_eq(info().error, -EHOSTDOWN);
-        ck_assert_str_eq(call.text, "QEMU ended (host-signal)");
+        ck_assert_str_eq(call.text, "QEMU exited (host-signal)");
         call_done(&call);
 }
 END_TEST
@@ -1539,7 +1539,7 @@ START_TEST(shutdown_without_a_reason)
         up();
         fake_event(fake, "SHUTDOWN", odd_shutdowns[_i].data);
         fake_close_behind(fake);
-        goes_down("QEMU ended (shutdown)");
+        goes_down("QEMU exited (shutdown)");
 }
 END_TEST
 
@@ -1580,7 +1580,7 @@ START_TEST(last_words_are_heard_when_sending_fails)
         while (fake->connected)
                 fake->source.dispatch(&fake->source, EPOLLOUT);
         send_command(&call, "query-block");
-        goes_down("QEMU ended (host-qmp-quit)");
+        goes_down("QEMU exited (host-qmp-quit)");
         ck_assert_str_eq(l.names, "SHUTDOWN ");
         assert_ended(&call, QMP_DISCONNECTED, -EHOSTDOWN);
         call_done(&call);
@@ -1599,8 +1599,8 @@ static const struct {
         { "{\"return\": {}, \"id\": null}", "no command asked for", EPROTO },
         { "{\"return\": {}, \"id\": 0}", "no command asked for", EPROTO },
         { FAKE_GREETING, "'/pair' broke the protocol: unexpected greeting", EPROTO },
-        { "{\"result\": {}}", "'/pair' sent something that is no QMP message", EPROTO },
-        { "{\"event\": [\"STOP\"]}", "'/pair' sent something that is no QMP message", EPROTO },
+        { "{\"result\": {}}", "'/pair' sent a JSON value that is not a QMP message", EPROTO },
+        { "{\"event\": [\"STOP\"]}", "'/pair' sent a JSON value that is not a QMP message", EPROTO },
         { "garbage", "'/pair' sent something that is not QMP: garbage", EPROTO },
         { "QEMU 7.2.22 monitor - type 'help'", "not QMP: QEMU 7.2.22 monitor", EPROTO },
         { "{\"event\": \"\xff\"}", "not QMP: {\"event\": \".\"}", EPROTO },
@@ -1652,7 +1652,7 @@ START_TEST(message_nested_too_deep_closes_with_a_reason)
         deep[1099] = '\0';
         up();
         fake_send_text(fake, deep);
-        goes_down("'/pair' sent a message that is nested too deep (over 1024 levels)");
+        goes_down("'/pair' sent a message that is nested more than 1024 deep");
         ck_assert_int_eq(info().error, -ELOOP);
 }
 END_TEST
@@ -1666,7 +1666,7 @@ START_TEST(message_that_is_too_big_closes_with_a_reason)
         fake_send_text(fake, "{\"return\":\"");
         for (int i = 0; i < 65; i++)
                 fake_send(fake, piece, 1 << 20);
-        goes_down("'/pair' sent a message that is too big (over 64 MiB)");
+        goes_down("'/pair' sent a message of more than 64 MiB");
         ck_assert_int_eq(info().error, -EMSGSIZE);
 }
 END_TEST
@@ -2103,7 +2103,7 @@ START_TEST(full_queue)
                 r = connect(fds[n++], (struct sockaddr *)&un, sizeof(un));
         } while (r == 0);
         ck_assert_int_eq(errno, EAGAIN);
-        fails_at_once(path, "its queue is full, another client holds this monitor", EBUSY);
+        fails_at_once(path, "its queue is full; another client holds this monitor", EBUSY);
         while (n > 0)
                 close(fds[--n]);
         /* they left: now it is served */
@@ -2217,7 +2217,7 @@ START_TEST(another_users_socket_is_not_taken_for_the_first)
         PUMP(loop, state() == QMP_CLIENT_UP);
         served_by(path, 20002);
         PUMP_FOR(loop, 20 * SEC);
-        assert_down("is served by user 20002 now, not by user 20001 as at first: not trusted, mount again to "
+        assert_down("is now served by user 20002, not by user 20001 as before: not trusted; mount again to "
                     "accept it");
         ck_assert_int_eq(info().error, -EPERM);
         ck_assert_uint_gt(info().next_try_ns, 0);
@@ -2244,7 +2244,7 @@ START_TEST(root_and_ourselves_are_trusted_whoever_was_first)
         PUMP(loop, state() == QMP_CLIENT_UP);
         served_by(path, 20002);
         PUMP_FOR(loop, 5 * SEC);
-        assert_down("is served by user 20002");
+        assert_down("is now served by user 20002");
 }
 END_TEST
 
@@ -2534,7 +2534,7 @@ START_TEST(reason_of_a_shutdown_is_not_that_of_the_next_end)
         PUMP(loop, state() == QMP_CLIENT_UP);
         fake_event(fake, "SHUTDOWN", "{\"reason\": \"guest-shutdown\"}");
         fake_close_behind(fake);
-        goes_down("QEMU ended (guest-shutdown)");
+        goes_down("QEMU exited (guest-shutdown)");
         PUMP(loop, state() == QMP_CLIENT_UP);
         fake_close(fake);
         goes_down("closed the connection");
@@ -2632,7 +2632,7 @@ START_TEST(recorded_quit)
         send_command(&call, "quit");
         PUMP(loop, call.n);
         assert_value(&call, "{}");
-        goes_down("QEMU ended (host-qmp-quit)");
+        goes_down("QEMU exited (host-qmp-quit)");
         ck_assert_str_eq(l.names, "SHUTDOWN ");
         call_done(&call);
 }
@@ -2644,8 +2644,8 @@ START_TEST(recorded_ends)
                 const char *record, *why;
         } ends[] = {
                 { "exit-SIGKILL.txt", "'/pair' closed the connection" },
-                { "exit-SIGTERM.txt", "QEMU ended (host-signal)" },
-                { "exit-guest-poweroff.txt", "QEMU ended (guest-shutdown)" },
+                { "exit-SIGTERM.txt", "QEMU exited (host-signal)" },
+                { "exit-guest-poweroff.txt", "QEMU exited (guest-shutdown)" },
         };
 
         fake_play(fake, ends[_i].record, FAKE_PLAY_TIMED);

@@ -503,12 +503,12 @@ static void down(void)
 /* After a case. */
 static void clean(bool is_up)
 {
-        bool told = !met_down || faults_errors_have(errors_from, "sent something that is no QMP message");
+        bool told = !met_down || faults_errors_have(errors_from, "sent a JSON value that is not a QMP message");
 
         EXPECT(rig.vm->up == is_up);
         EXPECT(rig.fake->n_connections == connection);
         if (!is_up)
-                ASSERT_CAT_CONTAINS("connection", "sent something that is no QMP message");
+                ASSERT_CAT_CONTAINS("connection", "sent a JSON value that is not a QMP message");
         EXPECT(told);
         faults_clean();
         connection = rig.fake->n_connections;
@@ -609,7 +609,7 @@ static void try_greeting(const char *message)
         SETTLE();
         ASSERT_OK(rig_cat("connection", &text));
         EXPECT(startswith(text, "up since ") || strstr(text, "sent a greeting without a version") ||
-               strstr(text, "sent something that is no QMP message") || strstr(text, "broke the protocol"));
+               strstr(text, "sent a JSON value that is not a QMP message") || strstr(text, "broke the protocol"));
         EXPECT((startswith(text, "up since ") != NULL) == rig.vm->up);
         /* one line, and nothing that a terminal obeys */
         EXPECT(strchr(text, '\n') == text + strlen(text) - 1);

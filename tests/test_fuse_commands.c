@@ -195,20 +195,20 @@ END_TEST
 static const struct {
         const char *path, *written, *why;
 } refused[] = {
-        { "cmd/block_resize", "", "'node-name' is missing: string" },
-        { "cmd/block_resize", "node-name=x", "'size' is missing: integer" },
+        { "cmd/block_resize", "", "'node-name' is missing; expected string" },
+        { "cmd/block_resize", "node-name=x", "'size' is missing; expected integer" },
         { "cmd/block_resize", "node-name=x size=much",
           "'size': expected integer, but it does not begin with a digit" },
-        { "cmd/block_resize", "node-name=x size=+64M", "'size': expected integer, but a sign '+' is not accepted" },
+        { "cmd/block_resize", "node-name=x size=+64M", "'size': expected integer, but a '+' sign is not accepted" },
         { "cmd/block_resize", "node-name=x size=1 nosuch=2",
           "the key at character 20 is unknown; expected: device, node-name, size" },
         { "cmd/block_resize", "node-name=x node-name=y size=1", "the key at character 13 is given twice" },
-        { "cmd/block_resize", "disk0", "expected KEY=VALUE at character 1; a value with blanks" },
-        { "cmd/block_resize", "{\"node-name\": \"x\"", "the JSON value is not complete" },
+        { "cmd/block_resize", "disk0", "expected KEY=VALUE at character 1; a value that contains blanks" },
+        { "cmd/block_resize", "{\"node-name\": \"x\"", "the JSON value is incomplete" },
         { "cmd/block_resize", "{\"node-name\": \"x\", \"size\": \"1\"}", "'size': expected integer" },
-        { "cmd/block_resize", "node-name=\xff size=1", "not UTF-8" },
-        { "cmd/stop", "now=true", "the key at character 1 is unknown; expected: nothing" },
-        { "cmd/device_add", "id=x", "'driver' is missing: string" },
+        { "cmd/block_resize", "node-name=\xff size=1", "invalid UTF-8" },
+        { "cmd/stop", "now=true", "the key at character 1 is unknown; the command takes no arguments" },
+        { "cmd/device_add", "id=x", "'driver' is missing; expected string" },
 };
 
 START_TEST(what_does_not_fit_the_schema_is_refused)
@@ -1019,8 +1019,8 @@ static const struct {
 } actions[] = {
         { "cmd/stop", "x=1", "", "EINVAL - the key at character 1 is unknown" },
         { "cmd/get", "SECRET", "", "EINVAL - expected KEY=VALUE" },
-        { "hmp", "\377", "info", "EINVAL - not UTF-8, at byte 1\n" },
-        { "qmp", "{", "{\"execute\":\"stop\"}", "EINVAL - the JSON value is not complete\n" },
+        { "hmp", "\377", "info", "EINVAL - invalid UTF-8 at byte 1\n" },
+        { "qmp", "{", "{\"execute\":\"stop\"}", "EINVAL - the JSON value is incomplete\n" },
         { "ctl", "sotp", "stop", "EINVAL - no such verb (nearest: 'stop'); read the file for a list\n" },
         { "devices/nv0/remove", "yes", "nowait", "EINVAL - expected 1, nowait or timeout=SEC\n" },
 };
@@ -1104,8 +1104,8 @@ START_TEST(hmp_takes_no_bytes_that_qemu_could_not_read)
 
         fake_on(rig.fake, "human-monitor-command", "\"\"");
         ASSERT_ERROR(write_text(&file, "info \xff"), EINVAL);
-        ASSERT_CAT_CONTAINS("errors", " /hmp EINVAL - not UTF-8, at byte 6\n");
-        ASSERT_READ_CONTAINS(&file, "not UTF-8");
+        ASSERT_CAT_CONTAINS("errors", " /hmp EINVAL - invalid UTF-8 at byte 6\n");
+        ASSERT_READ_CONTAINS(&file, "invalid UTF-8");
         ASSERT_SENT("");
         ASSERT_OK(write_text(&file, "info é\x01\""));
         ck_assert_str_eq(rig_last("human-monitor-command")->text,
@@ -1199,12 +1199,12 @@ END_TEST
 static const struct {
         const char *written, *why;
 } wrong[] = {
-        { "", "not complete" },
-        { " \n", "not complete" },
-        { "{\"execute\":\"stop\"", "the JSON value is not complete" },
-        { "{\"execute\":\"stop\"} {", "the JSON value is not complete" },
-        { "{\"execute\":\"stop\"} x", "not JSON" },
-        { "{'execute':'stop'}", "not JSON" },
+        { "", "incomplete" },
+        { " \n", "incomplete" },
+        { "{\"execute\":\"stop\"", "the JSON value is incomplete" },
+        { "{\"execute\":\"stop\"} {", "the JSON value is incomplete" },
+        { "{\"execute\":\"stop\"} x", "invalid JSON" },
+        { "{'execute':'stop'}", "invalid JSON" },
         { "[{\"execute\":\"stop\"}]", "a command is a JSON object: {\"execute\": …}" },
         { "\"stop\"", "a command is a JSON object" },
         { "null", "a command is a JSON object" },

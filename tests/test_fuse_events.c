@@ -430,7 +430,7 @@ START_TEST(log_marks_the_end_of_a_connection_and_the_next_one)
         gap();
         event("STOP");
         ASSERT_OK(rig_cat("events", &text));
-        ASSERT_LIKE(text, "*\"SHUTDOWN\"*\n" DOWN("QEMU ended (host-qmp-quit)") UP LINE("STOP"));
+        ASSERT_LIKE(text, "*\"SHUTDOWN\"*\n" DOWN("QEMU exited (host-qmp-quit)") UP LINE("STOP"));
 }
 END_TEST
 
@@ -462,10 +462,10 @@ START_TEST(stream_tells_of_a_gap_in_order_and_once)
         fake_unlisten(rig.fake);
         fake_close(rig.fake);
         SETTLE();
-        ASSERT_REPLY_LIKE(k_send_read(&file, 0, 4096), LINE("SHUTDOWN") DOWN("QEMU ended (shutdown)"));
+        ASSERT_REPLY_LIKE(k_send_read(&file, 0, 4096), LINE("SHUTDOWN") DOWN("QEMU exited (shutdown)"));
         ck_assert_uint_ne(k_poll(&file, 0) & POLLIN, 0);
         ASSERT_ERROR(k_wait_error(k_send_read(&file, 0, 4096)), EHOSTDOWN);
-        ASSERT_CAT_CONTAINS("errors", " /events EHOSTDOWN - down: QEMU ended (shutdown), next try in ");
+        ASSERT_CAT_CONTAINS("errors", " /events EHOSTDOWN - down: QEMU exited (shutdown), next try in ");
         /* told: from now on it waits for what comes next */
         ck_assert_uint_eq(k_poll(&file, 0) & POLLIN, 0);
         read = k_send_read(&file, 0, 4096);

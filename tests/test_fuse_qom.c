@@ -329,12 +329,12 @@ static const struct {
         { "bool", "maybe", "expected a boolean, but it is not one of on, off," },
         { "bool", "", "expected a boolean, but it is not one of on, off," },
         { "uint32", "much", "expected an integer (uint32), but it does not begin with a digit" },
-        { "uint32", "+1", "expected an integer (uint32), but a sign '+' is not accepted" },
+        { "uint32", "+1", "expected an integer (uint32), but a '+' sign is not accepted" },
         { "uint32", "-1", "expected an integer (uint32), but it is negative" },
         { "number", "x", "expected a number, but it does not begin with a digit" },
-        { "struct tm", "{\"a\": 1", "the JSON value is not complete" },
+        { "struct tm", "{\"a\": 1", "the JSON value is incomplete" },
         { "whatever", "[1] 2", "trailing data after the JSON value" },
-        { "string", "\xff", "not UTF-8" },
+        { "string", "\xff", "invalid UTF-8" },
 };
 
 START_TEST(what_does_not_fit_the_type_is_refused)

@@ -206,7 +206,7 @@ static const struct {
                           "\n"
                           "returns: nothing\n" },
         { "query-yank", "command query-yank\n"
-                        "runs out of band\n"
+                        "can run out of band\n"
                         "\n"
                         "arguments: none\n"
                         "\n"
@@ -279,7 +279,7 @@ static const struct {
         { "626", "type 626: integer or boolean or list of integer\n"
                  "\n"
                  "used as\n"
-                 "    member stats.value of what query-stats returns\n" },
+                 "    member stats.value of the return value of query-stats\n" },
         { "301", "type 301: object (features: dynamic-auto-read-only)\n"
                  "    filename                 string\n"
                  "    pr-manager               [optional] string\n"
@@ -308,13 +308,13 @@ START_TEST(description_of_a_type_names_its_places)
         _cleanup_(qmp_freep) char *yank = describe(find("222")), *bitmap = describe(find("37")),
                                   *empty = describe(find("0")), *node = describe(find("49"));
 
-        ck_assert_contains(yank, "\nused as\n    an element of what is returned by query-yank\n"
+        ck_assert_contains(yank, "\nused as\n    an element of the return value of query-yank\n"
                                  "    argument instances of yank\n");
         ck_assert_contains(bitmap, "\n    the arguments of block-dirty-bitmap-clear, block-dirty-bitmap-disable,");
         ck_assert_contains(bitmap, ",\n            block-dirty-bitmap-remove,");
         ck_assert_contains(bitmap, "\n    argument bitmap of blockdev-add when driver is copy-before-write\n");
         ck_assert_contains(empty, "type 0: empty object\n\nused as\n    the arguments of cont, inject-nmi,");
-        ck_assert_contains(empty, "\n    what is returned by add_client,");
+        ck_assert_contains(empty, "\n    the return value of add_client,");
         ck_assert_contains(empty, "\n    the data of POWERDOWN, RESUME,");
         ck_assert_contains(node, "\n    the arguments of blockdev-add\n");
         ck_assert_contains(node, "\n    argument file of blockdev-add when driver is luks\n");
@@ -615,9 +615,10 @@ static const struct {
                                                                                                               ""),
           "x", "type x: object\n    when t is a, b: any members\n" },
         { ENTITY("x", "object", ",\"tag\":\"t\",\"variants\":[{\"case\":\"a\",\"type\":\"x\"}]"), "x",
-          "type x: object\n    when t is a: the members of the whole\n\nused as\n    type x when t is a\n" },
+          "type x: object\n    when t is a: the members of the type above\n\nused as\n    type x when t is a\n" },
         { ENTITY("x", "object", ",\"members\":[{\"name\":\"a\",\"type\":\"x\"}]"), "x",
-          "type x: object\n    a                        object, as the whole\n\nused as\n    member a of type x\n" },
+          "type x: object\n    a                        object, as the type above\n\nused as\n    member a of type "
+          "x\n" },
         /* what QAPI has no such names for, and a terminal or a shell would take for something else */
         { ENTITY("x\\u0000y", "enum", ",\"values\":[\"a\"]"), NULL, NULL },
         { ENTITY("", "enum", ",\"values\":[\"a\"]"), NULL, NULL },

@@ -122,7 +122,7 @@ WRONG = [
     ("blockdev-add", "node-name=x size=1", ["'driver'", "missing"]),
     ("migrate-set-capabilities", "capabilities.0.capability=evens capabilities.0.state=on",
      ["'capabilities.0.capability'", "nearest: 'events'"]),
-    ("migrate-set-capabilities", "capabilities.1.capability=events capabilities.1.state=on", ["character 14", "list elements"]),
+    ("migrate-set-capabilities", "capabilities.1.capability=events capabilities.1.state=on", ["character 14", "gap in the list"]),
     ("migrate-set-capabilities", "capabilities=events", ["'capabilities'", "list"]),
     ("chardev-add", "id=x backend.type=socket", ["'backend.data'", "missing"]),
     ("send-key", "keys.0.type=qcode keys.0.data=nokey", ["'keys.0.data'", "no such value", "lang2"]),

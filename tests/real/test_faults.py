@@ -215,7 +215,7 @@ class Faults(real.RealTest):
         self.back()
         log = [json.loads(line) for line in self.files.read("events").splitlines()]
         self.assertEqual([event["event"] for event in log], ["SHUTDOWN", "QMPFS_DOWN", "QMPFS_UP"])
-        self.assertEqual(log[1]["data"], {"reason": "QEMU ended (host-qmp-quit)"})
+        self.assertEqual(log[1]["data"], {"reason": "QEMU exited (host-qmp-quit)"})
         self.assertEqual(log[2]["data"], {"version": self.files.read("version")})
         times = [event["timestamp"]["seconds"] + event["timestamp"]["microseconds"] / 1e6 for event in log]
         self.assertEqual(times, sorted(times))

@@ -207,7 +207,7 @@ class Introspection:
             self.assertEqual(arguments == " none\n", not schema.members(command), path)
             for feature in command.get("features", []):
                 self.assertRegex(entry.text, rf"\nfeatures: .*{feature}", path)
-            self.assertEqual("\nruns out of band\n" in entry.text, command.get("allow-oob", False), path)
+            self.assertEqual("\ncan run out of band\n" in entry.text, command.get("allow-oob", False), path)
             self.check_enum(path, returns, schema.types[command["ret-type"]])
         for name, event in schema.events.items():
             path, entry = f"schema/events/{name}", found[f"schema/events/{name}"]
