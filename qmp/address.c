@@ -11,8 +11,8 @@
 #include <sys/un.h>
 
 /*
- * getaddrinfo(3) takes a number modulo 65536, so that "99999" is 34463 and "-1" is 65535. Names of services are left to it:
- * they have a letter (RFC 6335).
+ * getaddrinfo(3) takes a number modulo 65536, so that "99999" is 34463 and "-1" is 65535. Names of services, which
+ * contain a letter (RFC 6335), are left to it.
  */
 static int check_port(const char *port)
 {
@@ -20,7 +20,7 @@ static int check_port(const char *port)
 
         if (port[strspn(port, digits)])
                 return strpbrk(port, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") ? 0 : -EINVAL;
-        /* beyond its range strtoul() gives the largest number */
+        /* strtoul() returns ULONG_MAX for a number that is out of range */
         return strtoul(port, NULL, 10) - 1 < 65535 ? 0 : -ERANGE;
 }
 
@@ -28,7 +28,7 @@ static int parse_tcp(const char *text, struct qmp_address *a)
 {
         const char *colon = strrchr(text, ':');
         const char *host = text, *host_end = colon;
-        /* without AI_ADDRCONFIG, which on a host of no network knows no localhost: each address is tried anyway */
+        /* not AI_ADDRCONFIG, which fails to resolve localhost on a host without a network; each address is tried */
         struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
         int r;
 
@@ -149,7 +149,7 @@ static int connect_unix(const char *path, int *ret_fd, bool *ret_connecting)
         if (r == 0) {
                 *ret_fd = take_fd(&fd);
         } else if (r == -ECONNREFUSED) {
-                /* the kernel says the same of a stale socket and of a plain file; a user wants to know which */
+                /* the kernel reports the same error for a stale socket and for a regular file; distinguish them */
                 struct stat st;
 
                 if (stat(un.sun_path, &st) == 0 && !S_ISSOCK(st.st_mode))
@@ -166,7 +166,7 @@ static int connect_tcp(const struct addrinfo *info, int *ret_fd, bool *ret_conne
 
         if (fd < 0)
                 return -errno;
-        /* commands are small and wait for answers; a host that vanished is to be noticed within half a minute */
+        /* commands are small and wait for replies; a host that has vanished is detected within half a minute */
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
         (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
         (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));

@@ -6,7 +6,7 @@
 #include "json.h"
 #include "message.h"
 
-/* Longer ones are for JSON, whose parser is no slower for it. */
+/* Longer input must be JSON, whose parser does not get slower with the number of members. */
 #define PAIRS_MAX 4096
 #define DEPTH_MAX 64
 
@@ -45,7 +45,7 @@ struct qmp_args_node *qmp_args_find(const struct qmp_args_node *node, const char
         return NULL;
 }
 
-/* Where @at stands in @text, in characters from 1 on. */
+/* The position of @at in @text, in characters, from 1. */
 static size_t position(const char *text, const char *at)
 {
         size_t n = 1;
@@ -74,7 +74,7 @@ static struct qmp_args_node *add_child(struct qmp_args_node *node, const char *k
         return child;
 }
 
-/* The node for a dotted key at that place of the text, made if it isn't there. */
+/* Finds or creates the node for the dotted key at position @at of the text. */
 static int find_node(struct qmp_args_node *root, const char *key, size_t size, size_t at,
                      struct qmp_args_node **ret_node, char **ret_why)
 {
@@ -114,8 +114,8 @@ static bool ends_value(char c)
 }
 
 /*
- * A value that is JSON: 1 if it is, with *at behind it; 0 if it isn't. What begins as a JSON string must be one, since
- * half a quoted text is surely not what was meant.
+ * Parses a value that is JSON. Returns 1 and advances *at past it, or 0 if it is not JSON. A value that begins with a
+ * quote must be a JSON string, since an incomplete quotation is certainly a mistake.
  */
 static int parse_json_value(const char *text, const char **at, struct qmp_args_node *node, char **ret_why)
 {
@@ -130,7 +130,7 @@ static int parse_json_value(const char *text, const char **at, struct qmp_args_n
         r = qmp_json_next(start, &used, &value, &why);
         if (r == -ENOMEM)
                 return r;
-        /* the blanks behind it are a separator */
+        /* the blanks after it are a separator */
         while (r == 0 && used > 0 && strchr(BLANKS, start[used - 1]))
                 used--;
         if (r < 0 || !ends_value(start[used])) {
@@ -172,7 +172,7 @@ static int parse_value(const char *text, const char **at, struct qmp_args_node *
                 *to++ = *s++;
         }
         *to = '\0';
-        /* it may be all of a long text, and there may be many */
+        /* the rest of the text may be long, and there may be many values */
         to = realloc(node->text, (size_t)(to - node->text) + 1);
         if (to)
                 node->text = to;
@@ -204,7 +204,7 @@ static int parse_pairs(const char *text, struct qmp_args *args, char **ret_why)
                 at++;
                 if (++n > PAIRS_MAX)
                         return qmp_invalid(ret_why, "more than %d pairs; use JSON instead", PAIRS_MAX);
-                /* not counted from the start each time: there may be thousands */
+                /* counted incrementally, since there may be thousands */
                 character += position(counted, key) - 1;
                 counted = key;
                 r = find_node(&args->root, key, size, character, &node, ret_why);

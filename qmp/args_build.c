@@ -1,6 +1,6 @@
 /*
- * From pairs to JSON by the types that the schema gives them. What is wrong with the result is found afterwards, as
- * in JSON that was written.
+ * Converts pairs to JSON by their types in the schema. The result is checked afterwards, in the same way as JSON
+ * input.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -98,7 +98,7 @@ static int convert_object(const struct qmp_entity *type, struct qmp_args_node *n
         return 0;
 }
 
-/* The first branch that is an object, or a list. */
+/* The first branch of an alternate with that meta type, or NULL. */
 static const struct qmp_entity *find_branch(const struct qmp_entity *alternate, enum qmp_meta_type meta)
 {
         for (size_t i = 0; i < alternate->n_members; i++)
@@ -119,13 +119,13 @@ static bool may_be(const struct qmp_entity *type, enum qmp_json_type json)
         return false;
 }
 
-/* A scalar, where it may be of several types: the narrowest that it fits; QAPI lets none be mistaken for another. */
+/* Converts a scalar that may be of several types to the narrowest type that fits. QAPI rules out ambiguities. */
 static struct json_object *convert_scalar_alternate(const struct qmp_entity *type, const char *text)
 {
         static const enum qmp_json_type order[] = { QMP_JSON_BOOLEAN, QMP_JSON_INT, QMP_JSON_NUMBER };
         struct json_object *value;
 
-        /* where a string could be meant as well, this is what QEMU's documents write; the string is "null", quoted */
+        /* if strings are accepted, an unquoted null is still JSON's null, as in QEMU's documentation */
         if (streq(text, "null") && may_be(type, QMP_JSON_NULL))
                 return NULL;
         if (may_be(type, QMP_JSON_STRING))
@@ -185,7 +185,7 @@ static int convert_text(const struct qmp_entity *type, struct qmp_args_node *nod
                 return qmp_invalid(ret_why, "%s: expected %s, as %.*s.%s=… or JSON", where, words,
                                    (int)strlen(where) - 2, where + 1, list ? "0" : "KEY");
         }
-        /* JSON's null is NULL, too */
+        /* NULL is also JSON's null */
         return *ret_value || streq(node->text, "null") ? 0 : -ENOMEM;
 }
 
@@ -214,7 +214,7 @@ static int convert(const struct qmp_entity *type, struct qmp_args_node *node, co
         return qmp_args_expected_type(path, type, NULL, ret_why);
 }
 
-/* The name of the property's type; NULL: there is no such property. Borrowed. */
+/* The name of the property's type, or NULL if there is no such property. Borrowed. */
 static const char *find_property(struct json_object *properties, const char *name)
 {
         size_t n = json_object_is_type(properties, json_type_array) ? json_object_array_length(properties) : 0;
@@ -237,14 +237,14 @@ static int convert_property(const char *name, const char *type, struct qmp_args_
         int r;
 
         if (!node->text) {
-                /* QEMU 7.2 knows no structured ones; what a later one has is its to judge */
+                /* QEMU 7.2 has no structured properties; those of later versions are left to QEMU to check */
                 return convert(NULL, node, &path, ret_value, ret_why);
         }
         if (node->has_json && json_object_is_type(node->json, json_type_string)) {
                 *ret_value = json_object_get(node->json);
                 return 0;
         }
-        /* a PCI address is hexadecimal, 06.0 or 10; of an integer 16 QEMU would read the digits as slot 0x16 */
+        /* a PCI address is hexadecimal, as 06.0 or 10; QEMU would take the integer 16 as slot 0x16 */
         if (streq(name, "addr") && streq(type, "int32"))
                 type = "str";
         r = qmp_args_property(type, node->text, ret_value, &why);
@@ -273,7 +273,7 @@ int qmp_args_no_property(struct json_object *properties, const char *name, const
                            qmp_args_hint(&nearest, hint));
 }
 
-/* The pair, or all that begin with @name, as properties. Their names may have dots: sse4.1. */
+/* Adds the pair, or all pairs that begin with @name, as properties. Their names may contain dots: sse4.1. */
 static int add_properties(struct json_object *properties, const char *name, struct qmp_args_node *node,
                           struct json_object *object, char **ret_why)
 {
@@ -311,7 +311,7 @@ static int add_properties(struct json_object *properties, const char *name, stru
         return 0;
 }
 
-/* Pairs that the schema does not list are properties. */
+/* Converts the arguments of a command that also accepts properties: all pairs that the schema does not list. */
 static int convert_open(const struct qmp_entity *type, struct json_object *properties, struct qmp_args_node *root,
                         struct json_object **ret_value, char **ret_why)
 {
@@ -357,7 +357,7 @@ int qmp_args_build(const struct qmp_args *args, const struct qmp_entity *command
                 r = convert_open(command->arg, properties, root, &arguments, ret_why);
         else
                 r = convert_object(command->arg, root, NULL, &arguments, ret_why);
-        /* dotted keys around a JSON value: together deeper than either may be */
+        /* dotted keys around a JSON value may exceed the limit together */
         if (r == 0 && qmp_json_is_too_deep(arguments))
                 r = qmp_invalid(ret_why, "the arguments are nested more than %d deep", QMP_JSON_DEPTH_MAX);
         if (r == 0 && command->arg)

@@ -1,5 +1,5 @@
 /*
- * Judging JSON by the schema, and the words for what is wrong with it.
+ * Checks JSON against the schema, and composes the error messages.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -8,9 +8,9 @@
 #include "json.h"
 #include "message.h"
 
-/* Bytes of the names that an error lists: there are 150 keys on a keyboard. */
+/* The maximum size of a list of names in a message; send-key has 150. */
 #define NAMES_MAX 4000
-/* Unions in unions: later QEMUs have two; in a circle there is no end. */
+/* Maximum nesting of unions: later versions of QEMU have two levels; a cycle would not end. */
 #define UNIONS_MAX 8
 
 static bool is_root(const struct qmp_args_path *path)
@@ -131,7 +131,7 @@ static bool fits_builtin(enum qmp_json_type json, struct json_object *value)
         return true;
 }
 
-/* Whether a value of that JSON type may be of type @type at all. */
+/* Whether the JSON type of @value is compatible with @type. */
 static bool fits(const struct qmp_entity *type, struct json_object *value)
 {
         if (qmp_type_is_any(type))
@@ -147,7 +147,7 @@ static bool fits(const struct qmp_entity *type, struct json_object *value)
                 return json_object_is_type(value, json_type_object);
         case QMP_META_ALTERNATE:
                 for (size_t i = 0; i < type->n_members; i++)
-                        /* an alternate has no alternates for branches */
+                        /* the branches of an alternate are not alternates */
                         if (!type->members[i].type ||
                             (type->members[i].type->meta != QMP_META_ALTERNATE && fits(type->members[i].type, value)))
                                 return true;
@@ -157,7 +157,7 @@ static bool fits(const struct qmp_entity *type, struct json_object *value)
         }
 }
 
-/* The names of its members or values, behind @n others. What a hostile schema may hold is cut. */
+/* Appends the names of the members or values to @n others. A list that is too long is cut. */
 static void put_names(FILE *out, const struct qmp_entity *type, unsigned *n, struct qmp_nearest *nearest)
 {
         for (size_t i = 0; type && i < type->n_members; i++) {
@@ -193,7 +193,7 @@ static int check_enum(const struct qmp_entity *type, struct json_object *value, 
         if (qmp_close_text(out, &names) < 0)
                 return -ENOMEM;
         where = qmp_args_where(path);
-        /* there may be a hundred of them: what is wrong comes first */
+        /* the error comes first, since there may be a hundred names */
         return qmp_invalid(ret_why, "%s: no such value%s; expected one of: %s", where ? where : "?",
                            qmp_args_hint(&nearest, hint), n > 0 ? names : "nothing");
 }
@@ -213,14 +213,14 @@ static int check_alternate(const struct qmp_entity *type, struct json_object *va
                         continue;
                 free(take_ptr(*ret_why));
                 r = check(branch, value, path, ret_why);
-                /* several branches may be enums, one that takes it is enough; of objects and lists there is one */
+                /* several branches may be enums, and one match is enough; there is at most one object and one list */
                 if (r != -EINVAL || branch->meta != QMP_META_ENUM)
                         return r;
         }
         return r;
 }
 
-/* What the value at @path was made of; NULL: that is not known. */
+/* The pairs from which the value at @path was built, or NULL if not known. */
 static const struct qmp_args_node *find_node(const struct qmp_args_path *path)
 {
         const struct qmp_args_node *parent;
@@ -235,7 +235,7 @@ static const struct qmp_args_node *find_node(const struct qmp_args_path *path)
         return qmp_args_find(parent, path->key ? path->key : index, strlen(path->key ? path->key : index));
 }
 
-/* "the key at character 7", "key 2 of 'file'"; the caller's; NULL: out of memory. @path: of the object. */
+/* "the key at character 7" or "key 2 of 'file'", owned by the caller; NULL if out of memory. @path: of the object. */
 static char *where_is_key(struct json_object *object, const char *key, const struct qmp_args_path *path)
 {
         _cleanup_(qmp_freep) char *where = qmp_args_where(path);
@@ -279,7 +279,7 @@ static int unknown_key(const struct qmp_entity *type, struct json_object *object
 
                         tag = type->tag;
                         value = get_tag(object, tag);
-                        /* one of the schema's names, as check_tags() has seen */
+                        /* a name from the schema, since check_tags() has accepted it */
                         is_name = member && member->type && member->type->meta == QMP_META_ENUM;
                 }
                 type = qmp_args_next_type(type, get_tag, object, &any);
@@ -316,7 +316,7 @@ static int check_missing(const struct qmp_entity *type, struct json_object *valu
         return 0;
 }
 
-/* The tags come first, since they decide about the other members. */
+/* Tags are checked first, since they determine the other members. */
 static int check_tags(const struct qmp_entity *type, struct json_object *object, const struct qmp_args_path *path,
                       char **ret_why)
 {
@@ -328,7 +328,7 @@ static int check_tags(const struct qmp_entity *type, struct json_object *object,
                 struct json_object *value;
                 int r = 0;
 
-                /* a tag of another type is none; it is judged with the other members */
+                /* a tag of any other type is ignored here, and checked with the other members */
                 if (tag && tag->type && (tag->type->meta == QMP_META_ENUM || tag->type->meta == QMP_META_BUILTIN) &&
                     json_object_object_get_ex(object, type->tag, &value))
                         r = check(tag->type, value, &below, ret_why);
@@ -347,7 +347,7 @@ static int no_property(struct json_object *properties, struct json_object *objec
         return qmp_args_no_property(properties, key, where ? where : "a key", ret_why);
 }
 
-/* @properties: see qmp_args_build(); their values are QEMU's to judge. */
+/* @properties: see qmp_args_build(); their values are checked by QEMU. */
 static int check_object(const struct qmp_entity *type, struct json_object *value, struct json_object *properties,
                         const struct qmp_args_path *path, char **ret_why)
 {

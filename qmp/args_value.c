@@ -1,5 +1,5 @@
 /*
- * Scalars as people write them.
+ * Converts scalars written by users.
  */
 #include <errno.h>
 
@@ -53,7 +53,7 @@ static const char *parse_bool(const char *text, struct json_object **ret_value)
         return "it is not one of on, off, true, false, yes, no, y, n";
 }
 
-/* Where any value may be: JSON if it is JSON, else a string. */
+/* Converts a text where any value is accepted: to JSON if it is JSON, else to a string. */
 static struct json_object *guess(const char *text)
 {
         _cleanup_(qmp_freep) char *why = NULL;
@@ -88,7 +88,7 @@ const char *qmp_args_builtin(enum qmp_json_type type, const char *text, struct j
         return NULL;
 }
 
-/* The integers among the names of QOM types. "int" is anything to QEMU: some have no sign, and 64 bits. */
+/* The names of integer types in QOM. "int" stands for any integer type, including uint64_t. */
 static const struct integer_type {
         const char *name;
         unsigned bits;
@@ -108,7 +108,7 @@ static const struct integer_type *find_integer_type(const char *name)
         return NULL;
 }
 
-/* NULL if the type has that value. */
+/* Returns NULL if the value is in the range of the type, else the error. */
 static const char *check_range(const struct integer_type *type, const struct qmp_integer *i)
 {
         uint64_t max = UINT64_MAX;

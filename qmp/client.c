@@ -16,7 +16,7 @@
 #define MESSAGES_PER_WAKEUP 1000
 #define BACKOFF_MIN         (100 * NSEC_PER_MSEC)
 #define BACKOFF_MAX         (5 * NSEC_PER_SEC)
-/* When there is no memory for what has arrived or is to leave: how soon to try again, and how often before giving up. */
+/* Out of memory for input or output: time until the next attempt, and number of attempts for input. */
 #define MEMORY_NS    (100 * NSEC_PER_MSEC)
 #define MEMORY_TRIES 50
 
@@ -35,7 +35,7 @@ static void set_failure(struct qmp_client *client, int error, const char *format
         if (vasprintf(&text, format, args) < 0)
                 text = NULL;
         free(client->failure);
-        /* what QEMU gave as its reason is in there */
+        /* it may contain a text from QEMU */
         client->failure = text ? qmp_words(text) : NULL;
         client->error = error;
 }
@@ -50,7 +50,7 @@ static void detach(struct qmp_client *client)
         qmp_timer_disarm(client->loop, &client->handshake_timer);
 }
 
-/* Ends the connection (or the attempt), says why, plans the next one. */
+/* Ends the connection or the attempt, records the reason, and schedules the next attempt. */
 _printf_(3, 4) static void disconnect(struct qmp_client *client, int error, const char *format, ...)
 {
         va_list args;
@@ -61,7 +61,7 @@ _printf_(3, 4) static void disconnect(struct qmp_client *client, int error, cons
         detach(client);
         qmp_timer_disarm(client->loop, &client->stall_timer);
         qmp_timer_disarm(client->loop, &client->memory_timer);
-        /* somebody who accepts and hangs up at once is not to be asked ten times a second */
+        /* a server that accepts and hangs up at once must not be contacted ten times a second */
         if (client->state == QMP_CLIENT_UP && qmp_now() - client->up_at > NSEC_PER_SEC)
                 client->backoff_ns = BACKOFF_MIN;
         client->state = QMP_CLIENT_DOWN;
@@ -91,7 +91,7 @@ static void handle_event(struct qmp_client *client, const struct qmp_message *m)
         if (client->state != QMP_CLIENT_UP && client->had_identity)
                 return;
         if (streq(m->event, "RESUME") || streq(m->event, "RESET")) {
-                /* with -no-shutdown life goes on */
+                /* with -no-shutdown the VM goes on */
                 free(take_ptr(client->shutdown_reason));
         } else if (streq(m->event, "SHUTDOWN")) {
                 const char *reason = qmp_json_get_string(m->data, "reason");
@@ -204,7 +204,10 @@ static void handle_greeting(struct qmp_client *client, const struct qmp_message 
                 return;
         }
         qmp_client_flush(client);
-        /* a QEMU that another client held may greet long after the first limit: this one is for the negotiation */
+        /*
+         * with another client before us, the greeting may arrive long after the first limit; this one is for the
+         * negotiation
+         */
         if (!client->handshake_timer.armed)
                 qmp_timer_arm(client->loop, &client->handshake_timer, qmp_now() + client->handshake_ns);
 }
@@ -212,7 +215,7 @@ static void handle_greeting(struct qmp_client *client, const struct qmp_message 
 static void handle_message(struct qmp_client *client, const struct qmp_message *m)
 {
         if (m->kind == QMP_MESSAGE_EVENT) {
-                /* at any time, before the greeting too */
+                /* events may arrive at any time, even before the greeting */
                 handle_event(client, m);
         } else if (client->state == QMP_CLIENT_CONNECTING && m->kind == QMP_MESSAGE_GREETING) {
                 handle_greeting(client, m);
@@ -280,7 +283,7 @@ void qmp_client_try_later(struct qmp_client *client)
                 qmp_timer_arm(client->loop, &client->memory_timer, qmp_now() + MEMORY_NS);
 }
 
-/* No memory for what has arrived: it stays where it is, for a while. */
+/* Out of memory for input: it stays where it is until the next attempt. */
 static void starve(struct qmp_client *client)
 {
         if (client->n_starved++ >= MEMORY_TRIES) {
@@ -292,7 +295,7 @@ static void starve(struct qmp_client *client)
         qmp_client_try_later(client);
 }
 
-/* Whether more is to come before it shows that this is HMP, which greets "QEMU 7.2.22 monitor - type 'help' …". */
+/* Whether this may be the incomplete banner of HMP: "QEMU 7.2.22 monitor - type 'help' …". */
 static bool may_be_banner(struct qmp_client *client)
 {
         size_t size;
@@ -313,7 +316,7 @@ static void trace(struct qmp_client *client, struct json_object *value)
                 client->trace(client->userdata, false, text);
 }
 
-/* Handles complete values, up to *budget of them. False: the connection is gone, or there may be more. */
+/* Handles up to *budget complete values. Returns false if the connection has ended or the budget is used up. */
 static bool handle_input(struct qmp_client *client, unsigned *budget)
 {
         int fd = client->source.fd;
@@ -374,7 +377,7 @@ static void receive(struct qmp_client *client)
 {
         unsigned budget = MESSAGES_PER_WAKEUP;
 
-        /* what an earlier wakeup left comes first */
+        /* values left by an earlier wakeup come first */
         if (!handle_input(client, &budget))
                 return;
         for (unsigned i = 0; i < READS_PER_WAKEUP; i++) {
@@ -427,7 +430,7 @@ static void connect_failed(struct qmp_client *client, int error)
 {
         if (client->connect && (error == -EOWNERDEAD || error == -ETIME)) {
                 client->once = error == -EOWNERDEAD;
-                disconnect(client, error, "cannot connect to '%s': %s %s", client->address.text, client->connect_who,
+                disconnect(client, error, "cannot connect to '%s': %s %s", client->address.text, client->connect_name,
                            client->once ? "has ended; unmount and mount again" : "does not answer");
                 return;
         }
@@ -466,7 +469,7 @@ static void dispatch(struct qmp_source *source, uint32_t revents)
         }
         if (revents & EPOLLOUT)
                 qmp_client_flush(client);
-        /* of a peer that is gone there is no use in waiting, nor a way not to be told */
+        /* EPOLLHUP and EPOLLERR cannot be masked, and waiting for memory is pointless once the peer has gone */
         if (client->starved && (revents & (EPOLLHUP | EPOLLERR)))
                 framing_failed(client, -ENOMEM);
         else if (revents & (EPOLLIN | EPOLLHUP | EPOLLERR))
@@ -488,11 +491,11 @@ static void handshake_timeout(struct qmp_timer *timer)
                 return;
         }
         /*
-         * A QEMU whose monitor has a client accepts the next one only when that one leaves, and a stopped QEMU looks
-         * just the same. Staying keeps the place in the queue.
+         * A monitor that has a client accepts the next one only when the first leaves, and a stopped QEMU looks just
+         * the same. Staying connected keeps our place in the queue.
          */
         free(client->failure);
-        /* over tcp a proxy or a tunnel may have taken the connection for a host that is not there */
+        /* over tcp, a proxy or a tunnel may have accepted the connection for a host that is down */
         if (asprintf(&client->failure,
                      client->address.path
                              ? "'%s' sent no QMP greeting within %.3g s: another client holds this monitor, "
@@ -518,8 +521,8 @@ static int attach(struct qmp_client *client, int fd, uint32_t events)
 }
 
 /*
- * The credentials are those of the connection, so there is nothing between this check and the use that could be swapped.
- * Root and our own user could do anything to us anyway.
+ * The credentials belong to the connection, so the peer cannot change between check and use. Root and our own user
+ * have full control over this process anyway.
  */
 static bool is_trusted(const struct qmp_client *client)
 {
@@ -597,9 +600,9 @@ int qmp_client_new(struct qmp_loop *loop, const struct qmp_client_config *config
         return 0;
 }
 
-void qmp_client_connect_by(struct qmp_client *client, qmp_connect_fn fn, void *userdata, const char *who)
+void qmp_client_connect_by(struct qmp_client *client, qmp_connect_fn fn, void *userdata, const char *name)
 {
-        client->connect_who = who;
+        client->connect_name = name;
         client->connect = fn;
         client->connect_userdata = userdata;
 }

@@ -1,5 +1,6 @@
 /*
- * The commands of a client: queued, on the wire, out of band; their order, limits and ends, and the watch for a stall.
+ * The commands of a client: queued, on the wire and out of band. Owns their order, time limits and completion, and
+ * detects stalls.
  */
 #include "client_internal.h"
 
@@ -10,14 +11,17 @@
 
 #include "errors.h"
 
-/* In-band commands on the wire at a time. QEMU reads no further when 8 are queued, and then hears no probe either. */
+/* Maximum of in-band commands on the wire. QEMU stops reading, also probes, when 8 are queued. */
 #define WINDOW 4
-/* Out of band: what was sent keeps its place until it is answered, and nobody can be waiting for so many. */
+/*
+ * Maximum of unanswered out-of-band commands, more than can have a waiter. A sent command keeps its place until its
+ * reply.
+ */
 #define OOB_WINDOW 64
-/* While QEMU is overdue: after so many queries in vain the next ones wait half as long, so many times. */
+/* While QEMU is overdue: the time limit is halved after each IN_VAIN queries, at most IN_VAIN_HALVINGS times. */
 #define IN_VAIN          32
 #define IN_VAIN_HALVINGS 7
-/* A command unanswered for so long is worth a look whether QEMU lives, and again as often. */
+/* After a command has been unanswered for this time, and at this interval from then on, QEMU is probed. */
 #define STALL_NS (1 * NSEC_PER_SEC)
 
 static struct qmp_command *command_free(struct qmp_command *command)
@@ -30,13 +34,13 @@ static struct qmp_command *command_free(struct qmp_command *command)
         return NULL;
 }
 
-/* The one place that calls back; the command's place in the order outlives it where QEMU still owes a reply. */
+/* The only place that runs callbacks. The command keeps its place in the order if QEMU still owes a reply. */
 static void command_end(struct qmp_command *command, const struct qmp_result *result)
 {
         qmp_reply_fn fn = take_ptr(command->fn);
 
         qmp_timer_disarm(command->client->loop, &command->timer);
-        /* still queued: it must not leave any more, whatever the callback sends */
+        /* still queued: it must not be sent any more, whatever the callback does */
         if (command->sent_at == 0)
                 list_unlink(&command->link);
         if (fn)
@@ -63,7 +67,7 @@ void qmp_client_end_commands(struct qmp_client *client, struct list *commands)
         }
 }
 
-/* Asks for EPOLLOUT or no longer; most commands leave at once, and cost no system call here. */
+/* Starts or stops watching EPOLLOUT. Most commands are sent at once and need no system call here. */
 static void watch_room(struct qmp_client *client, bool wanted)
 {
         if (client->wants_room == wanted)
@@ -81,7 +85,9 @@ void qmp_client_flush(struct qmp_client *client)
                 if (n < 0) {
                         if (errno == EINTR)
                                 continue;
-                        /* EAGAIN: wait for room. Anything else shows when reading, with the peer's last words first. */
+                        /*
+                         * EAGAIN: wait for room. Other errors are reported by recv(), after the peer's last messages.
+                         */
                         if (errno != EAGAIN)
                                 client->out_start = client->out_end;
                         break;
@@ -135,7 +141,7 @@ bool qmp_client_is_overdue(struct qmp_client *client)
         list_for_each(i, &client->wire) {
                 struct qmp_command *command = list_entry(i, struct qmp_command, link);
 
-                /* by the clock too: nobody may be waiting for it any more */
+                /* also by the clock, since the timer is disarmed after a cancellation */
                 if (command->overdue || qmp_now() - command->sent_at > command->limit_ns)
                         return true;
         }
@@ -273,7 +279,7 @@ int qmp_client_send(struct qmp_client *client, const char *name, struct json_obj
 static void probe_answered(void *userdata, const struct qmp_result *result)
 {
         struct qmp_client *client = userdata;
-        /* any answer proves that it lives, "no such command" too */
+        /* any reply proves that QEMU is alive, including "no such command" */
         bool alive = result->outcome == QMP_OK || result->outcome == QMP_ERROR;
 
         if ((client->alive != alive || !client->probed) && client->state == QMP_CLIENT_UP) {
@@ -310,7 +316,7 @@ void qmp_client_stall_tick(struct qmp_timer *timer)
         if (!client->stalled)
                 client->probed = false;
         client->stalled = true;
-        /* an unanswered probe is still owed: more of them would only pile up in a stopped QEMU */
+        /* a single unanswered probe is enough: more would only pile up in a stopped QEMU */
         if (client->oob && !is_probing(client)) {
                 struct qmp_command *probe;
 
@@ -336,7 +342,7 @@ static struct qmp_command *find_oob(struct qmp_client *client, struct json_objec
         return NULL;
 }
 
-/* The text, or what is to be kept of it, which the caller frees. */
+/* Returns the text, or a truncated copy that is also stored in *ret_cut for the caller to free. */
 static const char *bounded(const char *text, char **ret_cut)
 {
         size_t size = qmp_words_size(text);
@@ -347,7 +353,7 @@ static const char *bounded(const char *text, char **ret_cut)
         return *ret_cut ? *ret_cut : "";
 }
 
-/* The reply that is being handled was there before the command left: it is one too many to an earlier one. */
+/* Whether the reply being handled was received before the command was sent: a surplus reply to an earlier one. */
 static bool came_before(const struct qmp_client *client, const struct qmp_command *command)
 {
         size_t rest;
@@ -371,7 +377,7 @@ bool qmp_client_take_reply(struct qmp_client *client, const struct qmp_message *
                 return false;
         if (m->kind == QMP_MESSAGE_ERROR) {
                 result.outcome = QMP_ERROR;
-                /* it goes where it is kept and looked through, at a size that is QEMU's to choose */
+                /* it is stored and searched, and QEMU determines its size */
                 result.error_class = bounded(m->error_class, &class);
                 result.text = bounded(m->error_desc, &text);
                 result.error = -qmp_error_to_errno(result.error_class, result.text);

@@ -5,15 +5,15 @@
 
 #define HIDDEN "…"
 
-/* Shorter ones would be found in any text. */
+/* Shorter words would match in almost any text. */
 #define PART_MIN 4
 
-/* What QEMU says is looked at up to there: the longest line for people, and a value that goes on behind it. */
+/* The part of a text that is searched: the longest line shown, and a value that continues beyond it. */
 #define TEXT_MAX (80 * 1024)
 
 /* --- values in errors ---------------------------------------------------------------------------------------- */
 
-/* Keys of QMP's arguments whose values name a thing that QEMU has, shall have, or opens. */
+/* Keys of QMP arguments whose values name an object that QEMU has, is to create, or opens. */
 static const char *const naming[] = {
         "base",   "bitmap",   "bus",       "chardev", "device",   "driver",   "drive",    "export",
         "file",   "filename", "format",    "id",      "iothread", "job-id",   "memdev",   "name",
@@ -34,7 +34,7 @@ static bool is_quoted(const char *text, const char *at, size_t size)
         return at > text && strchr("'\"`", at[-1]) && at[size] && strchr("'\"", at[size]);
 }
 
-/* Replaces each occurrence in @text, which has room for it. */
+/* Replaces each occurrence in @text, which has enough room. */
 static void hide(char *text, const char *value, size_t size)
 {
         char *at = text;
@@ -55,7 +55,7 @@ static void hide_string(char *text, const char *value)
         static const char separators[] = " \t\n,=";
 
         hide(text, value, strlen(value));
-        /* what QEMU takes apart it quotes in parts */
+        /* QEMU may parse a value and quote parts of it */
         for (const char *part = value; *part;) {
                 size_t size = strcspn(part, separators);
 
@@ -90,7 +90,7 @@ static void hide_values(char *text, const char *key, struct json_object *value)
 char *qmp_conceal_values(const char *text, struct json_object *arguments)
 {
         size_t size = strnlen(text, TEXT_MAX);
-        /* the mark is longer than the shortest values, which are in quotes: "'a'" becomes "'…'" */
+        /* the mark is longer than the shortest values, which must be quoted: "'a'" becomes "'…'" */
         char *copy = malloc(2 * size + 1);
 
         if (!copy)
@@ -204,7 +204,7 @@ static bool is_open(const char *key, size_t size)
         return false;
 }
 
-/* The size of the string there, with its quotes. */
+/* The size of the string at @text, including its quotes. */
 static size_t string_size(const char *text)
 {
         size_t n = 1;

@@ -1,7 +1,7 @@
 /*
- * From QEMU's words to an errno. The words quote what users wrote, so a file called "is in use" must not decide: a
- * pattern fits the whole description, with literal text at its beginning or end. Only what stands between quotes
- * can't be told from a user's string, so a pattern that is open at both ends sees the description without it.
+ * Maps QEMU's error descriptions to errnos. Descriptions quote user input, and a file called "is in use" must not
+ * influence the result. So a pattern must match the whole description, with literal text at its beginning or end. A
+ * pattern that is open at both ends is matched against the description without its quoted parts.
  */
 #include "errors.h"
 
@@ -11,22 +11,22 @@
 
 #include "message.h"
 
-/* Stands for all that end with ": " and the C library's text for an errno, as error_setg_errno() makes them. */
+/* Matches any description that ends with ": " and the text of strerror(3), as made by error_setg_errno(). */
 #define STRERROR (-1)
 
-/* Errnos are numbers up to this in the kernel. */
+/* The largest errno in the kernel. */
 #define ERRNO_MAX 4095
 
 /*
- * The first row that fits wins. "*" is any text, also none. A pattern that begins and ends with "*" is looked for
- * outside of quotes. Collected from all error_setg() of QEMU 7.2 that a command can reach on a PC
- * (tests/data/messages.tsv); the rest is EIO.
+ * The first matching row is used. "*" matches any text, including the empty text. A pattern that begins and ends with
+ * "*" is matched outside of quotes. Collected from all calls of error_setg() in QEMU 7.2 that a command can reach on
+ * a PC (tests/data/messages.tsv); all other descriptions are EIO.
  */
 static const struct {
         int error;
         const char *pattern;
 } table[] = {
-        /* malformed requests, and rows that end with a user's string, before that could be taken for a cause */
+        /* malformed requests, and rows that end with user input, which must not be mistaken for a cause */
         { EINVAL, "JSON parse error*" },
         { EINVAL, "JSON * limit exceeded" },
         { EINVAL, "QMP input *" },
@@ -102,7 +102,7 @@ static const struct {
 
         { EBUSY, "PCI: slot * function * not available for *" }, /* in use by …, reserved */
 
-        /* not with this device, machine, format, host or build */
+        /* not supported by this device, machine, format, host or build */
         { EOPNOTSUPP, "The feature '*' is not enabled" },
         { EOPNOTSUPP, "Bus '*' does not support hotplugging" },
         { EOPNOTSUPP, "Device '*' does not support hotplugging" },
@@ -252,7 +252,7 @@ static const struct {
         { EBUSY, "Cannot change * link *" },
         { EBUSY, "Cannot freeze '*" },
         { EBUSY, "address range conflicts with memory device *" },
-        /* qom-set of a property of what is in use */
+        /* qom-set of a property of an object in use */
         { EBUSY, "* after it was realized" },
         { EBUSY, "*cannot be set after *" },
         { EBUSY, "cannot change property *" },
@@ -298,7 +298,7 @@ static const struct {
         { ENOENT, "Could not find '*', please install it" },
         { ENOENT, "usb-mtp: rootdir does not exist/not readable" },
 
-        /* QEMU knows nothing of that name, or has none of that sort */
+        /* nothing of that name or kind exists in QEMU */
         { EINVAL, "Property '*" }, /* 'nvme.nosuch' not found, can't find value */
         { ENODEV, "* not found" },
         { ENODEV, "* not found (in use?)" },
@@ -343,7 +343,7 @@ static const struct {
         { ENODEV, "Block node '*' is not opened" },
         { ENODEV, "unknown event *" },
 
-        /* what was written is wrong */
+        /* the input is wrong */
         { EINVAL, "Parameter*" },
         { EINVAL, "*nvalid *" },
         { EINVAL, "*ncompatible *" },
@@ -520,7 +520,7 @@ static const struct {
         { EINVAL, "None or one of *" },
 };
 
-/* Whether the pattern describes all of the text: its pieces occur in order, the last one at the end. */
+/* Whether the pattern matches the whole text: its pieces occur in order, the last one at the end. */
 static bool fits(const char *pattern, const char *text)
 {
         const char *end = text + strlen(text);
@@ -554,7 +554,7 @@ static bool is_open(const char *pattern)
         return n > 1 && pattern[0] == '*' && pattern[n - 1] == '*';
 }
 
-/* A quote, but for the apostrophe in "can't". */
+/* Whether it is a quote, as opposed to the apostrophe in "can't". */
 static bool is_quote(const char *text, size_t i)
 {
         bool is_apostrophe = i > 0 && isalnum((unsigned char)text[i - 1]) && isalnum((unsigned char)text[i + 1]);
@@ -562,7 +562,7 @@ static bool is_quote(const char *text, size_t i)
         return text[i] == '"' || (text[i] == '\'' && !is_apostrophe);
 }
 
-/* Takes out what is between the first quote and the last. */
+/* Removes the text between the first quote and the last. */
 static void remove_quoted(char *text)
 {
         size_t first = 0, last = 0, size = strlen(text);
@@ -578,27 +578,27 @@ static void remove_quoted(char *text)
                 memmove(text + first + 1, text + last - 1, size - last + 2);
 }
 
-/* Errnos that the kernel or programs take for something else when they come from a file system. */
+/* Replaces errnos that have a special meaning when a file system returns them. */
 static int presentable(int error)
 {
         switch (error) {
-        case EINTR:        /* programs write again */
-        case ECANCELED:    /* here: QEMU may do it yet */
-        case ENOTCONN:     /* of a mount: its daemon is dead, … */
-        case ECONNABORTED: /* … or was cut off */
+        case EINTR:        /* programs retry the write */
+        case ECANCELED:    /* used by qmpfs: QEMU may still carry it out */
+        case ENOTCONN:     /* the daemon of the mount has died, … */
+        case ECONNABORTED: /* … or its connection was aborted */
         case ESTALE:       /* the kernel looks the path up again */
                 return EIO;
         case ENOSYS: /* the kernel never asks again */
                 return EOPNOTSUPP;
-        case EHOSTDOWN: /* here: QEMU can't be reached, … */
-        case ETIMEDOUT: /* … or doesn't answer */
+        case EHOSTDOWN: /* used by qmpfs: QEMU cannot be reached, … */
+        case ETIMEDOUT: /* … or does not answer */
                 return EHOSTUNREACH;
         default:
                 return error;
         }
 }
 
-/* Of what ends with ": No such file or directory"; 0: with nothing of that sort. */
+/* The errno for a text that ends like ": No such file or directory", else 0. */
 static int from_strerror(const char *text)
 {
         size_t size = strlen(text);

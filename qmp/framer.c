@@ -40,7 +40,7 @@ int qmp_framer_room(struct qmp_framer *framer, char **ret_room, size_t *ret_size
 {
         if (framer->start == framer->end) {
                 framer->start = framer->end = framer->scanned = 0;
-                /* one big reply must not be paid for ever after */
+                /* one large reply must not keep its memory for ever */
                 if (framer->size > KEEP_LARGE) {
                         free(framer->buffer);
                         framer->buffer = NULL;
@@ -93,7 +93,7 @@ static int parse(struct qmp_framer *framer, size_t size, struct json_object **re
         struct json_object *value;
         int r;
 
-        /* json-c's own check takes overlong forms, surrogates and what is beyond Unicode; QEMU sends nothing but ASCII */
+        /* json-c's own check accepts overlong forms, surrogates and values beyond Unicode; QEMU sends only ASCII */
         if (framer->beyond_ascii && !qmp_utf8_is_valid(framer->buffer + framer->start, size))
                 return -EBADMSG;
         tokener = json_tokener_new_ex(QMP_FRAMER_MAX_DEPTH + 1);
@@ -124,7 +124,7 @@ static bool is_blank(char c)
         return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-/* Behind a byte that no token goes over. */
+/* Called after a byte that separates tokens. */
 static void end_token(struct qmp_framer *framer)
 {
         size_t at = framer->scanned - framer->start;
@@ -134,7 +134,7 @@ static void end_token(struct qmp_framer *framer)
         framer->token = at;
 }
 
-/* Whether the 0 is the first digit of a number; a value's first byte is always before it. */
+/* Whether the 0 is the first digit of a number. There is always a byte before it. */
 static bool is_leading(const char *zero)
 {
         char before = zero[-1];
@@ -144,8 +144,11 @@ static bool is_leading(const char *zero)
         return !strchr("0123456789.eE", before);
 }
 
-/* json-c takes 1. and -.5 and 01.5 for numbers, too, and gives them on as they are: not everybody who reads our files can. */
-static bool is_no_number(const struct qmp_framer *framer, char c)
+/*
+ * json-c also accepts 1. and -.5 and 01.5 as numbers and passes them on unchanged, but not every parser of our files
+ * does. Returns true if the number is invalid at @c.
+ */
+static bool is_bad_number(const struct qmp_framer *framer, char c)
 {
         const char *before = framer->buffer + framer->scanned - 2;
 
@@ -156,16 +159,16 @@ static bool is_no_number(const struct qmp_framer *framer, char c)
         return *before == '.';
 }
 
-/* One byte outside of strings. 1: the value is complete. */
+/* Scans one byte outside of strings. Returns 1 if the value is complete. */
 static int scan_byte(struct qmp_framer *framer, char c)
 {
-        if (is_no_number(framer, c))
+        if (is_bad_number(framer, c))
                 return -EBADMSG;
         switch (c) {
         case 'N':
         case 'I':
         case '\'':
-                /* NaN, Infinity and keys in single quotes, the same */
+                /* NaN, Infinity and keys in single quotes, which json-c also accepts */
                 return -EBADMSG;
         case '"':
                 framer->in_string = true;
@@ -194,7 +197,7 @@ static int scan_byte(struct qmp_framer *framer, char c)
         }
 }
 
-/* Goes over the inside of a string; most bytes of a reply are there. */
+/* Scans the inside of a string, where most bytes of a reply are. */
 static void scan_string(struct qmp_framer *framer)
 {
         while (framer->scanned < framer->end) {
@@ -225,7 +228,7 @@ static int take_value(struct qmp_framer *framer, struct json_object **ret_value)
 
 int qmp_framer_next(struct qmp_framer *framer, struct json_object **ret_value)
 {
-        /* complete, but there was no memory for it */
+        /* complete, but parsing ran out of memory */
         if (framer->in_value && framer->depth == 0)
                 return take_value(framer, ret_value);
         while (framer->scanned < framer->end) {
@@ -239,7 +242,7 @@ int qmp_framer_next(struct qmp_framer *framer, struct json_object **ret_value)
                                 framer->start++;
                                 continue;
                         }
-                        /* every message is an object; anything else is another protocol */
+                        /* every message is an object; anything else is a different protocol */
                         if (c != '{') {
                                 framer->scanned = framer->start;
                                 return -EBADMSG;

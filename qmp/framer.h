@@ -1,31 +1,32 @@
 /*
- * Bytes to JSON values. A monitor's output is a sequence of JSON objects; nothing about newlines is assumed (with
- * -qmp-pretty a value spans many lines, and two may share one). The end of a value is found by counting brackets
- * outside of strings, one pass over each byte; only a complete text is given to the JSON parser. Text, depth and the
- * memory that the parsed tree would take are bounded while it arrives, so a hostile peer costs at most that.
+ * Splits a byte stream into JSON values. A monitor's output is a sequence of JSON objects; nothing is assumed about
+ * newlines (with -qmp-pretty a value spans many lines, and two values may share a line). The end of a value is found
+ * by counting brackets outside of strings, in one pass over the bytes; the JSON parser only sees complete texts. The
+ * size of the text, its depth and the estimated memory of the parsed tree are limited as the bytes arrive, which
+ * bounds the resources that a hostile peer can consume.
  */
 #ifndef QMP_FRAMER_H
 #define QMP_FRAMER_H
 
 #include "util.h"
 
-/* Bytes of one message. QEMU has no limit of its own; query-block of 200 disks is 160 KB. */
+/* Bytes per message. QEMU has no limit of its own; query-block with 200 disks returns 160 KB. */
 #define QMP_FRAMER_MAX_TEXT (UINT64_C(64) * 1024 * 1024 + 64 * 1024)
 /* Levels of nesting: the limit of QEMU's own parser. */
 #define QMP_FRAMER_MAX_DEPTH 1024
-/* Estimated bytes of the tree that json-c would build of one message. The list of 5,000 disks has 70 MB, the schema 5. */
+/* Estimated bytes of json-c's tree per message. The list of 5,000 disks takes 70 MB, the schema 5 MB. */
 #define QMP_FRAMER_MAX_TREE (UINT64_C(256) * 1024 * 1024)
 
 struct qmp_framer {
         char *buffer;
-        size_t size, start, end; /* of the buffer: allocated, first byte of the current value, end of the data */
-        size_t scanned;          /* where the scan stands; start <= scanned <= end */
+        size_t size, start, end; /* buffer size, first byte of the current value, end of the data */
+        size_t scanned;          /* position of the scan; start <= scanned <= end */
         size_t depth;
         uint64_t tree;
-        /* behind the last separator, from @start on; and the longest way between two of them */
+        /* offset from @start after the last separator; greatest distance between two separators */
         size_t token, longest;
         bool in_value, in_string, in_escape;
-        bool beyond_ascii; /* something of the value is */
+        bool beyond_ascii; /* the value contains bytes that are not ASCII */
         size_t max_text;   /* tests lower it */
 };
 
@@ -33,31 +34,33 @@ struct qmp_framer {
 void qmp_framer_init(struct qmp_framer *framer);
 void qmp_framer_deinit(struct qmp_framer *framer);
 
-/* Forgets everything that was received (for a new connection) and gives large memory back. */
+/* Discards all received data, for a new connection, and frees the buffer. */
 void qmp_framer_reset(struct qmp_framer *framer);
 
-/* Room for at least 1 byte, *ret_size at most, to be filled and told with qmp_framer_fed(). Borrowed until the next
- * call. 0 or -ENOMEM. */
+/*
+ * Provides *ret_size bytes of room, at least 1. The caller reports how many it has filled with qmp_framer_fed().
+ * Borrowed until the next call. Returns 0 or -ENOMEM.
+ */
 int qmp_framer_room(struct qmp_framer *framer, char **ret_room, size_t *ret_size);
 void qmp_framer_fed(struct qmp_framer *framer, size_t n);
 
 enum {
         QMP_FRAMER_MORE = 0,  /* no complete value yet */
-        QMP_FRAMER_VALUE = 1, /* *ret_value is the next value, the caller's */
+        QMP_FRAMER_VALUE = 1, /* *ret_value is the next value, owned by the caller */
 };
 
 /*
- * The next value, if one is complete. Or:
- *   -EBADMSG   not JSON (what is there can be seen with qmp_framer_rest())
- *   -EMSGSIZE  a value of more than max_text bytes
- *   -E2BIG     a value whose tree would be larger than QMP_FRAMER_MAX_TREE
- *   -ELOOP     a value nested deeper than QMP_FRAMER_MAX_DEPTH
- *   -ENOMEM    nothing is lost: it may be called again
- * After another error nothing but reset or deinit makes sense.
+ * Returns the next value if it is complete, or one of these errors:
+ *   -EBADMSG   the data is not JSON (qmp_framer_rest() returns it)
+ *   -EMSGSIZE  the value has more than max_text bytes
+ *   -E2BIG     the tree of the value would be larger than QMP_FRAMER_MAX_TREE
+ *   -ELOOP     the value is nested deeper than QMP_FRAMER_MAX_DEPTH
+ *   -ENOMEM    nothing is lost: the call can be repeated
+ * After any error other than -ENOMEM the framer can only be reset or deinitialised.
  */
 int qmp_framer_next(struct qmp_framer *framer, struct json_object **ret_value);
 
-/* What has arrived and was not yet returned, for error messages; borrowed, not terminated. */
+/* The data that was received but not yet returned, for error messages. Borrowed, not terminated. */
 const char *qmp_framer_rest(const struct qmp_framer *framer, size_t *ret_size);
 
 #endif

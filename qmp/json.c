@@ -9,7 +9,7 @@
 
 #define BLANKS " \t\r\n"
 
-/* What json-c makes of a list of numbers of one digit. */
+/* Bytes of json-c's tree per byte of text, for a list of one-digit numbers. */
 #define TREE_PER_BYTE 60
 
 #undef qmp_invalid
@@ -30,7 +30,7 @@ static void tokener_freep(struct json_tokener **tokener)
                 json_tokener_free(*tokener);
 }
 
-/* How many members the objects of the tree have. */
+/* The number of members of all objects in the tree. */
 static size_t count_members(struct json_object *value)
 {
         size_t n = 0;
@@ -47,13 +47,13 @@ static size_t count_members(struct json_object *value)
         return n;
 }
 
-/* What QEMU takes for one: no half of a surrogate pair, and none of those that Unicode will never assign. */
+/* Whether QEMU accepts the code point: surrogates and Unicode's noncharacters are rejected. */
 static bool is_character(uint32_t c)
 {
         return c <= 0x10ffff && (c < 0xd800 || c > 0xdfff) && (c < 0xfdd0 || c > 0xfdef) && (c & 0xfffe) != 0xfffe;
 }
 
-/* The length of the character there; 0: that is none. */
+/* The length of the character at @text; 0 if it is not valid. */
 static size_t character_length(const char *text)
 {
         size_t n = qmp_utf8_length(text, strnlen(text, 4));
@@ -74,7 +74,7 @@ int qmp_utf8_check(const char *text, char **ret_why)
         return 0;
 }
 
-/* Of a number in all notations that json-c knows. */
+/* Whether a text that json-c accepts as a number is a JSON number. */
 static bool is_number(const char *s, size_t size)
 {
         static const char digits[] = "0123456789";
@@ -98,7 +98,7 @@ static bool is_number(const char *s, size_t size)
         return n > 0 && s == end;
 }
 
-/* A number's text: whether it is an integer that json-c would clamp. */
+/* Whether the number is an integer that json-c would clamp. */
 static bool is_clamped(const char *s, size_t size)
 {
         char digits[24];
@@ -106,7 +106,7 @@ static bool is_clamped(const char *s, size_t size)
         for (size_t i = 0; i < size; i++)
                 if (s[i] == '.' || s[i] == 'e' || s[i] == 'E')
                         return false;
-        /* without leading zeros, which JSON has not */
+        /* JSON has no leading zeros */
         if (size >= sizeof(digits))
                 return true;
         memcpy(digits, s, size);
@@ -129,7 +129,7 @@ static bool is_word(const char *s, size_t size)
         return false;
 }
 
-/* Four hexadecimal digits, which json-c has read already. */
+/* Reads four hexadecimal digits, which json-c has already checked. */
 static uint32_t read_hex(const char *s)
 {
         char digits[5] = { s[0], s[1], s[2], s[3] };
@@ -137,7 +137,7 @@ static uint32_t read_hex(const char *s)
         return (uint32_t)strtoul(digits, NULL, 16);
 }
 
-/* The length of a string's \uXXXX, or of two that are a pair; 0: that is no character. */
+/* The length of an escape \uXXXX, or of a surrogate pair of them; 0 if it is not a valid character. */
 static size_t escape_length(const char *s, uint32_t *ret_c)
 {
         uint32_t c = read_hex(s + 2);
@@ -154,7 +154,7 @@ static size_t escape_length(const char *s, uint32_t *ret_c)
         return is_character(c) ? 6 : 0;
 }
 
-/* The string at *at, which is moved to its closing quote. */
+/* Checks the string at *at, and advances *at to its closing quote. */
 static int check_string(const char *text, size_t *at, char **ret_why)
 {
         bool has_nul = false;
@@ -179,13 +179,13 @@ static int check_string(const char *text, size_t *at, char **ret_why)
                 has_nul = has_nul || c == 0;
         }
         *at = i;
-        /* json-c's keys end there */
+        /* json-c ends a key there */
         if (has_nul && text[i + 1 + strspn(text + i + 1, BLANKS)] == ':')
                 return qmp_invalid(ret_why, "a key contains \\u0000");
         return 0;
 }
 
-/* Looks at the text of a value that has been parsed for what the tree doesn't tell. @at: how much is before it. */
+/* Checks the text of a parsed value for errors that json-c's tree does not show. @at: the offset of the text. */
 static int check_text(const char *text, size_t size, size_t at, struct json_object *value, char **ret_why)
 {
         size_t colons = 0;
@@ -201,7 +201,7 @@ static int check_text(const char *text, size_t size, size_t at, struct json_obje
                 } else if (text[i] == '-' || (text[i] >= '0' && text[i] <= '9')) {
                         size_t n = strspn(text + i, "-+.eE0123456789");
 
-                        /* json-c takes 1. and -01, and NaN and Infinity below, too */
+                        /* json-c also accepts 1. and -01, and below NaN and Infinity */
                         if (!is_number(text + i, n))
                                 return qmp_invalid(ret_why, "invalid JSON at character %zu: malformed number",
                                                    at + i + 1);
@@ -236,12 +236,12 @@ int qmp_json_next(const char *text, size_t *offset, struct json_object **ret_val
                 return -ENOMEM;
         json_tokener_set_flags(tokener,
                                JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8 | JSON_TOKENER_ALLOW_TRAILING_CHARS);
-        /* one look at the memory for all values of a text */
+        /* test once whether there is memory for all values of the text */
         rest = strlen(text + start);
         r = qmp_json_reserve(tokener, rest, *offset == 0 ? TREE_PER_BYTE * rest : 0);
         if (r < 0)
                 return r;
-        /* with its NUL, which ends a number */
+        /* including the NUL, which terminates a number */
         value = json_tokener_parse_ex(tokener, text + start, (int)rest + 1);
         error = json_tokener_get_error(tokener);
         used = json_tokener_get_parse_end(tokener);
@@ -253,7 +253,7 @@ int qmp_json_next(const char *text, size_t *offset, struct json_object **ret_val
         if (error != json_tokener_success)
                 return qmp_invalid(ret_why, "invalid JSON at character %zu: %s", start + used + 1,
                                    json_tokener_error_desc(error));
-        /* json-c has no error of its own for it */
+        /* json-c does not report this as an error */
         if (!value && text[start] != 'n')
                 return -ENOMEM;
         r = check_text(text + start, used, start, value, ret_why);

@@ -1,5 +1,5 @@
 /*
- * JSON that people write: strict, whole, and without losses.
+ * Strict parsing of JSON written by users, without any loss of information.
  */
 #ifndef QMP_JSON_H
 #define QMP_JSON_H
@@ -12,28 +12,29 @@
 #define QMP_JSON_DEPTH_MAX 1000
 
 /*
- * The next value of @text, from *offset on, which is moved behind it and the blanks that follow. Strict JSON (RFC
- * 8259); besides, what json-c would change in silence is refused: a key that occurs twice in an object or has a NUL,
- * an integer that fits neither in 64 bits with sign nor without; and what QEMU takes for no UTF-8. 0, -ENOMEM, or
- * -EINVAL with *ret_why, the caller's, which quotes nothing of the text. A value may be JSON null, which is NULL.
+ * Parses the next value of @text at *offset, and advances *offset past the value and any blanks that follow. The
+ * input must be strict JSON (RFC 8259). Input that json-c would change silently is rejected: a key that occurs twice
+ * in an object or contains a NUL, and an integer outside the range of int64_t and uint64_t. So is UTF-8 that QEMU
+ * does not accept. Returns 0, -ENOMEM, or -EINVAL with *ret_why, which the caller owns and which does not quote the
+ * text. JSON null is NULL.
  */
 int qmp_json_next(const char *text, size_t *offset, struct json_object **ret_value, char **ret_why);
 
-/* The same for a text that is one value. */
+/* The same for a text that consists of one value. */
 int qmp_json_parse(const char *text, struct json_object **ret_value, char **ret_why);
 
-/* Whether it is nested deeper than QMP_JSON_DEPTH_MAX, as nothing is that was parsed here. */
+/* Whether a value is nested deeper than QMP_JSON_DEPTH_MAX. Values parsed by the functions above never are. */
 bool qmp_json_is_too_deep(struct json_object *value);
 
 /*
- * Whether that is the UTF-8 which QEMU accepts. What is not must never be sent: QEMU could not tell then where the
- * next command begins, nor whom it answers. 0 or -EINVAL.
+ * Checks that the text is UTF-8 as QEMU accepts it. Other text must never be sent: QEMU's parser would lose track of
+ * where the next command begins, and replies could no longer be matched. Returns 0 or -EINVAL.
  */
 int qmp_utf8_check(const char *text, char **ret_why);
 
-/* *ret_why is set to the words, or NULL without memory. Returns -EINVAL. */
+/* Sets *ret_why to the formatted message, or to NULL if out of memory. Returns -EINVAL. */
 _printf_(2, 3) int qmp_invalid(char **ret_why, const char *format, ...);
-#ifdef __clang_analyzer__ /* it sees one source at a time, and would take it for a success */
+#ifdef __clang_analyzer__ /* analyses one source file at a time, and would assume success */
 #define qmp_invalid(...) (qmp_invalid(__VA_ARGS__), -EINVAL)
 #endif
 

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-/* Beyond that malloc() would only ask the kernel, too, and change its mind about what is large. */
+/* For larger sizes malloc() would also use mmap(), and adjust its threshold for doing so. */
 #define TREE_MAPPED (64 * 1024)
 
 static bool may_have(uint64_t size)
@@ -16,7 +16,7 @@ static bool may_have(uint64_t size)
                 return p != MAP_FAILED && munmap(p, size) == 0;
         }
         p = malloc(size);
-        /* or a compiler may leave both out */
+        /* keeps the compiler from removing both calls */
         __asm__ volatile("" : : "r"(p) : "memory");
         has = p;
         free(p);
@@ -42,7 +42,7 @@ bool qmp_json_lacks_memory(struct json_tokener *tokener)
         return error == json_tokener_success;
 }
 
-/* json-c's "%.17g" and its words need less. */
+/* json-c's "%.17g", true, false and null need less. */
 #define NUMBER_MAX 32
 
 static size_t string_bound(const char *s, size_t size)
@@ -54,7 +54,7 @@ static size_t string_bound(const char *s, size_t size)
         return n;
 }
 
-/* Of a text with or without line breaks and blanks: at least as many bytes. */
+/* An upper bound of the size of the text, with or without line breaks and indentation. */
 static size_t text_bound(struct json_object *value, size_t depth, bool pretty)
 {
         size_t line = 3 + (pretty ? 2 * depth + 2 : 0), n = 2 * line;
@@ -63,7 +63,7 @@ static size_t text_bound(struct json_object *value, size_t depth, bool pretty)
         case json_type_string:
                 return string_bound(json_object_get_string(value), (size_t)json_object_get_string_len(value));
         case json_type_double:
-                /* as it was written, if it was parsed */
+                /* in its original notation, if it was parsed */
                 return NUMBER_MAX + (json_object_get_userdata(value) ? strlen(json_object_get_userdata(value)) : 0);
         case json_type_object: {
                 json_object_object_foreach(value, key, member)
@@ -79,7 +79,7 @@ static size_t text_bound(struct json_object *value, size_t depth, bool pretty)
         }
 }
 
-/* In place of a serializer: makes room in the value's buffer, which stays. */
+/* Used as a serializer: enlarges the value's buffer, which is kept. */
 static int make_room(struct json_object *value, struct printbuf *buffer, int level, int flags)
 {
         const size_t *size = json_object_get_userdata(value);
@@ -100,7 +100,7 @@ int qmp_json_text(struct json_object *value, int flags, const char **ret_text, s
                 *ret_size = strlen(*ret_text);
                 return 0;
         }
-        /* all others have room in the first buffer */
+        /* all others fit into the initial buffer */
         if (type == json_type_object || type == json_type_array || type == json_type_string) {
                 size = text_bound(value, 0, flags & JSON_C_TO_STRING_PRETTY);
                 json_object_set_serializer(value, make_room, &size, NULL);

@@ -1,5 +1,5 @@
 /*
- * What json-c (0.16) needs to be used without losses when there is no memory.
+ * Wrappers that make json-c (0.16) fail cleanly when memory runs out, rather than lose data.
  */
 #ifndef QMP_JSONC_H
 #define QMP_JSONC_H
@@ -7,20 +7,23 @@
 #include "util.h"
 
 /*
- * json-c checks its own allocations only in part. Of its parser all strings and keys are cut in silence whose buffer can't
- * grow, members get lost, and a key that can't be copied ends the process; see json_c_as_it_is in tests/test_alloc.c.
- * This makes the buffer large enough for a token of @longest bytes, and finds out whether there is memory for a tree of @tree
- * bytes, by an estimate from above. What is left is that somebody else takes it in between, which a limit of the
- * process's own (RLIMIT_AS) can't bring about. 0 or -ENOMEM.
+ * json-c checks its own allocations only in part. Its parser silently truncates strings and keys whose buffer cannot
+ * grow, loses members, and aborts the process if a key cannot be copied; see json_c_as_it_is in tests/test_alloc.c.
+ * This makes the buffer large enough for a token of @longest bytes, and tests whether a tree of @tree bytes, an upper
+ * bound, could be allocated. That memory may still be taken by another process in the meantime, but not where the
+ * limit is the process's own (RLIMIT_AS). Returns 0 or -ENOMEM.
  */
 int qmp_json_reserve(struct json_tokener *tokener, size_t longest, uint64_t tree);
 
-/* Whether that is why a parse gave no value: json-c 0.17 has an error for it, before it ended without any. */
+/*
+ * Whether a parse without a value has run out of memory. json-c 0.17 has an error for this, older versions report
+ * none.
+ */
 bool qmp_json_lacks_memory(struct json_tokener *tokener);
 
 /*
- * The JSON text of a value, by json-c's flags (without colors), borrowed until the value is used again. json-c's own function
- * leaves parts of the text out in silence if there is no memory for them: half a command, or a part of a name. 0 or -ENOMEM.
+ * Formats a value as JSON with json-c's flags (except for colors). The text is borrowed until the value is used
+ * again. json-c's own function silently omits parts of the text that there is no memory for. Returns 0 or -ENOMEM.
  */
 int qmp_json_text(struct json_object *value, int flags, const char **ret_text, size_t *ret_size);
 

@@ -10,10 +10,10 @@
 
 struct qmp_loop {
         int epoll_fd;
-        struct qmp_timer *timers; /* the one that is due first, and below it the others */
+        struct qmp_timer *timers; /* root of the heap: the timer that is due first */
         size_t n_timers;
         struct list tasks;
-        /* the batch in progress: a source that is removed meanwhile is struck out of it */
+        /* the batch in progress; a source that is removed during it is deleted from the batch */
         struct epoll_event batch[EVENTS_PER_TURN];
         int n_batch;
         bool quit;
@@ -89,8 +89,8 @@ void qmp_loop_remove(struct qmp_loop *loop, struct qmp_source *source)
 }
 
 /*
- * A pairing heap (Fredman, Sedgewick, Sleator, Tarjan 1986): each timer is due before its children. Of two heaps one
- * becomes the first child of the other's root.
+ * A pairing heap (Fredman, Sedgewick, Sleator, Tarjan 1986): each timer is due before its children. Joining two heaps
+ * makes one the first child of the other's root.
  */
 static struct qmp_timer *join(struct qmp_timer *a, struct qmp_timer *b)
 {
@@ -110,7 +110,7 @@ static struct qmp_timer *join(struct qmp_timer *a, struct qmp_timer *b)
         return a;
 }
 
-/* Makes one heap of siblings: in pairs first, from the last pair on then. */
+/* Joins siblings to one heap: first in pairs, then the pairs from last to first. */
 static struct qmp_timer *join_siblings(struct qmp_timer *first)
 {
         struct qmp_timer *pairs = NULL, *root = NULL;
@@ -190,7 +190,7 @@ static int next_timeout(struct qmp_loop *loop, int timeout_ms)
         now = qmp_now();
         if (loop->timers->deadline <= now)
                 return 0;
-        /* rounded up: waking early would only spin */
+        /* rounded up, since waking early would only spin */
         ms = (loop->timers->deadline - now + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC;
         if (timeout_ms >= 0 && (uint64_t)timeout_ms < ms)
                 return timeout_ms;
@@ -203,9 +203,9 @@ static void run_timers(struct qmp_loop *loop)
 
         if (!loop->timers)
                 return;
-        /* one reading of the clock: a timer that arms itself anew waits for the next turn */
+        /* the clock is read once: a timer that rearms itself waits for the next turn */
         now = qmp_now();
-        /* and no more than there are now, for those that are armed for a moment that has passed */
+        /* at most as many as there are now, in case a timer is rearmed with a deadline in the past */
         for (size_t n = loop->n_timers; n > 0 && loop->timers && loop->timers->deadline <= now; n--) {
                 struct qmp_timer *timer = loop->timers;
 
@@ -218,7 +218,7 @@ static void run_tasks(struct qmp_loop *loop)
 {
         struct list tasks;
 
-        /* only what is there now: a task that defers itself waits for the next turn */
+        /* only tasks that are queued now: a task that defers itself waits for the next turn */
         list_init(&tasks);
         list_splice(&tasks, &loop->tasks);
         while (!list_empty(&tasks)) {
@@ -253,7 +253,7 @@ int qmp_loop_turn(struct qmp_loop *loop, int timeout_ms)
 
 int qmp_loop_run(struct qmp_loop *loop)
 {
-        /* what starts before the loop may already have ended it */
+        /* qmp_loop_quit() may have been called before the loop runs */
         while (!loop->quit) {
                 int r = qmp_loop_turn(loop, -1);
 

@@ -99,7 +99,7 @@ size_t qmp_words_size(const char *text)
         return n;
 }
 
-/* The length of the control character there; 0: there is none. Terminals take U+0080 to U+009F for ones, too. */
+/* The length of the control character at @text, or 0. U+0080 to U+009F are also control characters to terminals. */
 static size_t control_length(const char *text)
 {
         const unsigned char *s = (const unsigned char *)text;

@@ -2,7 +2,7 @@
 
 #include <ctype.h>
 
-/* One mistake outweighs any number of different cases and of '_' for '-'. */
+/* One mistake outweighs any number of differences in case and of '_' for '-'. */
 #define MISTAKE (QMP_NEAREST_MAX + 1)
 
 static unsigned min(unsigned a, unsigned b)
@@ -22,7 +22,7 @@ static unsigned cost(char a, char b)
         return fold(a) == fold(b) ? 1 : MISTAKE;
 }
 
-/* Restricted Damerau-Levenshtein, by three rows of its table. Both are at most QMP_NEAREST_MAX long. */
+/* Restricted Damerau-Levenshtein distance, with three rows of its table. Both sizes are at most QMP_NEAREST_MAX. */
 static unsigned distance(const char *a, size_t a_size, const char *b, size_t b_size)
 {
         unsigned rows[3][QMP_NEAREST_MAX + 1] = { 0 };
@@ -64,7 +64,7 @@ void qmp_nearest_offer(struct qmp_nearest *nearest, const char *candidate)
         if (nearest->distance == 0 || size == 0 || size > QMP_NEAREST_MAX)
                 return;
         wanted_size = strlen(nearest->wanted);
-        /* each byte that one has more is a mistake */
+        /* each byte of difference in size is a mistake */
         if ((size > wanted_size ? size - wanted_size : wanted_size - size) * MISTAKE >= nearest->distance)
                 return;
         d = distance(nearest->wanted, wanted_size, candidate, size);

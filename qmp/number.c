@@ -7,7 +7,7 @@
 
 static const char out_of_range[] = "it is out of range";
 
-/* What is wrong before the first digit, or with it. @s: behind the sign. */
+/* Checks the text up to the first digits. @s: the position after the sign. Returns NULL or the error. */
 static const char *check_start(const char *text, const char *s)
 {
         if (*text == '+')
@@ -21,7 +21,7 @@ static const char *check_start(const char *text, const char *s)
         return NULL;
 }
 
-/* The digits at *at, which is moved behind them. */
+/* Parses the digits at *at, and advances *at past them. */
 static const char *parse_digits(const char **at, int base, uint64_t *ret_value)
 {
         unsigned long long value;
@@ -36,7 +36,7 @@ static const char *parse_digits(const char **at, int base, uint64_t *ret_value)
         return NULL;
 }
 
-/* From the digits behind the point on, with the suffix. */
+/* Parses the fraction and the suffix, and applies them to @whole. */
 static const char *scale(uint64_t whole, const char *fraction, uint64_t *ret_value)
 {
         static const char suffixes[] = "BKMGTPE";
@@ -51,7 +51,7 @@ static const char *scale(uint64_t whole, const char *fraction, uint64_t *ret_val
                 ten *= 10;
         }
         suffix = *s ? strchr(suffixes, toupper((unsigned char)*s)) : NULL;
-        /* "1e" may be the beginning of 1e3, and "64b" is 64 blocks to dd and find */
+        /* "1e" may be the start of 1e3, and "64b" is 64 blocks to dd and find */
         if (*s == 'e' || *s == 'b')
                 suffix = NULL;
         if (*s && (!suffix || s[1]))
@@ -81,7 +81,7 @@ const char *qmp_number_integer(const char *text, struct qmp_integer *ret_integer
         s += hex ? 2 : 0;
         if (hex && !isxdigit((unsigned char)*s))
                 return "there is no hexadecimal digit after 0x";
-        /* strtoull() would take another 0x */
+        /* strtoull() would accept another 0x */
         if (hex && s[strspn(s, DIGITS "abcdefABCDEF")])
                 return "not all characters after 0x are hexadecimal digits";
         why = parse_digits(&s, hex ? 16 : 10, &value);

@@ -1,10 +1,10 @@
 /*
- * Numbers as people write them, and only those that can't be read in two ways. A sign '+' means "add" to some tools,
- * a leading 0 octal digits, "MB" a power of 1000, "64b" blocks: such a number is refused with the reason, and never
- * guessed. Pure.
+ * Parsing of numbers written by users. Only unambiguous numbers are accepted. To some tools a '+' sign means "add", a
+ * leading 0 means octal, "MB" is a power of 1000 and "64b" counts blocks: such a number is rejected with the reason
+ * rather than guessed at. Pure.
  *
- * Functions return NULL, or why the text is not such a number, for "expected …, but REASON": static words, which
- * quote nothing of it, since a text in the wrong place may be a secret.
+ * Functions return NULL on success. Otherwise they return the reason for "expected …, but REASON" as a static string.
+ * It never quotes the text, which may be a secret written in the wrong place.
  */
 #ifndef QMP_NUMBER_H
 #define QMP_NUMBER_H
@@ -17,16 +17,16 @@ struct qmp_integer {
 };
 
 /*
- * Decimal digits, with '-' before them or not; or such digits, without sign, with k, M, G, T, P (or a small letter),
- * E or B (bytes) behind them: powers of 1024; before a suffix other than B there may be a fraction, as long as the
- * result is an integer; or 0x and hexadecimal digits. In the range of a signed or an unsigned integer of 64 bits.
+ * Decimal digits with an optional '-'; or digits without a sign, followed by one of the suffixes k, M, G, T, P (upper
+ * or lower case), E, which are powers of 1024, or B (bytes); or 0x and hexadecimal digits. A fraction is accepted
+ * before a suffix other than B if the result is an integer. The value must be in the range of int64_t or uint64_t.
  */
 const char *qmp_number_integer(const char *text, struct qmp_integer *ret_integer);
 
-/* Digits, with a fraction or not. */
+/* Decimal digits with an optional fraction. */
 const char *qmp_number_decimal(const char *text, double *ret_number);
 
-/* A JSON number of any sort. */
+/* Any JSON number. */
 const char *qmp_number_json(const char *text, double *ret_number);
 
 #endif

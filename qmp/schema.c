@@ -5,11 +5,13 @@
 
 #include "message.h"
 
-/* --- memory: freed as a whole ------------------------------------------------------------------------------------ */
+/*
+ * --- memory: freed as a whole ------------------------------------------------------------------------------------
+ */
 
 #define CHUNK_SIZE (32 * 1024)
 
-/* The longest name that a command and its file may have. */
+/* The longest name of a command and of its file. */
 #define NAME_MAX_SIZE 255
 
 struct chunk {
@@ -40,8 +42,8 @@ static void *allocate(struct qmp_schema *schema, size_t size)
 }
 
 /*
- * QAPI's names are of letters, digits, "-", "_" and "." (QEMU's docs/devel/qapi-code-gen, "Naming rules"), masked types' of
- * digits and brackets. Nothing else goes to a file's name, a terminal or a command that somebody copies.
+ * QAPI names consist of letters, digits, "-", "_" and "." (QEMU's docs/devel/qapi-code-gen, "Naming rules"), names of
+ * masked types of digits and brackets. No other name may reach a file name, a terminal or a command line.
  */
 static bool is_name(struct json_object *value)
 {
@@ -55,7 +57,7 @@ static bool is_name(struct json_object *value)
         return size > 0 && size <= NAME_MAX_SIZE && size == (size_t)json_object_get_string_len(value) && *s != '.';
 }
 
-/* A member that is a name; NULL: it is none. */
+/* A member that is a valid name, else NULL. */
 static const char *get_name(struct json_object *object, const char *key)
 {
         struct json_object *value = qmp_json_get(object, key);
@@ -91,7 +93,9 @@ static void schema_freep(struct qmp_schema **schema)
         qmp_schema_free(*schema);
 }
 
-/* --- entities ---------------------------------------------------------------------------------------------------- */
+/*
+ * --- entities ----------------------------------------------------------------------------------------------------
+ */
 
 static const char *const meta_types[] = {
         [QMP_META_BUILTIN] = "builtin", [QMP_META_ENUM] = "enum",           [QMP_META_ARRAY] = "array",
@@ -115,7 +119,7 @@ static bool find_word(const char *const *words, size_t n, const char *word, size
         return false;
 }
 
-/* An array member, NULL if it is none. */
+/* A member that is an array, else NULL. */
 static struct json_object *get_array(struct json_object *object, const char *key)
 {
         struct json_object *array = qmp_json_get(object, key);
@@ -205,7 +209,7 @@ static const struct qmp_entity *find_type(const struct qmp_schema *schema, struc
         return name ? qmp_entities_find(&schema->types, name) : NULL;
 }
 
-/* Only what is an object can have members. */
+/* Only an object type has members. */
 static const struct qmp_entity *find_object(const struct qmp_schema *schema, struct json_object *item,
                                             const char *key)
 {
@@ -251,7 +255,7 @@ static bool read_members(struct qmp_schema *schema, struct qmp_entity *entity, s
                 *member = (struct qmp_member){
                         .name = name ? copy(schema, name) : NULL,
                         .type = find_type(schema, from, "type"),
-                        /* its value, the default, is always null so far */
+                        /* the value of "default" has always been null so far */
                         .optional = json_object_object_get_ex(from, "default", NULL),
                 };
                 if ((name && !member->name) || !read_features(schema, from, &member->features))
@@ -288,7 +292,7 @@ static bool read_variants(struct qmp_schema *schema, struct qmp_entity *entity, 
         return true;
 }
 
-/* All but the name and meta type, once the types can be found. */
+/* Reads everything but the name and the meta type, once types can be looked up. */
 static bool read_entity(struct qmp_schema *schema, struct qmp_entity *entity, struct json_object *item)
 {
         struct json_object *oob;
@@ -328,7 +332,7 @@ static struct qmp_entities *entities_of(struct qmp_schema *schema, enum qmp_meta
                                         : &schema->types;
 }
 
-/* Of several of one name the first in QEMU's order counts, which is the first in memory, too. */
+/* Of entities with the same name, the first in QEMU's order is used. It is also the first in memory. */
 static int compare_order(const void *a, const void *b)
 {
         const struct qmp_entity *const *x = a, *const *y = b;
@@ -355,7 +359,7 @@ static void sort(struct qmp_entities *entities)
                 entities->all = all;
 }
 
-/* The entities with their names, so that they can refer to each other. */
+/* Reads the names of the entities, so that these can refer to each other. */
 static bool read_names(struct qmp_schema *schema, struct json_object *reply, struct qmp_entity *entities)
 {
         for (size_t i = 0; i < length(reply); i++) {
@@ -364,7 +368,7 @@ static bool read_names(struct qmp_schema *schema, struct json_object *reply, str
                 struct qmp_entities *group;
                 size_t meta;
 
-                /* a meta type of a later QEMU: what uses it is not checked */
+                /* a meta type of a later QEMU: values of such types are not checked */
                 if (!name ||
                     !find_word(meta_types, ARRAY_SIZE(meta_types), qmp_json_get_string(item, "meta-type"), &meta))
                         continue;
@@ -387,7 +391,9 @@ static bool make_room(struct qmp_entities *entities, size_t n)
         return entities->all != NULL;
 }
 
-/* --- first uses -------------------------------------------------------------------------------------------------- */
+/*
+ * --- first uses --------------------------------------------------------------------------------------------------
+ */
 
 struct queue {
         struct qmp_entity **types;
@@ -396,7 +402,7 @@ struct queue {
 
 static void use(struct queue *queue, const struct qmp_entity *type, const struct qmp_use *first_use)
 {
-        /* the model is still being made */
+        /* the model is still being built */
         struct qmp_entity *t = (struct qmp_entity *)type;
 
         if (!t || t->first_use.user)
@@ -417,7 +423,7 @@ static void use_parts(struct queue *queue, const struct qmp_entity *user)
                     &(struct qmp_use){ .user = user, .value = user->variants[i].value });
 }
 
-/* In rounds: all that commands and events use, then what that uses, and so on. */
+/* Breadth first: the types used by commands and events, then the types used by these, and so on. */
 static int find_first_uses(const struct qmp_schema *schema)
 {
         struct queue queue = { .types = calloc(schema->types.n + 1, sizeof(*queue.types)) };

@@ -1,7 +1,7 @@
 /*
- * The schema as text. Each structure is spelled out where it first occurs in a text and referred to by that place
- * afterwards, since QEMU's number of a type tells a reader nothing; below DEPTH_MAX levels only the file of the type
- * is named, and at TEXT_MAX bytes it ends.
+ * Describes the schema as text. Each structure is spelled out where it first occurs in a text and later referred to
+ * by that place, since QEMU's number of a type means nothing to a reader. Below DEPTH_MAX levels only the file of the
+ * type is named. A text is cut at TEXT_MAX bytes.
  */
 #include <assert.h>
 #include <errno.h>
@@ -14,39 +14,39 @@
 #define INDENT      4
 #define WIDTH       110
 #define NAME_WIDTH  24
-/* So few values of an enum, or branches of an alternate, are spelled out again rather than referred to; … */
+/* Enums and alternates with at most this many values or branches are spelled out again rather than referred to, … */
 #define FEW 6
-/* … together no longer than this. */
+/* … if together they are not longer than this. */
 #define SHORT_MAX 200
-/* Of so many variants those of one type are told together; of more, which nobody has, it would take too long. */
+/* Up to this many variants, those of the same type are grouped. QEMU has far fewer; grouping takes quadratic time. */
 #define VARIANTS_MAX 1000
-/* How many bytes qmp_type_words() spends on one type. */
+/* The maximum size of the result of qmp_type_words(). */
 #define WORDS_MAX 1000
-/* The longest of QEMU 7.2 has 25 KB; what is longer is cut. */
+/* The longest text of QEMU 7.2 has 25 KB; longer texts are cut. */
 #define TEXT_MAX (256 * 1024)
 
-/* The longest name of a place, and the most types on the way to it. */
+/* The maximum length of the name of a place, and of types on the way to it. */
 #define PLACE_MAX 200
 #define STEPS_MAX 40
-/* How many places that use a type are named, and how often all types are looked at for it. */
+/* The maximum number of uses of a type that are listed, and of scans through all types to find them. */
 #define USES_MAX  100
 #define SCANS_MAX 10
 
 /* A place in the text: "argument file", "the arguments when driver is qcow2". */
 struct place {
         const char *what;         /* "argument", "member" */
-        const char *whole;        /* what it is without members: "the arguments above" */
+        const char *whole;        /* its name for an empty path: "the arguments above" */
         char path[PLACE_MAX + 1]; /* "inserted.image" */
-        char when[PLACE_MAX + 1]; /* of the variants on the way: "driver is qcow2 and format is luks" */
+        char when[PLACE_MAX + 1]; /* conditions of the variants in the path: "driver is qcow2 and format is luks" */
 };
 
 struct writer {
         FILE *out;
         const struct qmp_schema *schema;
-        char **seen;        /* by index in schema->types: the place where it is spelled out, or NULL */
-        struct place place; /* what is being written */
+        char **seen;        /* by index in schema->types: the place where the type is spelled out, or NULL */
+        struct place place; /* the current place */
         unsigned depth;     /* of indentation */
-        unsigned nesting;   /* of types in types, which may be circular */
+        unsigned nesting;   /* of types in types, which may form cycles */
         bool failed;        /* out of memory */
 };
 
@@ -69,10 +69,10 @@ static const char *builtin_word(const struct qmp_entity *type)
         return "any value";
 }
 
-/* Spends *left bytes at most: a message is no place for more. */
+/* Writes at most *left bytes, to keep messages short. */
 static void put_word(FILE *out, const char *separator, const char *word, size_t *left)
 {
-        /* at least 1: types may be in circles of nothing but themselves */
+        /* at least 1, since types may form cycles without any words */
         size_t size = strlen(separator) + strlen(word) + 1;
 
         if (*left == 0)
@@ -81,7 +81,7 @@ static void put_word(FILE *out, const char *separator, const char *word, size_t 
         *left = size < *left ? *left - size : 0;
 }
 
-/* "object {driver, …}": the members that it must have, and whether it may have others. */
+/* "object {driver, …}": the mandatory members, and whether there are others. */
 static void put_object_words(FILE *out, const struct qmp_entity *type, size_t *left)
 {
         size_t n = 0;
@@ -170,7 +170,7 @@ static void begin_place(struct writer *w, const char *what, const char *whole)
         w->place = (struct place){ .what = what, .whole = whole };
 }
 
-/* What is longer than it should be keeps its end, where places differ. */
+/* Appends to a text. One that is too long keeps its end, which is where places differ. */
 static void append(char text[PLACE_MAX + 1], const char *separator, const char *more)
 {
         size_t n = strlen(text), n_more;
@@ -206,7 +206,7 @@ static char *name_place(const struct place *place)
         return name;
 }
 
-/* Where it was spelled out before, or NULL, and that is here from now on. */
+/* Returns the place where the type was spelled out before, or NULL after recording the current place. */
 static const char *seen_at(struct writer *w, const struct qmp_entity *type)
 {
         size_t i = index_of(w, type);
@@ -234,7 +234,7 @@ static void put_reference(struct writer *w, const char *what, const char *at, si
         }
 }
 
-/* " (features: deprecated)" of a type that stands in a place of its own. */
+/* " (features: deprecated)" of a nested type. */
 static void put_nested_features(struct writer *w, const struct qmp_entity *type)
 {
         for (qmp_features f = type->features; f && *f && !is_full(w); f++)
@@ -248,7 +248,7 @@ static bool is_empty(const struct qmp_entity *type)
         return type->n_members == 0 && type->n_variants == 0;
 }
 
-/* Short enough to be spelled out again. */
+/* Whether an enum or alternate is short enough to be spelled out again. */
 static bool is_short(const struct qmp_entity *type)
 {
         size_t length = 0;
@@ -293,7 +293,7 @@ static void put_enum(struct writer *w, const struct qmp_entity *type, size_t col
                 fputs(" nothing", w->out);
 }
 
-/* How many of an alternate's branches need lines of their own. */
+/* The number of an alternate's branches that need their own lines. */
 static size_t count_structures(const struct qmp_entity *type)
 {
         size_t n = 0;
@@ -345,7 +345,7 @@ static void put_alternate(struct writer *w, const struct qmp_entity *type, size_
         w->depth--;
 }
 
-/* The type, from the middle of a line at @column; leaves the last line open. */
+/* Writes a type, starting at @column of a line; leaves the last line open. */
 static void put_type(struct writer *w, const struct qmp_entity *type, size_t column)
 {
         const char *at;
@@ -457,7 +457,7 @@ static void put_variant(struct writer *w, const struct qmp_entity *type, size_t 
         w->place = outer;
 }
 
-/* Each on a line of its own, begun by a line break; leaves the last line open. */
+/* Writes each member on a new line, after a line break; leaves the last line open. */
 static void put_members(struct writer *w, const struct qmp_entity *type)
 {
         for (size_t i = 0; i < type->n_members && !is_full(w); i++)
@@ -540,7 +540,7 @@ static void put_use(FILE *out, const struct qmp_use *use)
                 if (steps[i]->value)
                         append_variant(when, steps[i]->user, steps[i]->value);
         }
-        /* a command or an event has no use: the step before is in a type */
+        /* a command or event is not used itself: the step before it is in a type */
         is_argument = n > 1 && top->meta == QMP_META_COMMAND && steps[n - 2]->user == top->arg;
         if (*path)
                 fprintf(out, "%s %s of ", is_argument ? "argument" : "member", path);
@@ -556,11 +556,11 @@ static void put_use(FILE *out, const struct qmp_use *use)
                 fprintf(out, " when %s", when);
 }
 
-/* What is being written of the places that use a type. */
+/* The progress of writing the uses of a type. */
 struct uses {
         const struct qmp_entity *type;
-        size_t n;     /* places so far */
-        size_t scans; /* looks at all types */
+        size_t n;     /* uses so far */
+        size_t scans; /* scans of all types so far */
 };
 
 static void begin_use(struct writer *w, struct uses *uses)
@@ -610,7 +610,7 @@ static void put_use_by(struct writer *w, const struct qmp_use *use, struct uses 
 {
         const struct qmp_entity *user = use->user;
 
-        /* where a list is used tells more than where its elements are, which is in the list */
+        /* the uses of a list are more informative than "an element of the list" */
         if ((user->meta == QMP_META_ARRAY || user->meta == QMP_META_ALTERNATE) && uses->scans < SCANS_MAX) {
                 put_uses_of(w, user, uses);
                 return;
@@ -624,7 +624,7 @@ static void put_use_by(struct writer *w, const struct qmp_use *use, struct uses 
         fputc('\n', w->out);
 }
 
-/* In types; in direct uses of a list by commands and events, too. */
+/* Writes the uses in types; for a list, also its direct uses by commands and events. */
 static void put_uses_of(struct writer *w, const struct qmp_entity *type, struct uses *uses)
 {
         const struct qmp_entities *types = &w->schema->types;

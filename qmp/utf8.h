@@ -6,10 +6,10 @@
 
 #include "util.h"
 
-/* The length of the character at @text, of @size bytes, which are at least one; 0: there is none. */
+/* The length of the character at the start of @text, which has @size bytes (at least 1); 0 if it is not valid. */
 size_t qmp_utf8_length(const char *text, size_t size);
 
-/* Whether all of it is. */
+/* Whether the whole text is valid UTF-8. */
 bool qmp_utf8_is_valid(const char *text, size_t size);
 
 #endif

@@ -23,7 +23,7 @@
 #define NSEC_PER_SEC  UINT64_C(1000000000)
 #define NSEC_PER_MSEC UINT64_C(1000000)
 
-/* Hand the value over: the variable no longer owns it. */
+/* Hands the value over: the variable no longer owns it. */
 #define take_ptr(p)                                                                                                  \
         ({                                                                                                           \
                 __typeof__(p) _p = (p);                                                                              \
@@ -61,7 +61,7 @@ static inline bool streq(const char *a, const char *b)
         return strcmp(a, b) == 0;
 }
 
-/* The rest of the string behind the prefix, or NULL. */
+/* The part of the string after the prefix, or NULL. */
 static inline const char *startswith(const char *s, const char *prefix)
 {
         size_t n = strlen(prefix);
@@ -70,8 +70,8 @@ static inline const char *startswith(const char *s, const char *prefix)
 }
 
 /*
- * Closes what open_memstream() gave; *text is the caller's. 0 or -ENOMEM. Without memory fclose() (glibc 2.36) may succeed all
- * the same, with a part of the text or none.
+ * Closes what open_memstream() gave; *text is the caller's. 0 or -ENOMEM. Without memory fclose() (glibc 2.36) may
+ * succeed all the same, with a part of the text or none.
  */
 static inline int qmp_close_text(FILE *out, char **text)
 {
@@ -127,7 +127,7 @@ static inline void list_splice(struct list *to, struct list *from)
         list_init(from);
 }
 
-/* NOLINTBEGIN(bugprone-macro-parentheses): the argument is what is declared */
+/* NOLINTBEGIN(bugprone-macro-parentheses): the argument is a declaration */
 #define list_entry(l, type, member) container_of(l, type, member)
 
 #define list_for_each(i, head) for (struct list *i = (head)->next; i != (head); i = i->next)
