@@ -63,7 +63,7 @@ int asked_find(struct vm *vm, const struct fetch_spec *spec, struct json_object 
         return qmp_json_parse(json_object_get_string(text), ret_value, &why) < 0 ? -ENOMEM : 0;
 }
 
-/* What can't be read back later is not kept: JSON that only a hostile QEMU sends. 0, -EPROTO or -ENOMEM. */
+/* Does not store JSON that could not be parsed again, which only a hostile QEMU sends. 0, -EPROTO or -ENOMEM. */
 static int check(const char *string, size_t size)
 {
         _cleanup_(qmp_json_putp) struct json_object *value = NULL;

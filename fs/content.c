@@ -258,7 +258,7 @@ int content_require_size(struct request *r, struct inode *inode)
         if (e == REQUEST_PARKED || e == -ENOMEM)
                 return e;
         inode->size = e == 0 ? (int64_t)text.size : 0;
-        /* why it cannot be read is told to those who open it */
+        /* open(2) reports the reason */
         free(take_ptr(r->reason));
         return 0;
 }

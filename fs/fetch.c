@@ -16,10 +16,10 @@
 
 /* A device has up to 300 properties (a CPU). What claims more is not to make as many commands of ours. */
 #define PARTS_MAX 4096
-/* QEMU 7.2 has 200, of up to 50 bytes; what is longer is not worth to be kept. */
+/* QEMU 7.2 has 200, of up to 50 bytes; longer names are not stored. */
 #define TYPE_NAMES_MAX 1000
 #define TYPE_NAME_MAX  255
-/* What is remembered of all types together, as json-c takes memory for it, roughly; a type has a few such properties. */
+/* The limit for all types together, approximately as json-c allocates it; a type has a few such properties. */
 #define UNREADABLE_MAX_BYTES (1024 * 1024)
 #define UNREADABLE_TYPE      1000
 #define UNREADABLE_PROPERTY  100
@@ -74,7 +74,7 @@ static void fetch_fail(struct fetch *f, int error, const char *class, const char
 {
         if (f->error)
                 return;
-        /* what QEMU can't find on its host is no name that is missing here, for which ENOENT would be taken */
+        /* ENOENT would be taken for a missing name in the mount, not for a file that QEMU can't find on its host */
         f->error = error == -ENOENT ? -EIO : error;
         f->error_class = class ? strdup(class) : NULL;
         f->text = text ? strdup(text) : NULL;
@@ -335,7 +335,7 @@ static bool learn(struct fetch *f)
                 json_object_object_del(f->value, name);
                 size += UNREADABLE_PROPERTY + strlen(name);
         }
-        /* a QEMU that has new types without end is asked anew for each */
+        /* a QEMU with an endless number of types is queried again for each */
         if (vm->unreadable && vm->unreadable_bytes + size > UNREADABLE_MAX_BYTES)
                 json_object_put(take_ptr(vm->unreadable));
         if (size > UNREADABLE_MAX_BYTES)
@@ -401,7 +401,7 @@ static bool may_have_list_get(const struct vm *vm)
         return !vm->no_list_get && (!schema || qmp_entities_find(&schema->commands, "qom-list-get"));
 }
 
-/* The list of the one object that was asked for; NULL, and the fetch has failed, if that is none. */
+/* The list of the one queried object; NULL: it is not a list, and the fetch has failed. */
 static struct json_object *get_properties(struct fetch *f, struct json_object *objects)
 {
         struct json_object *list = qmp_json_get(json_object_array_get_idx(objects, 0), "properties");

@@ -70,7 +70,7 @@ static void hash_add(struct inode_table *t, struct inode *inode)
         t->n++;
 }
 
-/* An inode whose name now means another one is no longer in there, nor is one of a kind that has one for each lookup. */
+/* An inode that was replaced under its name is not in the table, nor is an inode of a kind with own_inode. */
 static void hash_remove(struct inode_table *t, struct inode *inode)
 {
         for (struct inode **i = bucket(t, inode->parent, inode->name); *i; i = &(*i)->hash_next) {
@@ -309,7 +309,7 @@ void inode_attr(struct inode *inode, struct stat *ret_attr)
         inode->told = ret_attr->st_size;
         inode->announced = false;
         ret_attr->st_blocks = (ret_attr->st_size + 511) / 512;
-        /* for those who look at the time to see that a log has grown */
+        /* for programs that detect by the time that a log has grown */
         if (inode->row && inode->row->channel == CHANNEL_EVENTS)
                 ret_attr->st_mtim = ret_attr->st_ctim = inode->vm->events_at;
         if (inode->row && inode->row->channel == CHANNEL_ERRORS)

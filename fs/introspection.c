@@ -38,7 +38,7 @@ static int compare(const void *a, const void *b)
         return strcmp(json_object_get_string(*x), json_object_get_string(*y));
 }
 
-/* A sorted list without what it has twice; NULL: out of memory. */
+/* A sorted list without duplicates; NULL: out of memory. */
 static struct json_object *without_duplicates(struct json_object *sorted)
 {
         size_t n = json_object_array_length(sorted);
@@ -147,7 +147,7 @@ static void schema_fetched(void *userdata, const struct fetch_result *result)
         struct list waiters;
 
         constant->fetch = NULL;
-        /* there is no way to find out, then */
+        /* the commands can't be found out then */
         if (result->error_class && streq(result->error_class, "CommandNotFound"))
                 constant->vm->introspection.limited = false;
         if (!failure.error) {
@@ -175,7 +175,7 @@ static int wait(struct constant *constant, struct request *r)
 {
         int e = 0;
 
-        /* it is patient for the sake of a write that may join; who only reads is not to wait for it as long */
+        /* the fetch is patient, since a write may join it; a read must not wait that long */
         if (!r->patient && qmp_client_is_overdue(r->vm->client))
                 request_hurry(r, qmp_client_patience(r->vm->client, r->vm->options.timeout_ns));
         if (!constant->fetch)

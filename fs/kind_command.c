@@ -158,7 +158,10 @@ static void command_failed(struct request *r, int error)
                 answer_set_error(r->file, r, error);
 }
 
-/* The properties that are arguments, too, the caller's; NULL if the command has no such; empty if QEMU must judge. */
+/*
+ * The properties that are also arguments, owned by the caller; NULL: the command has none; empty: left to QEMU's
+ * check.
+ */
 static int require_properties(struct request *r, const struct qmp_args *args, const struct qmp_entity *command,
                               struct json_object **ret_properties)
 {

@@ -17,7 +17,7 @@ static char *describe(struct vm *vm)
         return n < 0 ? NULL : text;
 }
 
-/* Never fails and asks nobody: it is what one reads when nothing else works. */
+/* Never fails and sends no command, since users read this file when nothing else works. */
 static int connection_render(struct request *r, struct inode *inode, struct text *ret_text)
 {
         char *text = describe(inode->vm);

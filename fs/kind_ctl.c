@@ -44,7 +44,7 @@ static bool ctl_is_committed(const struct request *r)
 {
         const struct ctl_op *op = r->op;
 
-        /* what is left to the guest has been passed on, and asking for it twice is what a user does */
+        /* the request was passed on to the guest, and users may repeat it */
         return !op->verb->guest && (op->replied || !op->command || qmp_command_is_sent(op->command));
 }
 
@@ -103,7 +103,7 @@ static void ctl_again(struct qmp_timer *timer)
 
         if (now - vm->pressed_at < op->verb->repeat_ns)
                 arm(op, vm->pressed_at);
-        /* a guest that stands still finds what it was sent when it goes on */
+        /* a paused guest gets the request when it is resumed */
         else if (vm->paused || ctl_send(op) < 0)
                 arm(op, now);
 }
@@ -167,7 +167,7 @@ static int parse_words(struct request *r, const struct verb *verb, const char *w
         return 0;
 }
 
-/* What was written, of which the first @n bytes were to be one. */
+/* The error for an unknown verb, the first @n bytes of the line. */
 static int no_verb(struct request *r, const struct verb *verbs, size_t n)
 {
         struct qmp_nearest nearest;

@@ -19,7 +19,7 @@ bool row_is_supported(const struct vm *vm, const struct row *row)
                (!row->kind->supported || row->kind->supported(vm, row));
 }
 
-/* What needs no command is there at any time, and so is never waited for. */
+/* A row without commands is always present, and needs no wait. */
 static int require(struct request *r, const struct row *row)
 {
         return needed(row) || row->kind->supported ? introspection_commands(r) : 0;

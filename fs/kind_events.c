@@ -13,7 +13,7 @@
 #include "qmp/jsonc.h"
 #include "qmp/nearest.h"
 
-/* What a reader may fall behind. */
+/* The most that a reader may fall behind. */
 #define STREAM_MAX_LINES 10000
 #define STREAM_MAX_BYTES (64 << 20)
 
@@ -30,8 +30,8 @@ struct stream {
         struct file *file;
         struct list lines;
         size_t n_lines, n_bytes;
-        size_t at;           /* of the first line: what has been read */
-        uint64_t lost;       /* lines dropped and not yet told of */
+        size_t at;           /* of the first line: the bytes already read */
+        uint64_t lost;       /* lines dropped and not reported yet */
         bool ended;          /* the connection ended before the first line, and no read has failed for that yet */
         struct list readers; /* requests */
         struct event_filter filter;
@@ -94,7 +94,7 @@ static void stream_event(struct vm_listener *listener, const struct qmp_event *e
                 return;
         line = matches > 0 && text->data ? calloc(1, sizeof(*line) + text->size + 1) : NULL;
         if (!line) {
-                /* whoever waits for it would wait for ever */
+                /* a reader that waits for this event would wait for ever */
                 s->lost++;
                 requests_run(&s->readers);
                 return;
@@ -169,7 +169,7 @@ static int take_lines(struct stream *s, size_t size, struct text *ret_text)
                 const struct line *line = list_entry(i, struct line, link);
 
                 total += line->size;
-                /* what was lost behind a line that was half read is told next, as is the end of the connection */
+                /* lines lost after a half-read line are reported next, and so is the end of the connection */
                 if (total - s->at >= size || s->lost > 0 || line->ended)
                         break;
         }
@@ -234,7 +234,7 @@ static int passes(const struct event_filter *filter, const struct line *line)
         return event ? event_filter_matches(filter, event) : -ENOMEM;
 }
 
-/* What waits already and isn't wanted any more goes; all of it or nothing. 0 or -ENOMEM. */
+/* Drops queued lines that the new filter does not match; all of them or none. 0 or -ENOMEM. */
 static int filter_lines(struct stream *s, const struct event_filter *filter)
 {
         struct list *first = s->lines.next;

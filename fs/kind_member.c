@@ -42,7 +42,7 @@ static int find(struct json_object *value, const char *name, struct json_object 
                 return find_index(value, name, ret_value) ? 0 : -ENOENT;
         if (!json_object_is_type(value, json_type_object))
                 return -ENOENT;
-        /* what is its own file name is its own key, if it is any; with "%" or what that is for it never is */
+        /* a name without "%" and the characters that it escapes is the key itself, if there is one */
         own = render_name(name, strlen(name));
         if (!own)
                 return -ENOMEM;

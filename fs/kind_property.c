@@ -32,7 +32,7 @@ static int require_list(struct request *r, struct inode *dir, enum freshness fre
 
         if (e)
                 return e;
-        /* there is no path to it: it has no property that can be asked for */
+        /* no path leads to the object, so its properties can't be queried */
         *ret_properties = NULL;
         spec.a = dir->object->device;
         if (!spec.a)
@@ -56,7 +56,7 @@ int property_find(struct json_object *properties, const char *file_name, const c
                 return -ENOMEM;
         if (!properties)
                 return -ENOENT;
-        /* what is its own file name is its own name, if it is any; with "%" or what that is for it never is */
+        /* a name without "%" and the characters that it escapes is the property's own name, if there is one */
         if (streq(own, file_name)) {
                 entry = lh_table_lookup_entry(json_object_get_object(properties), file_name);
         } else {

@@ -15,7 +15,7 @@
 #include "qmp/message.h"
 #include "render.h"
 
-/* Replies that nobody has read yet, of one open file. */
+/* The limit of unread replies of one open file. */
 #define UNREAD_MAX (64 << 20)
 
 static const char usage[] =
@@ -24,7 +24,7 @@ static const char usage[] =
         "Write one or more complete QMP commands. Then read the replies from the same open file: one per line, in\n"
         "the order of the commands and with their ids, up to the end of the file.\n";
 
-/* What waits to be read. */
+/* The unread replies. */
 struct replies {
         char *data;
         size_t start, end, size;
@@ -183,7 +183,7 @@ static int add_reply(struct file *file, const struct text *reply)
         return 0;
 }
 
-/* Hands over what has been answered, in order; what has not is given up. */
+/* Delivers the replies received so far, in order, and drops the other commands. */
 static void deliver(struct qmp_op *op, struct file *file)
 {
         for (size_t i = 0; is_read(file) && i < op->n; i++)
@@ -192,7 +192,7 @@ static void deliver(struct qmp_op *op, struct file *file)
         vm_notify_file(file);
 }
 
-/* Of what is still under way. */
+/* The time limit of the commands under way. */
 static bool is_any_sent(const struct qmp_op *op)
 {
         for (size_t i = 0; i < op->n; i++)
@@ -250,7 +250,7 @@ static int format_reply(const struct item *item, const struct qmp_result *result
         return render_json_line(reply, &ret_text->data, &ret_text->size);
 }
 
-/* Where nobody can read the reply, the write tells that it failed. The reply itself is QEMU's, to the letter. */
+/* If the file is not open for reading, the write fails. The reply itself is unchanged. */
 static void note_error(struct item *item, const struct qmp_result *result)
 {
         struct qmp_op *op = item->op;

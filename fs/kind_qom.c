@@ -24,7 +24,7 @@ static const struct kind kind_qom_link;
 /* QEMU 7.2 has 7. A walk of objects that claim to have no end must end, also where each has two children. */
 #define DEPTH_MAX 12
 
-/* What an unset link points at: no object's file name, see render_name(). */
+/* The target of an unset link, which is never an object's file name, see render_name(). */
 #define NO_TARGET "%none"
 
 static bool is_root(const struct inode *dir)
@@ -104,7 +104,7 @@ static unsigned depth_of(const char *path)
         return depth;
 }
 
-/* The path of a child, the caller's; NULL: none that QEMU could be told. 0 or -ENOMEM. */
+/* The path of a child, owned by the caller; NULL: QEMU has no path to it. 0 or -ENOMEM. */
 static int child_path(const struct inode *dir, const char *name, char **ret_path)
 {
         const char *parent = dir->snapshot->spec.a;

@@ -85,7 +85,7 @@ int queries_find(struct inode *dir, const char *file_name, const char **ret_name
                 _cleanup_(qmp_freep) char *name = NULL;
                 bool unstable;
 
-                /* most are told apart by their ends, without having to make the name */
+                /* most names differ at their ends, so that the name need not be built */
                 if (!short_name(commands->all[i], &unstable) || !strstr(commands->all[i]->name, file_name))
                         continue;
                 name = file_name_of(dir->row->data, commands, commands->all[i]);

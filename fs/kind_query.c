@@ -6,7 +6,7 @@
 #include "qmp/message.h"
 #include "render.h"
 
-/* What the row shows of a query's result. -EPROTO: it hasn't got that. */
+/* The part of a query's result that the row shows. -EPROTO: it is missing. */
 static int render_row(const struct row *row, struct json_object *result, struct text *ret_text)
 {
         struct json_object *value;
@@ -98,7 +98,7 @@ const struct kind kind_state = {
         .size = query_size,
 };
 
-/* 0, -EBADMSG: it is none, or -ENOMEM. */
+/* 0, -ENOMEM, or -EBADMSG: not a version. */
 static int version_line(struct json_object *result, char **ret_line)
 {
         _cleanup_(qmp_freep) char *version = NULL;

@@ -118,7 +118,7 @@ static int put_property(FILE *out, struct json_object *property)
         return 0;
 }
 
-/* Sorted by name; what has none is passed over. */
+/* Sorted by name; properties without a name are skipped. */
 static int render(struct json_object *properties, struct text *ret_text)
 {
         size_t n = json_object_array_length(properties), n_named = 0;
@@ -135,7 +135,7 @@ static int render(struct json_object *properties, struct text *ret_text)
 
                 const char *type = qmp_json_get_string(property, "type");
 
-                /* what it makes for itself is nobody's to set */
+                /* users can't set the children that it creates itself */
                 if (qmp_json_get_string(property, "name") && !(type && startswith(type, "child<")))
                         sorted[n_named++] = property;
         }

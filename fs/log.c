@@ -20,7 +20,7 @@ static void emit(int priority, const char *format, va_list args)
 
         if (priority == LOG_DEBUG && !state.debug)
                 return;
-        /* whoever starts it wants to hear of failures only */
+        /* the terminal from which it was started gets failures only */
         if (priority > LOG_ERR && !state.running)
                 return;
         if (vasprintf(&text, format, args) < 0)

@@ -96,7 +96,7 @@ int mountpoint_find_qmpfs(const char *path, char **ret_source)
 
         if (r < 0)
                 return r;
-        /* a directory within such a mount is no worse than any other */
+        /* a directory inside such a mount is as good as any other */
         if (!(st.stx_attributes & STATX_ATTR_MOUNT_ROOT))
                 return -ENOENT;
         mountinfo = fopen("/proc/self/mountinfo", "re");

@@ -39,7 +39,7 @@ static void ops_init(void *userdata, struct fuse_conn_info *conn)
         (void)userdata;
         conn->max_write = KERNEL_WRITE_MAX;
         conn->want &= ~(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
-        /* names and attributes may not be kept, or not for long, so it would only make inodes that nobody asks for */
+        /* names and attributes must not be cached, or not for long, so it would only create unused inodes */
         conn->want &= ~(FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO);
         /*
          * Else opening with O_TRUNC would set the kernel's idea of the size to 0, and a write beyond the end takes the
@@ -94,7 +94,7 @@ static int lookup_step(struct request *r)
         inode = take_ptr(r->found);
         fill_entry(inode, &entry);
         inode->lookups++;
-        /* an answer that nobody waits for any more is no lookup */
+        /* a reply to an interrupted request does not count as a lookup */
         if (fuse_reply_entry(request_take(r), &entry) == -ENOENT)
                 inode_forget(inode, 1);
         inode_unref(inode);
@@ -292,7 +292,7 @@ static int check_access(const struct inode *inode, int flags)
                 return -ESTALE;
         if (inode->object && !object_is_alive(inode->object))
                 return -ENODEV;
-        /* root gets past the modes; a file that can't be written is none that anybody may change */
+        /* the modes don't restrict root; a file without write() can't be changed by any user */
         if (mode != O_RDONLY && !kind->write)
                 return -EPERM;
         if (mode != O_WRONLY && !kind->render && !kind->read)
@@ -324,7 +324,7 @@ static int open_step(struct request *r)
         struct file *file;
         int e = check_access(r->inode, r->flags);
 
-        /* those who write, too, ask for it when they read */
+        /* files open for writing as well are queried on read */
         if (e == 0 && r->inode->kind->render && (r->flags & O_ACCMODE) == O_RDONLY)
                 e = content_open(r, &content);
         if (e)
@@ -478,7 +478,7 @@ static void ops_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t s
         e = r->inode->kind->write ? writing_take(r, data, size) : -EBADF;
         if (e < 0 && r->inode->kind->refuse)
                 r->inode->kind->refuse(r, r->file, e);
-        /* a piece of a line is no request yet, whose outcome would be noted */
+        /* a piece of a line is not a request yet, so there is no outcome to store */
         if (e == WRITING_KEPT)
                 r->patient = false;
         if (e == 0)

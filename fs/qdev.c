@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-/* What follows "CONTAINER/", NULL if the path isn't below it. */
+/* The rest of the path after "CONTAINER/"; NULL: the path isn't below it. */
 static const char *below(const char *path, const char *container)
 {
         const char *rest = startswith(path, container);

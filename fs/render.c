@@ -17,7 +17,7 @@ static bool is_plain(const unsigned char *s, size_t length)
 
 #define MARK_SIZE (2 + SHA256_HEX_SIZE)
 
-/* Closes what is cut at @cut with the digest of the whole. */
+/* Cuts the name at @cut and appends the digest of the whole string. */
 static void close_name(char *name, size_t cut, const char *whole, size_t size)
 {
         memcpy(name + cut, "%~", 2);
@@ -89,7 +89,7 @@ static int render(struct json_object *value, int flags, const char *end, char **
         char *text;
         int r;
 
-        /* json-c breaks the line even in what is empty */
+        /* json-c breaks the line even in empty structures */
         if ((json_object_is_type(value, json_type_object) && json_object_object_length(value) == 0) ||
             (json_object_is_type(value, json_type_array) && json_object_array_length(value) == 0))
                 flags = JSON_C_TO_STRING_PLAIN;

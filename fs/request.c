@@ -8,7 +8,7 @@
 #include "session.h"
 #include "snapshot.h"
 
-/* What has been told to QEMU is mostly done within that, and then an interrupt is none. */
+/* The grace time of a sent command. Most commands are done within it, and then the interrupt has no effect. */
 #define COMMITTED_NS (200 * NSEC_PER_MSEC)
 
 static void deadline(struct qmp_timer *timer)
@@ -129,7 +129,7 @@ void request_finish(struct request *r, int error)
         qmp_timer_disarm(r->session->loop, &r->deadline);
         if (cancel)
                 cancel(r, error);
-        /* who interrupts a request, or asks not to wait, knows that it failed */
+        /* a caller that interrupts a request, or does not wait, knows of the failure */
         if (error < 0 && error != -EINTR && error != -EAGAIN && !r->reason && r->file)
                 request_fail(r, error, NULL, "%s", strerror(-error));
         if (error < 0 && error != -EINTR && r->reason)

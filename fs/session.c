@@ -118,7 +118,7 @@ void session_forget_mount(struct session *session)
 
         request_finish_all(session, -ENODEV);
         qmp_loop_remove(session->loop, &session->source);
-        /* libfuse takes a mount for gone if poll(2) says POLLERR, as it does of a pipe that nobody reads */
+        /* libfuse takes POLLERR of poll(2) for an unmount; a pipe without a reader also reports POLLERR */
         if (pipe2(fds, O_CLOEXEC) < 0)
                 return;
         close(fds[0]);
