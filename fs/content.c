@@ -29,7 +29,7 @@ static void textp_free(struct text *text)
         free(text->data);
 }
 
-/* --- the content ------------------------------------------------------------------------------------------------- */
+/* --- the content ------------------------------------------------------------------------------------------------ */
 
 static uint64_t generation(const struct inode *inode)
 {
@@ -131,7 +131,7 @@ static struct content *adopt(struct inode *inode, struct content *content)
         return content;
 }
 
-/* --- openings that begin again ----------------------------------------------------------------------------------- */
+/* --- openings that begin again ---------------------------------------------------------------------------------- */
 
 static void repeat_free(struct repeat *repeat)
 {
@@ -164,9 +164,10 @@ static struct repeat *repeat_find(const struct content_pool *pool, pid_t pid, si
 }
 
 /*
- * Whether open(2) can begin again. Only with a process that is known by its PID, and only once: the kernel gives ESTALE to
- * the caller the second time. Not where each lookup gives another inode. "-o sizes=exact" is for NFS servers, which open
- * by inode and would return ESTALE to their clients; it has the size right but for what changes in between.
+ * Whether open(2) can begin again. Only with a process that is known by its PID, and only once: the kernel gives
+ * ESTALE to the caller the second time. Not where each lookup gives another inode. "-o sizes=exact" is for NFS
+ * servers, which open by inode and would return ESTALE to their clients; it has the size right but for what changes
+ * in between.
  */
 static bool can_repeat(const struct request *r, size_t n_repeats)
 {

@@ -1,7 +1,7 @@
 /*
  * A fetch is a number of parts, one command each. A part's reply may add further parts (a list of properties adds one
- * qom-get each); when none is left, the result is handed over. A part that fails ends the fetch, unless it may fail (a
- * property that cannot be read is left out); the others' replies are then only counted.
+ * qom-get each); when none is left, the result is handed over. A part that fails ends the fetch, unless it may fail
+ * (a property that cannot be read is left out); the others' replies are then only counted.
  */
 #include "fetch.h"
 
@@ -303,8 +303,8 @@ static bool take_list(struct part *part, struct json_object *list)
 }
 
 /*
- * qom-list doesn't tell which properties can be read, and a file that never can be would make each cp -r fail. Which ones
- * belong to the type, so the first device of a type is asked for each, and the others of the type are spared.
+ * qom-list doesn't tell which properties can be read, and a file that never can be would make each cp -r fail. Which
+ * ones belong to the type, so the first device of a type is asked for each, and the others of the type are spared.
  */
 static bool take_properties(struct part *part, struct json_object *list)
 {

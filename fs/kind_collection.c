@@ -1,6 +1,6 @@
 /*
- * Collections and the object directories in them. A collection holds nothing but objects; an object directory holds the
- * rows of its collection and then the object's members, or the properties of its device.
+ * Collections and the object directories in them. A collection holds nothing but objects; an object directory holds
+ * the rows of its collection and then the object's members, or the properties of its device.
  */
 #include <errno.h>
 

@@ -46,7 +46,7 @@ static int require(struct request *r, struct inode *inode, const struct qmp_sche
         return 0;
 }
 
-/* --- the usage --------------------------------------------------------------------------------------------------- */
+/* --- the usage -------------------------------------------------------------------------------------------------- */
 
 static const char *word_for(const struct qmp_entity *type)
 {
@@ -139,7 +139,7 @@ static int64_t command_size(struct inode *inode)
         return size + (int64_t)text.size;
 }
 
-/* --- the call ---------------------------------------------------------------------------------------------------- */
+/* --- the call --------------------------------------------------------------------------------------------------- */
 
 static int command_done(struct request *r, struct json_object *value)
 {

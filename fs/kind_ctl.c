@@ -103,7 +103,7 @@ static void ctl_again(struct qmp_timer *timer)
 
         if (now - vm->pressed_at < op->verb->repeat_ns)
                 arm(op, vm->pressed_at);
-        /* a paused guest gets the request when it is resumed */
+        /* a paused guest gets the earlier request when it is resumed */
         else if (vm->paused || ctl_send(op) < 0)
                 arm(op, now);
 }
@@ -167,7 +167,7 @@ static int parse_words(struct request *r, const struct verb *verb, const char *w
         return 0;
 }
 
-/* The error for an unknown verb, the first @n bytes of the line. */
+/* The error for an unknown verb: the first @n bytes of the written line. */
 static int no_verb(struct request *r, const struct verb *verbs, size_t n)
 {
         struct qmp_nearest nearest;

@@ -1,6 +1,6 @@
 /*
- * `events`: opened for reading it is a log that ends, so that cat and grep -r end; opened for reading and writing, which
- * no walker of trees does and the shell does with "<>", it is a stream of its own from then on, and reads wait.
+ * `events`: opened for reading it is a log that ends, so that cat and grep -r end; opened for reading and writing,
+ * which no walker of trees does and the shell does with "<>", it is a stream of its own from then on, and reads wait.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -278,8 +278,8 @@ static int no_event(struct request *r, const struct qmp_schema *schema, const ch
 }
 
 /*
- * A name that QEMU hasn't would be waited for in vain. Names of our own need no schema; and without a connection there is
- * no schema, while the filter may well be for the next one.
+ * A name that QEMU hasn't would be waited for in vain. Names of our own need no schema; and without a connection
+ * there is no schema, while the filter may well be for the next one.
  */
 static int check_names(struct request *r, const struct event_filter *filter)
 {

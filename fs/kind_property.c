@@ -138,8 +138,8 @@ static int property_render(struct request *r, struct inode *inode, struct text *
         int e = object_is_alive(inode->object) ? 0 : -ENODEV;
 
         /*
-         * Only those who are read have a snapshot: a walk that looks at all of them shall not cost that memory. What the
-         * property is called can't have changed since the lookup.
+         * Only those who are read have a snapshot: a walk that looks at all of them shall not cost that memory. What
+         * the property is called can't have changed since the lookup.
          */
         if (e == 0 && !inode->snapshot && !strchr(inode->name, '%'))
                 spec.b = inode->name;

@@ -1,7 +1,7 @@
 /*
- * `qmp`: the protocol itself. Commands are written, one or several in a write; their replies are read from the same open
- * file, in the commands' order, a line of JSON each. The commands go over the mount's own connection, so what goes out is
- * always whole, and the ids that a user gives stay here: replies are matched as the client does it.
+ * `qmp`: the protocol itself. Commands are written, one or several in a write; their replies are read from the same
+ * open file, in the commands' order, a line of JSON each. The commands go over the mount's own connection, so what
+ * goes out is always whole, and the ids that a user gives stay here: replies are matched as the client does it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -48,7 +48,7 @@ struct qmp_op {
         struct item items[];
 };
 
-/* --- what was written -------------------------------------------------------------------------------------------- */
+/* --- what was written ------------------------------------------------------------------------------------------- */
 
 /* One that ends where QEMU's does. */
 static bool is_command_name(struct json_object *value)
@@ -147,7 +147,7 @@ static int parse(struct request *r, struct qmp_op **ret_op)
         return 0;
 }
 
-/* --- replies ----------------------------------------------------------------------------------------------------- */
+/* --- replies ---------------------------------------------------------------------------------------------------- */
 
 static bool is_read(const struct file *file)
 {
@@ -183,7 +183,7 @@ static int add_reply(struct file *file, const struct text *reply)
         return 0;
 }
 
-/* Delivers the replies received so far, in order, and drops the other commands. */
+/* Delivers the replies received so far, in order. The other commands are dropped. */
 static void deliver(struct qmp_op *op, struct file *file)
 {
         for (size_t i = 0; is_read(file) && i < op->n; i++)
@@ -192,7 +192,7 @@ static void deliver(struct qmp_op *op, struct file *file)
         vm_notify_file(file);
 }
 
-/* The time limit of the commands under way. */
+/* Whether one of the commands under way was sent. */
 static bool is_any_sent(const struct qmp_op *op)
 {
         for (size_t i = 0; i < op->n; i++)

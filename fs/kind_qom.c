@@ -209,7 +209,7 @@ static int require_value(struct request *r, struct inode *inode, struct json_obj
         return property_has_gone(r, e) ? -ENODEV : e;
 }
 
-/* --- files ------------------------------------------------------------------------------------------------------- */
+/* --- files ------------------------------------------------------------------------------------------------------ */
 
 static int property_render(struct request *r, struct inode *inode, struct text *ret_text)
 {
@@ -257,7 +257,7 @@ const struct kind kind_qom_property = {
         .write = property_write,
 };
 
-/* --- links ------------------------------------------------------------------------------------------------------- */
+/* --- links ------------------------------------------------------------------------------------------------------ */
 
 int qom_target(const char *path, unsigned up, char **ret_target)
 {

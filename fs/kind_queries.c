@@ -15,8 +15,10 @@ static const struct qmp_entities *commands_of(const struct inode *inode)
         return &inode->vm->introspection.schema->commands;
 }
 
-/* The name without its prefix; NULL: it is no query, or one that wants arguments. Before QEMU 6.2 nothing but the prefix
- * x- tells that a command is unstable. */
+/*
+ * The name without its prefix; NULL: it is no query, or one that wants arguments. Before QEMU 6.2 nothing but the
+ * prefix x- tells that a command is unstable.
+ */
 static const char *short_name(const struct qmp_entity *command, bool *ret_unstable)
 {
         const char *stable = startswith(command->name, "query-"),
@@ -118,7 +120,7 @@ const struct kind kind_query_file = {
         .render = query_render,
 };
 
-/* --- those that no plain read may send --------------------------------------------------------------------------- */
+/* --- those that no plain read may send -------------------------------------------------------------------------- */
 
 static int asked_text(struct inode *inode, const char *name, struct text *ret_text)
 {

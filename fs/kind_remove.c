@@ -1,6 +1,6 @@
 /*
- * `remove`: what is written says how long to wait; the device to remove is found anew each time, and, for a block
- * device, only believed when the device itself says that its drive is this one.
+ * `remove`: the written line sets the length of the wait. The device to remove is looked up each time, and, for a
+ * block device, only believed when the device itself says that its drive is this one.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -96,9 +96,9 @@ static int ask_property(struct inode *inode, const char *path, const char *prope
 
 /*
  * Whether the drive @is may be that of the entry @record. The name of a legacy drive is the device's to the letter. A
- * node's is not while a job runs: mirror, commit, stream and backup insert a node of their own, named '#block477', which
- * query-block skips and the device does not. So what is neither empty nor another entry's is this one's, unless another
- * entry names the same device.
+ * node's is not while a job runs: mirror, commit, stream and backup insert a node of their own, named '#block477',
+ * which query-block skips and the device does not. So what is neither empty nor another entry's is this one's, unless
+ * another entry names the same device.
  */
 static bool has_drive(const struct remove *spec, const struct object *object, struct json_object *record,
                       const char *is)
@@ -121,8 +121,8 @@ static bool has_drive(const struct remove *spec, const struct object *object, st
 }
 
 /*
- * "qdev" can lie: after a failed device_add nvme (QEMU 7.2) query-block names a device that doesn't exist, and a later
- * one of that id has another drive. The device's own "drive" is the drive's name, else its node's, else empty.
+ * "qdev" can lie: after a failed device_add nvme (QEMU 7.2) query-block names a device that doesn't exist, and a
+ * later one of that id has another drive. The device's own "drive" is the drive's name, else its node's, else empty.
  */
 static int check_drive(struct request *r, const struct remove *spec, struct json_object *record)
 {
@@ -201,8 +201,8 @@ static int remove_write(struct request *r, struct file *file)
                 request_set_limit(r, r->vm->options.unplug_timeout_ns);
         e = spec->qdev ? remove_block(r, spec, wait.nowait) : remove_device(r, spec, wait.nowait);
         /*
-         * Two who write at the same time may come one after the other: a kernel may hold the second one back until the first
-         * is done. What it asks for is done too.
+         * Two who write at the same time may come one after the other: a kernel may hold the second one back until
+         * the first is done. What it asks for is done too.
          */
         if (e == -ENODEV && object->removed)
                 return 0;

@@ -25,7 +25,9 @@ static void emit(int priority, const char *format, va_list args)
                 return;
         if (vasprintf(&text, format, args) < 0)
                 text = NULL;
-        /* there are words of QEMU's in it, which are not to control a terminal, nor to look like lines of their own */
+        /*
+         * there are words of QEMU's in it, which are not to control a terminal, nor to look like lines of their own
+         */
         line = text ? qmp_words(text) : NULL;
         if (!line)
                 return;

@@ -152,8 +152,8 @@ static int check_mountpoint(char **mountpoint)
 }
 
 /*
- * The kernel lets any mount cover any other. To cover one of qmpfs's is a mistake: of the same VM there would be two, of which
- * the lower one holds the monitor; of another VM, paths that were used so far would lead to the wrong one.
+ * The kernel lets any mount cover any other. To cover one of qmpfs's is a mistake: of the same VM there would be two,
+ * of which the lower one holds the monitor; of another VM, paths that were used so far would lead to the wrong one.
  */
 static int refuse_to_cover(const char *mountpoint)
 {
@@ -166,9 +166,9 @@ static int refuse_to_cover(const char *mountpoint)
 }
 
 /*
- * The mount is shown with the source, if no other name was given, as its device, and "fuse.qmpfs" as its type. A daemon
- * that was taken over must not serve setuid programs or devices there: mount(8)'s helper mount.fuse3 adds "suid,dev" for
- * root, so these options come last.
+ * The mount is shown with the source, if no other name was given, as its device, and "fuse.qmpfs" as its type. A
+ * daemon that was taken over must not serve setuid programs or devices there: mount(8)'s helper mount.fuse3 adds
+ * "suid,dev" for root, so these options come last.
  */
 static int add_fuse_options(struct options *options)
 {
@@ -298,8 +298,8 @@ static int enter_sandbox(struct daemon *d)
 }
 
 /*
- * mount(2) succeeds before the kernel and libfuse have agreed on anything: that is what the first request is for, which is
- * there at once.
+ * mount(2) succeeds before the kernel and libfuse have agreed on anything: that is what the first request is for,
+ * which is there at once.
  */
 static int await_start(struct daemon *d)
 {
@@ -435,8 +435,8 @@ static void print_version(void)
 }
 
 /*
- * Descriptors of the caller's must not stay: a file could be read in the sandbox, and a shell's lock would be held as long
- * as the mount. The C library falls back to /proc where the kernel has no close_range(2).
+ * Descriptors of the caller's must not stay: a file could be read in the sandbox, and a shell's lock would be held as
+ * long as the mount. The C library falls back to /proc where the kernel has no close_range(2).
  */
 static void close_others(void)
 {
@@ -444,8 +444,8 @@ static void close_others(void)
 }
 
 /*
- * Whoever starts us may have closed standard input, output or error. A descriptor of ours that got such a number would be
- * written to as if it were a terminal, and replaced on the way to the background.
+ * Whoever starts us may have closed standard input, output or error. A descriptor of ours that got such a number
+ * would be written to as if it were a terminal, and replaced on the way to the background.
  */
 static int open_standard_fds(void)
 {

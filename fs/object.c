@@ -6,7 +6,7 @@
 #include "qdev.h"
 #include "render.h"
 
-/* Devices that were deleted while nobody looked, and the bytes of their paths. */
+/* The limits of recorded deletions: devices, and the bytes of their paths. */
 #define DELETED_MAX       1000
 #define DELETED_MAX_BYTES (256 * 1024)
 
@@ -82,7 +82,7 @@ void object_kill(struct object *object)
 {
         struct vm *vm = object->collection->vm;
 
-        /* no event told of it: a CPU under TCG */
+        /* no event reported it: a CPU under TCG */
         if (object->alive && object->device && gone_since(&vm->gone, object->device) <= object->epoch) {
                 vm_invalidate(vm);
                 gone_note(&vm->gone, object->device, vm->epoch);
@@ -294,8 +294,9 @@ static int sync_record(struct collection *c, struct json_object *record, size_t 
 }
 
 /*
- * What leaves a table of json-c (0.16) leaves a place that is neither taken nor empty, and a search for what isn't there goes
- * on to an empty one. Where new names come and go without end it would go through the whole table, for each name.
+ * What leaves a table of json-c (0.16) leaves a place that is neither taken nor empty, and a search for what isn't
+ * there goes on to an empty one. Where new names come and go without end it would go through the whole table, for
+ * each name.
  */
 static void renew_table(struct collection *c)
 {

@@ -10,8 +10,10 @@
 #include "qmp/nearest.h"
 #include "session.h"
 
-/* More than that, so that the kernel doesn't cut what is too long, or what is in many pieces (each at least a page for
- * it), into two requests that look fine. */
+/*
+ * More than that, so that the kernel doesn't cut what is too long, or what is in many pieces (each at least a page
+ * for it), into two requests that look fine.
+ */
 #define KERNEL_WRITE_MAX (1024 * 1024)
 
 /* What is declared in a row doesn't change while mounted; all else is asked for each time. */
@@ -42,13 +44,13 @@ static void ops_init(void *userdata, struct fuse_conn_info *conn)
         /* names and attributes must not be cached, or not for long, so it would only create unused inodes */
         conn->want &= ~(FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO);
         /*
-         * Else opening with O_TRUNC would set the kernel's idea of the size to 0, and a write beyond the end takes the
-         * inode's lock alone: two who write to one open file would wait for each other.
+         * Else opening with O_TRUNC would set the kernel's idea of the size to 0, and a write beyond the end takes
+         * the inode's lock alone: two who write to one open file would wait for each other.
          */
         conn->want &= ~FUSE_CAP_ATOMIC_O_TRUNC;
 }
 
-/* --- names and attributes ---------------------------------------------------------------------------------------- */
+/* --- names and attributes --------------------------------------------------------------------------------------- */
 
 static double entry_timeout(const struct inode *inode)
 {
@@ -56,9 +58,9 @@ static double entry_timeout(const struct inode *inode)
 }
 
 /*
- * Only the size may change. The kernel wants attributes twice for each open(2), so it may keep them as long as structure
- * may be old, and is told when a read finds another size. What has no content of QEMU's (logs, streams, answers) grows
- * while somebody looks: its size is asked for each time.
+ * Only the size may change. The kernel wants attributes twice for each open(2), so it may keep them as long as
+ * structure may be old, and is told when a read finds another size. What has no content of QEMU's (logs, streams,
+ * answers) grows while somebody looks: its size is asked for each time.
  */
 static double attr_timeout(const struct inode *inode)
 {
@@ -171,8 +173,8 @@ static void ops_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int t
         if (!r)
                 return;
         /*
-         * "echo 1 > file" truncates first, which means nothing here, and an NFS server sets the time of the change then. No
-         * other attribute can be changed.
+         * "echo 1 > file" truncates first, which means nothing here, and an NFS server sets the time of the change
+         * then. No other attribute can be changed.
          */
         if (!r->inode->kind->write || (to_set != FUSE_SET_ATTR_SIZE && (to_set != now || r->inode->writers == 0)))
                 request_finish(r, -EPERM);
@@ -210,7 +212,7 @@ static void ops_statfs(fuse_req_t req, fuse_ino_t ino)
         fuse_reply_statfs(req, &statfs);
 }
 
-/* --- what only a write to a documented file may do --------------------------------------------------------------- */
+/* --- what only a write to a documented file may do -------------------------------------------------------------- */
 
 static void ops_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
 {
@@ -250,8 +252,8 @@ static void ops_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent, cons
 }
 
 /*
- * A file is to be opened, and made since it isn't there: mostly a typo in `> cmd/NAME`. The kernel has just looked the name
- * up, so the names next to it are known, too.
+ * A file is to be opened, and made since it isn't there: mostly a typo in `> cmd/NAME`. The kernel has just looked
+ * the name up, so the names next to it are known, too.
  */
 static int create_step(struct request *r)
 {
@@ -278,7 +280,7 @@ static void ops_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode
         run_by_name(req, parent, name, create_step);
 }
 
-/* --- files ------------------------------------------------------------------------------------------------------- */
+/* --- files ------------------------------------------------------------------------------------------------------ */
 
 static int check_access(const struct inode *inode, int flags)
 {
@@ -401,9 +403,9 @@ static void reply_slice(struct request *r, const struct text *text, uint64_t off
 }
 
 /*
- * A read at the start asks again, but for the first one after the opening, unless something has happened in between. One
- * further on continues what was read there, and so does the page cache (sendfile(2), mmap(2)), all of whose pages shall be
- * of one content. Only its reads have no lock owner (fuse_send_read(), Linux 2.6.29).
+ * A read at the start asks again, but for the first one after the opening, unless something has happened in between.
+ * One further on continues what was read there, and so does the page cache (sendfile(2), mmap(2)), all of whose pages
+ * shall be of one content. Only its reads have no lock owner (fuse_send_read(), Linux 2.6.29).
  */
 static bool needs_content(const struct request *r)
 {
@@ -488,8 +490,8 @@ static void ops_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t s
 }
 
 /*
- * Each close(2) of a file that can be written, not only the last: a shell that begins a command closes copies. A line that has
- * not come to its end is still waited for, but those who look at the error of close() hear of it.
+ * Each close(2) of a file that can be written, not only the last: a shell that begins a command closes copies. A line
+ * that has not come to its end is still waited for, but those who look at the error of close() hear of it.
  */
 static void ops_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
@@ -529,7 +531,7 @@ static void ops_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, 
         fuse_reply_poll(req, events);
 }
 
-/* --- directories ------------------------------------------------------------------------------------------------- */
+/* --- directories ------------------------------------------------------------------------------------------------ */
 
 static int opendir_step(struct request *r)
 {

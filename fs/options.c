@@ -305,7 +305,9 @@ static int handle(void *data, const char *arg, int key, struct fuse_args *out)
         case FUSE_OPT_KEY_NONOPT:
                 return parse_word(p, arg);
         default:
-                /* x-systemd.automount and its like; and "" of "ro,,noraw", where mount(8) sees nothing wrong either */
+                /*
+                 * x-systemd.automount and its like; and "" of "ro,,noraw", where mount(8) sees nothing wrong either
+                 */
                 return startswith(arg, "x-") || !*arg ? 0 : refuse(p, arg);
         }
 }

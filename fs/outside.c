@@ -52,7 +52,7 @@ union control {
         char space[CMSG_SPACE(sizeof(int))];
 };
 
-/* --- in the other process ------------------------------------------------------------------------------------------- */
+/* --- in the other process --------------------------------------------------------------------------------------- */
 
 struct helper {
         const struct qmp_address *address;
@@ -92,8 +92,8 @@ static int unmount(const struct helper *h)
         int r;
 
         /*
-         * Whoever took ours away may have mounted another there. Before Linux 6.8 that may have the same number: then one that
-         * comes to its place between the daemon's death and this look is taken for ours.
+         * Whoever took ours away may have mounted another there. Before Linux 6.8 that may have the same number: then
+         * one that comes to its place between the daemon's death and this look is taken for ours.
          */
         if (mountpoint_get_id(h->mountpoint, &id, &unique) < 0 || id != h->mount_id)
                 return 0;
@@ -189,8 +189,8 @@ static int keep_only(int fd, bool foreground)
 }
 
 /*
- * There are two processes, of which one serves and the other waits for it, and starts one again that was killed: without
- * any the mount could not be taken away. If it is the one that waits that is killed, the other goes on.
+ * There are two processes, of which one serves and the other waits for it, and starts one again that was killed:
+ * without any the mount could not be taken away. If it is the one that waits that is killed, the other goes on.
  */
 static bool has_served(const struct helper *h)
 {
@@ -229,7 +229,7 @@ _Noreturn static void run(struct helper *h, bool foreground)
         _exit(0);
 }
 
-/* --- in the daemon -------------------------------------------------------------------------------------------------- */
+/* --- in the daemon ---------------------------------------------------------------------------------------------- */
 
 int outside_start(const struct qmp_address *address, const char *mountpoint, bool foreground,
                   struct outside **ret_outside)

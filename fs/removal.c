@@ -12,9 +12,9 @@
 #define RETRY_FIRST_NS (1 * NSEC_PER_SEC)
 #define RETRY_MAX_NS   (5 * NSEC_PER_SEC)
 /*
- * A device that is no longer in the object tree is about to send DEVICE_DELETED (virtio takes 50 ms, more if something
- * still holds it), except for a CPU under TCG, which never does (QEMU 7.2). After this long without the event it counts as
- * gone.
+ * A device that is no longer in the object tree is about to send DEVICE_DELETED (virtio takes 50 ms, more if
+ * something still holds it), except for a CPU under TCG, which never does (QEMU 7.2). After this long without the
+ * event it counts as gone.
  */
 #define GRACE_CPU_NS (500 * NSEC_PER_MSEC)
 #define GRACE_NS     (5 * NSEC_PER_SEC)
@@ -76,8 +76,8 @@ static struct removal *removal_unref(struct removal *m)
 }
 
 /*
- * Nothing more is to be asked of the guest. A request that still waits to be sent must not go out any more: by then a new
- * device may have the path.
+ * Nothing more is to be asked of the guest. A request that still waits to be sent must not go out any more: by then a
+ * new device may have the path.
  */
 static void settle(struct removal *m, enum phase phase)
 {
@@ -457,7 +457,7 @@ static struct removal *find(struct vm *vm, const struct removal_target *t)
 
                 if (t->path && m->path && streq(m->path, t->path))
                         return m;
-                /* another drive of that name is none of its business */
+                /* another drive of the same name does not concern this removal */
                 if (!t->path && !m->path && t->drive && m->drive && streq(m->drive, t->drive) &&
                     (!m->node || (t->node && streq(m->node, t->node))))
                         return m;
@@ -600,7 +600,7 @@ char *removal_waiter_remove(struct removal_waiter *waiter, uint64_t timed_out_ns
         state = describe(m);
         if (m->phase != PENDING)
                 return state;
-        /* nobody waits: what QEMU has not heard of it shall not hear, and what it has not taken is not pending */
+        /* the last waiter left: an unsent request must not be sent, and an unaccepted one is not pending */
         if (m->request && !qmp_command_is_sent(m->request))
                 qmp_command_cancel(m->request);
         if (m->request || m->accepted || m->grace.armed)
@@ -657,7 +657,10 @@ static const char *ost_words(int status)
         }
 }
 
-/* The guest's answer on x86, {"device": id, "source", "status", "slot", "slot-type"}; without "device" if it has no id. */
+/*
+ * The guest's answer on x86, {"device": id, "source", "status", "slot", "slot-type"}; without "device" if it has no
+ * id.
+ */
 static void handle_ost(struct removal *m, struct json_object *info)
 {
         int source = json_object_get_int(qmp_json_get(info, "source"));

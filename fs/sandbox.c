@@ -11,7 +11,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-/* --- capabilities, tracers, core dumps ------------------------------------------------------------------------------ */
+/* --- capabilities, tracers, core dumps -------------------------------------------------------------------------- */
 
 static int drop_capabilities(const struct sandbox_fds *fds)
 {
@@ -19,7 +19,7 @@ static int drop_capabilities(const struct sandbox_fds *fds)
         struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { 0 };
 
         (void)fds;
-        /* Only who has CAP_SETPCAP may do this; for others no_new_privs says the same. */
+        /* Requires CAP_SETPCAP; without it, no_new_privs has the same effect. */
         for (int capability = 0; prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0;)
                 capability++;
         (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
@@ -41,7 +41,7 @@ static int forbid_privileges(const struct sandbox_fds *fds)
         return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
 }
 
-/* --- Landlock ------------------------------------------------------------------------------------------------------- */
+/* --- Landlock --------------------------------------------------------------------------------------------------- */
 
 /* As of Linux 6.12; what <linux/landlock.h> knows is what the build machine's kernel did. */
 struct ruleset {
@@ -78,7 +78,7 @@ int sandbox_enter_landlock(void)
                 ruleset.scoped = 3; /* abstract sockets of others, signals to others */
                 size = sizeof(ruleset);
         }
-        /* A right that is handled and given by no rule is nobody's. */
+        /* A right that is handled, but that no rule grants, is denied. */
         fd = (int)syscall(SYS_landlock_create_ruleset, &ruleset, size, 0);
         if (fd < 0)
                 return -errno;
@@ -97,11 +97,11 @@ static int enter_landlock(const struct sandbox_fds *fds)
         return r == -EOPNOTSUPP ? 0 : r;
 }
 
-/* --- seccomp -------------------------------------------------------------------------------------------------------- */
+/* --- seccomp ---------------------------------------------------------------------------------------------------- */
 
 /*
- * What is allowed with any arguments: nothing of it names a file, a peer, a process, or installs a descriptor that somebody else
- * chose. There is no open, no socket, no connect, no fork, no exec, no kill among them.
+ * What is allowed with any arguments: nothing of it names a file, a peer, a process, or installs a descriptor that
+ * somebody else chose. There is no open, no socket, no connect, no fork, no exec, no kill among them.
  */
 static const int allowed[] = {
         /* requests and answers: /dev/fuse, QEMU's socket, standard error in the foreground, signalfd */
@@ -167,7 +167,9 @@ static int allow(scmp_filter_ctx filter, const struct rule *rules, size_t n)
         return r;
 }
 
-/* Over standard input, output and error, and over the mount: never over the socket from which descriptors may come. */
+/*
+ * Over standard input, output and error, and over the mount: never over the socket from which descriptors may come.
+ */
 static int allow_dup(scmp_filter_ctx filter, int fd)
 {
         const struct rule rules[] = {
@@ -185,8 +187,8 @@ static int allow_all(scmp_filter_ctx filter, const struct sandbox_fds *fds)
                 { SCMP_SYS(mmap), 2, { HAS(2, PROT_EXEC, 0), HAS(3, MAP_ANONYMOUS, MAP_ANONYMOUS) } },
                 { SCMP_SYS(mprotect), 1, { HAS(2, PROT_EXEC, 0) } },
                 /*
-                 * To where the socket is connected to: an address would lead anywhere that the daemon's user may send to, past
-                 * Landlock, and MSG_FASTOPEN connects.
+                 * To where the socket is connected to: an address would lead anywhere that the daemon's user may send
+                 * to, past Landlock, and MSG_FASTOPEN connects.
                  */
                 { SCMP_SYS(sendto), 2, { { .arg = 4, .op = SCMP_CMP_EQ, .datum_a = 0 }, HAS(3, MSG_FASTOPEN, 0) } },
                 /* not SO_PEERPIDFD and its like, which make descriptors */
@@ -229,7 +231,7 @@ static int enter_seccomp(const struct sandbox_fds *fds)
         return r;
 }
 
-/* -------------------------------------------------------------------------------------------------------------------- */
+/* ---------------------------------------------------------------------------------------------------------------- */
 
 int sandbox_enter(const struct sandbox_fds *fds, const char **ret_failed)
 {

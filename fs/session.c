@@ -23,8 +23,8 @@ static void end(struct session *session, int error)
 }
 
 /*
- * After a request that was answered at once there mostly is no other, and to find that out costs as much as to be woken
- * again. While one waits for QEMU it costs nothing, and others who want the same can share its query.
+ * After a request that was answered at once there mostly is no other, and to find that out costs as much as to be
+ * woken again. While one waits for QEMU it costs nothing, and others who want the same can share its query.
  */
 static void dispatch(struct qmp_source *source, uint32_t revents)
 {
@@ -46,7 +46,9 @@ static void dispatch(struct qmp_source *source, uint32_t revents)
                         if (session->started)
                                 session->started(session);
                 }
-                /* -ENOMEM: libfuse had none for its buffer, which it keeps once it has it; the request is still there */
+                /*
+                 * -ENOMEM: libfuse had none for its buffer, which it keeps once it has it; the request is still there
+                 */
                 if (r == -EAGAIN || r == -ENOMEM || list_empty(&session->vm->asking))
                         return;
         }

@@ -75,7 +75,7 @@ struct snapshot *snapshot_unref(struct snapshot *s)
         return NULL;
 }
 
-/* What a query costs QEMU: the least of the last few, since a busy host makes cheap ones look costly. */
+/* The cost of a query to QEMU: the minimum of the last few, since cheap queries look costly on a busy host. */
 static uint64_t cost(const struct snapshot *s)
 {
         unsigned n = s->n_costs < SNAPSHOT_COSTS ? s->n_costs : SNAPSHOT_COSTS;
@@ -110,10 +110,12 @@ static uint64_t reuse_ns(const struct snapshot *s)
 }
 
 /*
- * Each costly query by itself is asked so seldom that it takes no more than its share; but there are some twenty of them, and
- * each may have its own readers. So what they take together is counted, and paid off at the rate of the limit.
+ * Each costly query by itself is asked so seldom that it takes no more than its share; but there are some twenty of
+ * them, and each may have its own readers. So what they take together is counted, and paid off at the rate of the
+ * limit.
  *
- * What pays: whole commands that have been costly more than once, since what was so once may have been hit by a busy host.
+ * What pays: whole commands that have been costly more than once, since what was so once may have been hit by a busy
+ * host.
  */
 static bool pays(const struct snapshot *s)
 {
@@ -121,9 +123,10 @@ static bool pays(const struct snapshot *s)
 }
 
 /*
- * Cheap queries are counted too, since thousands of them a second are felt by a guest that needs QEMU for its own work (port
- * I/O): such a one loses half as much again as the queries take (measured), since it gets QEMU's lock later than we the
- * reply. But with more in advance, so that a walk over thousands of small things need not wait; and not where no guest runs.
+ * Cheap queries are counted too, since thousands of them a second are felt by a guest that needs QEMU for its own
+ * work (port I/O): such a one loses half as much again as the queries take (measured), since it gets QEMU's lock
+ * later than we the reply. But with more in advance, so that a walk over thousands of small things need not wait; and
+ * not where no guest runs.
  */
 static void add_load(const struct snapshot *s, const struct fetch_result *result)
 {
@@ -360,7 +363,7 @@ int snapshot_require(struct snapshot *s, struct request *r, enum freshness fresh
                 return request_fail(r, -EPERM, NULL, "%s is sent only after a write", fetch_command(&s->spec));
         if (s->error_stamp > r->stamp)
                 return request_fail(r, s->error, s->error_class, "%s", s->error_text ? s->error_text : "");
-        /* a fetch may be patient for the sake of a write; who only reads is not to wait for it as long */
+        /* a fetch may be patient for a write; a read must not wait that long */
         if (!r->patient && qmp_client_is_overdue(s->vm->client))
                 request_hurry(r, qmp_client_patience(s->vm->client, s->vm->options.timeout_ns));
         if (!s->fetch && (!s->paused || r->patient)) {

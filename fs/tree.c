@@ -1,6 +1,6 @@
 /*
- * The tree: rows, and how the records of each collection are named and what their devices are. A new file is a new row
- * here, a test, and its line in docs/tree.md.
+ * The tree: rows, and how the records of each collection are named and what their devices are. A new file is a new
+ * row here, a test, and its line in docs/tree.md.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -27,7 +27,7 @@ static char *copy_string(struct json_object *string, size_t *ret_size)
         return text;
 }
 
-/* Of an id that may hold NUL, too, which no path can. */
+/* For an id that may contain NUL, which no path can. */
 static bool is_usable(struct json_object *id)
 {
         const char *s = json_object_get_string(id);
@@ -46,7 +46,7 @@ static const char *non_empty(const char *s)
         return s && *s ? s : NULL;
 }
 
-/* --- block: query-block ------------------------------------------------------------------------------------------ */
+/* --- block: query-block ----------------------------------------------------------------------------------------- */
 
 static const char *block_qdev(struct json_object *record)
 {
@@ -131,7 +131,7 @@ static const struct each block_each = {
         .rows = block_rows,
 };
 
-/* --- cpus: query-cpus-fast --------------------------------------------------------------------------------------- */
+/* --- cpus: query-cpus-fast -------------------------------------------------------------------------------------- */
 
 static char *cpu_name(struct json_object *record, size_t *ret_size)
 {
@@ -185,7 +185,7 @@ static const struct each cpus_each = {
         .rows = cpu_rows,
 };
 
-/* --- memory: query-memory-devices -------------------------------------------------------------------------------- */
+/* --- memory: query-memory-devices ------------------------------------------------------------------------------- */
 
 static struct json_object *memory_id(struct json_object *record)
 {
@@ -252,7 +252,7 @@ static const struct each memory_each = {
         .rows = memory_rows,
 };
 
-/* --- devices: /machine/peripheral and /machine/peripheral-anon --------------------------------------------------- */
+/* --- devices: /machine/peripheral and /machine/peripheral-anon -------------------------------------------------- */
 
 static char *device_name(struct json_object *record, size_t *ret_size)
 {
@@ -287,7 +287,7 @@ const struct each devices_each = {
         .properties = true,
 };
 
-/* --- what introspection tells ------------------------------------------------------------------------------------ */
+/* --- what introspection tells ----------------------------------------------------------------------------------- */
 
 static const struct row query_file = { .name = "NAME", .kind = &kind_query_file, .mode = 0444, .dynamic = true };
 
@@ -380,14 +380,15 @@ const struct row qom_property = { .name = "PROPERTY", .kind = &kind_qom_property
 /* What -object made, secrets among it, whose text anybody could read by qom-get. */
 const struct row qom_objects = { .name = "objects", .kind = &kind_qom, .mode = 0700, .dynamic = true };
 
-/* --- the VM ------------------------------------------------------------------------------------------------------ */
+/* --- the VM ----------------------------------------------------------------------------------------------------- */
 
 /*
- * A guest that is still booting loses a press of the power button: QEMU drops it until the guest has enabled the ACPI event,
- * and the guest's kernel until a program listens. A press too many must do no harm, though. systemd-logind, acpid and
- * init(8) ignore it while they shut down; a desktop that asks its user asks again. Presses in quick succession are something
- * else to some guests: illumos cancels the shutdown at a second one within 1.5 s. OpenStack Nova has sent one each 10 s to
- * guests of all kinds since 2014. libvirt and Proxmox send a single one, as "once" does.
+ * A guest that is still booting loses a press of the power button: QEMU drops it until the guest has enabled the ACPI
+ * event, and the guest's kernel until a program listens. A press too many must do no harm, though. systemd-logind,
+ * acpid and init(8) ignore it while they shut down; a desktop that asks its user asks again. Presses in quick
+ * succession are something else to some guests: illumos cancels the shutdown at a second one within 1.5 s. OpenStack
+ * Nova has sent one each 10 s to guests of all kinds since 2014. libvirt and Proxmox send a single one, as "once"
+ * does.
  */
 #define PRESS_AGAIN_NS (10 * NSEC_PER_SEC)
 

@@ -315,7 +315,7 @@ static void client_changed(void *userdata)
                 news(vm, CHANNEL_STATE);
                 news(vm, CHANNEL_EVENTS);
         }
-        /* whoever lists the tree is not to wait for a QEMU that is stalled; it can still tell later */
+        /* a listing must not wait for a stalled QEMU, which may still answer later */
         if (info.stalled_in && vm->introspection.probing)
                 introspection_probed(vm, false);
         news(vm, CHANNEL_CONNECTION);

@@ -44,8 +44,8 @@ void writing_note_read(struct writing *w, off_t to)
 
 /*
  * A request is written at offset 0, as those write who open a file for it (sftp-server, NFS servers and bindfs by
- * pwrite(2)), or wherever the file position of a shell that keeps the file open has come to. It stays where it was when a
- * write fails, and moves with what is read. Anything else would be a piece of something larger.
+ * pwrite(2)), or wherever the file position of a shell that keeps the file open has come to. It stays where it was
+ * when a write fails, and moves with what is read. Anything else would be a piece of something larger.
  */
 static int check_offset(struct request *r)
 {
