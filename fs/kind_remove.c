@@ -96,7 +96,7 @@ static int ask_property(struct inode *inode, const char *path, const char *prope
 
 /*
  * Whether the drive @is may be that of the entry @record. The name of a legacy drive is the device's to the letter. A
- * node's is not while a job runs: mirror, commit, stream and backup insert a node of their own, named '#block477',
+ * node's is not while a job runs: mirror, commit and stream insert a node of their own, named '#block477',
  * which query-block skips and the device does not. So what is neither empty nor another entry's is this one's, unless
  * another entry names the same device.
  */

@@ -10,6 +10,22 @@ from vm import Vm, wait_for
 DIMM = 128 << 20
 
 
+class Jobs(real.RealTest):
+    """A disk can be removed while a job has a node of its own between it and its device; that needs no guest."""
+
+    def test_disk_is_removed_while_a_job_runs(self):
+        vm = self.vm("-S", "-device", "virtio-scsi-pci,id=scsi0",
+                     "-blockdev", "driver=null-co,node-name=disk0,size=1073741824,read-zeroes=on",
+                     "-blockdev", "driver=null-co,node-name=target,size=1073741824",
+                     "-device", "scsi-hd,drive=disk0,id=sd0,bus=scsi0.0")
+        mount = self.mount(vm)
+        self.ok(mount, "echo job-id=j0 device=disk0 target=target sync=full speed=65536 > cmd/blockdev-mirror")
+        self.assertEqual(vm.qmp("query-block")[0]["inserted"]["node-name"], "disk0")
+        self.assertRegex(vm.qmp("qom-get", path="/machine/peripheral/sd0", property="drive"), "^#block")
+        self.ok(mount, "echo 1 > block/sd0/remove")
+        self.assertNotIn("sd0", self.ok(mount, "ls devices").split())
+
+
 class Machine(real.RealTest):
     """A VM with all the devices, shared by the tests of a class."""
 
