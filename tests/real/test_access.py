@@ -274,6 +274,33 @@ class Access(real.RealTest):
         mount = self.mount(machine)
         self.assertIn(SECRET, self.ok(mount, name))
 
+    def test_many_openings_of_others_share_their_content(self):
+        mount = self.shared_mount(self.vm("-S"), "allow_other,max_load=100")
+
+        def memory():
+            with open(f"/proc/{mount.pid}/status") as file:
+                return int(re.search(r"VmRSS:\s+(\d+) kB", file.read())[1]) / 1024
+        self.ok(mount, "cat query/qmp-schema > /dev/null")
+        before = memory()
+        program = ("import os, resource, sys\n"
+                   "resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))\n"
+                   "files = [os.open('query/qmp-schema', os.O_RDONLY) for _ in range(100)]\n"
+                   "print(sum(len(os.read(file, 1)) for file in files), flush=True)\n"
+                   "sys.stdin.readline()")
+        reader = self.spawn_as(mount, f"exec {sys.executable} -c \"{program}\" < <(sleep 300)", OTHER)
+        try:
+            self.eventually(lambda: reader.output() == "100\n" or reader.ended(), "100 openings", 60)
+            self.assertEqual((reader.output(), reader.errors()), ("100\n", ""))
+            during = memory()
+        finally:
+            reader.abandon()
+        # Each would take 300 KB by itself.
+        self.assertLess(during - before, 15)
+        self.eventually(lambda: memory() - before < 10, "memory that is given back")
+
+    def spawn_as(self, mount, command, uid):
+        return Running([*as_user(uid), "bash", "-c", 'cd "$0" && eval "$1"', mount.dir, command], hung=mount.kill)
+
     def test_group_may_write_what_gid_opens(self):
         mount = self.shared_mount(self.users_vm(), f"allow_other,gid={GROUP}")
         read = lambda path: path not in CLOSED
