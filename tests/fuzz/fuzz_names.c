@@ -18,7 +18,7 @@ static void check_legal(const char *name)
         MUST(n <= 255);
         MUST(!streq(name, ".") && !streq(name, ".."));
         MUST(!strchr(name, '/'));
-        MUST_MSG(is_utf8(name, n), "no UTF-8: %s", name);
+        MUST_MSG(is_utf8(name, n), "not UTF-8: %s", name);
         MUST(is_printable(name, n, ""));
 }
 

@@ -20,7 +20,7 @@ static void check_name(const char *name)
         char *file_name = render_name(name, strlen(name));
 
         MUST(*name);
-        MUST_MSG(streq(file_name, name), "'%s' is no file name", name);
+        MUST_MSG(streq(file_name, name), "'%s' is not a file name", name);
         MUST(!strpbrk(name, " \t\n'\"\\$`&|;<>(){}*?!#~="));
         free(file_name);
 }
