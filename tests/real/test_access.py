@@ -538,8 +538,8 @@ class Access(real.RealTest):
         vm.kill()
         os.symlink(path, f"{link}.new")
         os.replace(f"{link}.new", link)
-        self.eventually(lambda: re.fullmatch(rf"down: '{link}' is served by user {OTHER} now, not by user {USER} as at "
-                                             r"first: not trusted, mount again to accept it, next try in \d+(\.\d+)? s",
+        self.eventually(lambda: re.fullmatch(rf"down: '{link}' is now served by user {OTHER}, not by user {USER} as "
+                                             r"before: not trusted; mount again to accept it, next try in \d+(\.\d+)? s",
                                              mount.read("connection").splitlines()[0]), "the refusal")
         self.assertEqual(mount.read("state"), "down")
         for command in ("ls block", "cat status", "echo stop > ctl"):
