@@ -34,53 +34,86 @@ static bool is_quoted(const char *text, const char *at, size_t size)
         return at > text && strchr("'\"`", at[-1]) && at[size] && strchr("'\"", at[size]);
 }
 
-/* Replaces each occurrence in @text, which has enough room. */
-static void hide(char *text, const char *value, size_t size)
-{
-        char *at = text;
+/* Its beginning is enough of a longer value: QEMU 7.2 cuts its messages after 4,095 bytes (monitor_printf(): 1,023). */
+#define BEGINNING 32
 
-        while (size > 0 && (at = memmem(at, strlen(at), value, size))) {
-                if (size < PART_MIN && !is_quoted(text, at, size)) {
+/* Bytes to be searched for one message: both it and the values may be large, and then nothing of it is shown. */
+#define SEARCH_MAX ((size_t)16 << 20)
+
+struct hiding {
+        char *text; /* has room for it */
+        size_t searched;
+};
+
+/* How many of the bytes at @at are the value's; 0: too few of them for it. */
+static size_t match(const char *at, const char *value, size_t size)
+{
+        size_t n = 0;
+
+        while (n < size && at[n] == value[n])
+                n++;
+        if (n < size && at[n] && n < BEGINNING)
+                return 0;
+        /* no half character is left behind */
+        while (n < size && (at[n] & 0xc0) == 0x80)
+                n++;
+        return n;
+}
+
+/* Replaces each occurrence in the text. */
+static void hide(struct hiding *h, const char *value, size_t size)
+{
+        const char *end = h->text + strlen(h->text);
+
+        h->searched += (size_t)(end - h->text);
+        if (size == 0 || h->searched > SEARCH_MAX)
+                return;
+        for (char *at = h->text; (at = memchr(at, value[0], (size_t)(end - at)));) {
+                size_t n = match(at, value, size);
+
+                if (n < PART_MIN && !(n == size && is_quoted(h->text, at, n))) {
                         at++;
                         continue;
                 }
-                memmove(at + strlen(HIDDEN), at + size, strlen(at + size) + 1);
+                memmove(at + strlen(HIDDEN), at + n, (size_t)(end - at) - n + 1);
                 memcpy(at, HIDDEN, strlen(HIDDEN));
+                end += strlen(HIDDEN);
+                end -= n;
                 at += strlen(HIDDEN);
         }
 }
 
-static void hide_string(char *text, const char *value)
+static void hide_string(struct hiding *h, const char *value)
 {
         static const char separators[] = " \t\n,=";
 
-        hide(text, value, strlen(value));
+        hide(h, value, strlen(value));
         /* QEMU may parse a value and quote parts of it */
-        for (const char *part = value; *part;) {
+        for (const char *part = value; *part && h->searched <= SEARCH_MAX;) {
                 size_t size = strcspn(part, separators);
 
-                hide(text, part, size);
+                hide(h, part, size);
                 part += size;
                 part += strspn(part, separators);
         }
 }
 
-static void hide_values(char *text, const char *key, struct json_object *value)
+static void hide_values(struct hiding *h, const char *key, struct json_object *value)
 {
         switch (json_object_get_type(value)) {
         case json_type_object: {
                 json_object_object_foreach(value, member_key, member) {
-                        hide_values(text, member_key, member);
+                        hide_values(h, member_key, member);
                 }
                 break;
         }
         case json_type_array:
                 for (size_t i = 0; i < json_object_array_length(value); i++)
-                        hide_values(text, key, json_object_array_get_idx(value, i));
+                        hide_values(h, key, json_object_array_get_idx(value, i));
                 break;
         case json_type_string:
                 if (!is_name(key, json_object_get_string(value)))
-                        hide_string(text, json_object_get_string(value));
+                        hide_string(h, json_object_get_string(value));
                 break;
         default:
                 break;
@@ -91,14 +124,16 @@ char *qmp_conceal_values(const char *text, struct json_object *arguments)
 {
         size_t size = strnlen(text, TEXT_MAX);
         /* the mark is longer than the shortest values, which must be quoted: "'a'" becomes "'…'" */
-        char *copy = malloc(2 * size + 1);
+        struct hiding h = { .text = malloc(2 * size + sizeof(HIDDEN)) };
 
-        if (!copy)
+        if (!h.text)
                 return NULL;
-        memcpy(copy, text, size);
-        copy[size] = '\0';
-        hide_values(copy, "", arguments);
-        return copy;
+        memcpy(h.text, text, size);
+        h.text[size] = '\0';
+        hide_values(&h, "", arguments);
+        if (h.searched > SEARCH_MAX)
+                memcpy(h.text, HIDDEN, sizeof(HIDDEN));
+        return h.text;
 }
 
 /* --- credentials in names of images ------------------------------------------------------------------------------ */

@@ -10,7 +10,7 @@ static const struct {
         { "{\"id\":\"s\",\"data\":\"hunter2!\"}", "data 'hunter2!' contains invalid characters",
           "data '…' contains invalid characters" },
         { "{\"data\":\"two words\"}", "'two words', words, two", "'…', …, two" },
-        { "{\"data\":\"hunter2\"}", "hunter2hunter2 hunter", "…… hunter" },
+        { "{\"data\":\"hunter2\"}", "hunter2hunter2 hunter!", "…… hunter!" },
         /* names of things stay: one looks for them */
         { "{\"device\":\"disk9\",\"password\":\"disk\"}", "Device 'disk9' not found", "Device '…9' not found" },
         { "{\"device\":\"disk9\"}", "Device 'disk9' not found", "Device 'disk9' not found" },
@@ -31,7 +31,33 @@ static const struct {
         { "{\"a\":{\"b\":[{\"c\":[\"hunter2\"]}]}}", "no hunter2", "no …" },
         { "{\"keys\":[\"hunter2\",1,true,null]}", "1 true null hunter2", "1 true null …" },
         { "[\"hunter2\"]", "hunter2", "…" },
+        /* QEMU cuts what is too long for it */
+        { "[\"hunter2hunter2\"]", "bad value 'hunter2hun", "bad value '…" },
+        { "[\"hun\"]", "bad value 'hu", "bad value 'hu" },
+        { "[\"0123456789012345678901234567890123456789\"]", "'01234567890123456789012345678901234' (cut)",
+          "'…' (cut)" },
+        { "[\"0123456789012345678901234567890ä234\"]", "0123456789012345678901234567890\303 0123", "… …" },
 };
+
+/* As many parts as there are, in as long a text: it ends all the same, and quotes nothing. */
+START_TEST(large_values_in_large_texts)
+{
+        enum { N = 32 * 1024 };
+        char *value = malloc(2 * N + 1), *shown;
+        struct json_object *arguments;
+
+        for (size_t i = 0; i < N; i++)
+                memcpy(value + 2 * i, "a,", 3);
+        arguments = json_object_new_string(value);
+        for (size_t i = 0; i < N; i++)
+                value[2 * i + 1] = '.';
+        shown = qmp_conceal_values(value, arguments);
+        ck_assert_str_eq(shown, "…");
+        free(shown);
+        free(value);
+        json_object_put(arguments);
+}
+END_TEST
 
 START_TEST(values_in_words_of_qemu)
 {
@@ -128,6 +154,7 @@ int main(void)
         const struct test tests[] = {
                 TEST_EACH(values_in_words_of_qemu, ARRAY_SIZE(values)),
                 TEST_EACH(credentials_in_names_of_images, ARRAY_SIZE(credentials)),
+                TEST(large_values_in_large_texts),
                 TEST_EACH(messages_for_a_trace, ARRAY_SIZE(messages)),
         };
 
