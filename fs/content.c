@@ -19,6 +19,7 @@ struct repeat {
         struct list link; /* in the pool */
         struct session *session;
         pid_t pid;
+        uint64_t begun;      /* the request's stamp then */
         struct inode *inode; /* what the path leads to then; a reference */
         struct content *content;
         struct qmp_timer timer;
@@ -98,6 +99,7 @@ static int fetch(struct request *r, struct content **ret_content)
         content->foreign = foreign;
         content->epoch = r->vm->epoch;
         content->generation = generation(r->inode);
+        content->asked = r->arrival;
         content->text = text;
         text = (struct text){ 0 };
         pool->bytes += content->text.size;
@@ -125,10 +127,25 @@ static struct content *adopt(struct inode *inode, struct content *content)
         } else if (inode->content != content && is_equal(inode->content, content)) {
                 inode->content->epoch = content->epoch;
                 inode->content->generation = content->generation;
+                if (content->asked > inode->content->asked)
+                        inode->content->asked = content->asked;
                 content_unref(content);
                 content = content_ref(inode->content);
         }
         return content;
+}
+
+/*
+ * Gives up the content for that of another who has opened the inode, if that was asked for within this open(2), too. Else
+ * two who open at the same time what differs each time would take the path from each other. Takes over the reference.
+ */
+static struct content *share(const struct request *r, struct inode *inode, struct content *content)
+{
+        if (!inode->content || inode->content == content || inode->content->asked < r->begun ||
+            !content_is_current(inode->content, inode))
+                return content;
+        content_unref(content);
+        return content_ref(inode->content);
 }
 
 /* --- openings that begin again ---------------------------------------------------------------------------------- */
@@ -180,12 +197,21 @@ static int begin_again(struct request *r, struct content *content)
 {
         struct repeat *repeat = calloc(1, sizeof(*repeat));
         struct inode *inode = NULL;
-        int e = -ENOMEM;
+        int e = repeat ? 0 : -ENOMEM;
 
-        if (repeat && r->inode->content && !is_equal(r->inode->content, content))
-                e = inode_renew(r->inode, &inode);
-        else if (repeat)
+        if (repeat)
                 inode = inode_ref(r->inode);
+        /* another may have had the path lead to a new one since the lookup, which has a content of its own */
+        while (e == 0 && inode->content && inode->content != content && !is_equal(inode->content, content)) {
+                struct inode *old = inode;
+
+                e = inode_renew(old, &inode);
+                inode_unref(old);
+                if (e < 0)
+                        inode = NULL;
+                else
+                        content = share(r, inode, content);
+        }
         if (!inode) {
                 free(repeat);
                 content_unref(content);
@@ -193,6 +219,7 @@ static int begin_again(struct request *r, struct content *content)
         }
         repeat->session = r->session;
         repeat->pid = fuse_req_ctx(r->req)->pid;
+        repeat->begun = r->begun;
         repeat->inode = inode;
         repeat->content = adopt(inode, content);
         repeat->timer.fire = expire;
@@ -213,15 +240,18 @@ int content_open(struct request *r, struct content **ret_content)
                 r->repeated = true;
                 if (repeat->inode == inode)
                         content = take_ptr(repeat->content);
+                if (repeat->inode->parent == inode->parent && streq(repeat->inode->name, inode->name))
+                        r->begun = repeat->begun;
                 repeat_free(repeat);
         }
         if (content) {
-                *ret_content = content;
+                *ret_content = share(r, inode, content);
                 return 0;
         }
         e = fetch(r, &content);
         if (e)
                 return e;
+        content = share(r, inode, content);
         if (((inode->content && !is_equal(inode->content, content)) || (int64_t)content->text.size > inode->told) &&
             can_repeat(r, n))
                 return begin_again(r, content);

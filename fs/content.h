@@ -25,6 +25,7 @@ struct content {
         bool foreign;        /* opened by a user other than the owner of the mount */
         struct text text;
         uint64_t epoch, generation; /* the vm's epoch and the channel's generation when the answer came */
+        uint64_t asked;             /* after that stamp */
 };
 
 struct content_pool {

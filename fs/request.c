@@ -42,7 +42,7 @@ struct request *request_new(struct session *session, fuse_req_t req, fuse_ino_t 
         r->deadline.fire = deadline;
         r->limit_ns = r->vm->options.timeout_ns;
         r->arrived = qmp_now();
-        r->stamp = r->arrival = ++r->vm->stamp;
+        r->stamp = r->arrival = r->begun = ++r->vm->stamp;
         r->inode = inode_ref(inode);
         list_init(&r->waiter);
         list_init(&r->asking);

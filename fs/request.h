@@ -38,6 +38,7 @@ struct request {
         uint64_t limit_ns; /* since the arrival; 0: none */
         uint64_t arrived, stamp;
         uint64_t arrival; /* the first stamp; a request may need newer results later */
+        uint64_t begun;   /* the first stamp of an open(2) that has begun again; otherwise arrival */
 
         struct who who;
         struct inode *inode; /* the inode of the request; a reference */

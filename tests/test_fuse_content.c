@@ -325,6 +325,36 @@ START_TEST(another_content_is_another_inode)
 }
 END_TEST
 
+/* Two processes open what is another content for each; the one that comes second takes the path from the first. */
+START_TEST(openings_at_the_same_time_have_the_size_of_what_they_read)
+{
+        struct k_file old = open_name(), first, second;
+        struct fuse_entry_out entry, first_entry, second_entry;
+
+        ASSERT_OK(rig_walk("name", &entry));
+        name_of(7, 'x');
+        ASSERT_ERROR(k_open_once(entry.nodeid, O_RDONLY, &first), ESTALE);
+        rig.pid++;
+        name_of(8, 'y');
+        ASSERT_ERROR(k_open_once(entry.nodeid, O_RDONLY, &second), ESTALE);
+        name_of(9, 'z');
+        ASSERT_OK(rig_walk("name", &second_entry));
+        ASSERT_OK(k_open_once(second_entry.nodeid, O_RDONLY, &second));
+        rig.pid--;
+        ASSERT_OK(rig_walk("name", &first_entry));
+        ASSERT_OK(k_open_once(first_entry.nodeid, O_RDONLY, &first));
+        ck_assert_uint_eq(size_of(second.node), 9);
+        ASSERT_REPLY(k_send_read(&second, 0, 100), "yyyyyyyy\n");
+        ck_assert_uint_eq(size_of(first.node), 9);
+        ASSERT_REPLY(k_send_read(&first, 0, 100), "yyyyyyyy\n");
+        ck_assert_uint_eq(size_of(old.node), 4);
+        /* who comes later has what there is then */
+        first = open_name();
+        ck_assert_uint_eq(size_of(first.node), 10);
+        ASSERT_REPLY(k_send_read(&first, 0, 100), "zzzzzzzzz\n");
+}
+END_TEST
+
 START_TEST(reading_again_leaves_the_size_to_the_others)
 {
         struct k_file a = open_name(), b = open_name();
@@ -466,6 +496,7 @@ int main(void)
                 TEST(session_may_end_before_the_opening_comes_again),
                 TEST(equal_contents_are_one),
                 TEST(another_content_is_another_inode),
+                TEST(openings_at_the_same_time_have_the_size_of_what_they_read),
                 TEST(reading_again_leaves_the_size_to_the_others),
                 TEST(contents_are_bounded),
                 TEST(exact_sizes_are_those_of_the_contents),
