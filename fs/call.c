@@ -53,7 +53,7 @@ static int done(struct call_op *op, struct json_object *value)
         return e == -ENOMEM ? request_fail(op->r, e, NULL, "no memory for QEMU's reply; it has been carried out") : e;
 }
 
-static void failed(struct call_op *op, const struct qmp_result *result)
+static void call_failed(struct call_op *op, const struct qmp_result *result)
 {
         _cleanup_(qmp_freep) char *words = qmp_conceal_values(result->text, op->arguments);
 
@@ -77,7 +77,7 @@ static void call_replied(void *userdata, const struct qmp_result *result)
         if (result->outcome == QMP_OK)
                 e = done(op, result->value);
         else
-                failed(op, result);
+                call_failed(op, result);
         request_finish(r, e);
 }
 

@@ -30,6 +30,14 @@ static void textp_free(struct text *text)
         free(text->data);
 }
 
+static struct text take_text(struct text *text)
+{
+        struct text taken = *text;
+
+        *text = (struct text){ 0 };
+        return taken;
+}
+
 /* --- the content ------------------------------------------------------------------------------------------------ */
 
 static uint64_t generation(const struct inode *inode)
@@ -79,7 +87,7 @@ static int fetch(struct request *r, struct content **ret_content)
 {
         struct session *session = r->session;
         struct content_pool *pool = &session->contents;
-        _cleanup_(textp_free) struct text text = { 0 };
+        struct text text = { 0 };
         uid_t uid = fuse_req_ctx(r->req)->uid;
         bool foreign = uid != 0 && uid != session->options.uid;
         struct content *content;
@@ -100,8 +108,7 @@ static int fetch(struct request *r, struct content **ret_content)
         content->epoch = r->vm->epoch;
         content->generation = generation(r->inode);
         content->asked = r->arrival;
-        content->text = text;
-        text = (struct text){ 0 };
+        content->text = take_text(&text);
         pool->bytes += content->text.size;
         if (foreign)
                 pool->foreign_bytes += content->text.size;

@@ -142,8 +142,8 @@ static int asked_render(struct request *r, struct inode *inode, struct text *ret
 
 static int64_t asked_size(struct inode *inode)
 {
+        struct text text = { 0 };
         const char *name;
-        struct text text;
 
         if (!inode->vm->introspection.schema || queries_find(inode->parent, inode->name, &name) < 0 ||
             asked_text(inode, name, &text) < 0)

@@ -92,7 +92,8 @@ static int schema_render(struct request *r, struct inode *inode, struct text *re
                 return -ENOMEM;
         }
         memcpy(whole + text.size, line, strlen(line) + 1);
-        *ret_text = (struct text){ whole, text.size + strlen(line) };
+        ret_text->data = whole;
+        ret_text->size = text.size + strlen(line);
         return 0;
 }
 

@@ -170,8 +170,8 @@ static int type_render(struct request *r, struct inode *inode, struct text *ret_
 
 static int64_t type_size(struct inode *inode)
 {
+        struct text text = { 0 };
         const char *name;
-        struct text text;
 
         if (types_find(inode->parent, inode->name, &name) < 0 || type_text(inode, name, &text) < 0)
                 return -1;

@@ -13,7 +13,7 @@ static int look(const char *path, unsigned mask, struct statx *ret_st)
 
         if (fd < 0 || statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, mask, ret_st) < 0)
                 return -errno;
-        return ret_st->stx_mask & mask ? 0 : -EOPNOTSUPP;
+        return (ret_st->stx_mask & mask) != 0 ? 0 : -EOPNOTSUPP;
 }
 
 int mountpoint_get_id(const char *path, uint64_t *ret_id, bool *ret_unique)

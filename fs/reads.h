@@ -23,9 +23,9 @@ extern const struct reads_command reads_commands[];
 extern const size_t n_reads_commands;
 
 /* Whether a plain read may send the command. */
-bool reads_may_send(const char *command);
+bool reads_may_send(const char *name);
 
 /* The effect of the command in QEMU, static: "opens /dev/sev". */
-const char *reads_why(const char *command);
+const char *reads_why(const char *name);
 
 #endif

@@ -156,7 +156,7 @@ static int convert_text(const struct qmp_entity *type, struct qmp_args_node *nod
         bool quoted = node->has_json && json_object_is_type(node->json, json_type_string);
 
         if (node->has_json && (quoted || !may_be(type, QMP_JSON_STRING) ||
-                               (json_object_is_type(node->json, json_type_object) &&
+                               (type && json_object_is_type(node->json, json_type_object) &&
                                 type->meta == QMP_META_ALTERNATE && find_branch(type, QMP_META_OBJECT)))) {
                 *ret_value = json_object_get(node->json);
                 return 0;
@@ -199,9 +199,8 @@ static int convert(const struct qmp_entity *type, struct qmp_args_node *node, co
         if (qmp_type_is_any(type))
                 return is_list(node) ? convert_list(NULL, node, path, ret_value, ret_why)
                                      : convert_object(NULL, node, path, ret_value, ret_why);
-        /*
-         * NOLINTNEXTLINE(clang-analyzer-core.NullDereference): an unknown type is any, which too deep a path forgets
-         */
+        /* an unknown type is any, which too deep a path forgets */
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
         if (type->meta == QMP_META_ALTERNATE) {
                 structure = is_list(node) ? find_branch(type, QMP_META_ARRAY) : NULL;
                 if (!structure)

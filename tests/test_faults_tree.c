@@ -164,7 +164,8 @@ static const struct op writes[] = {
 static const struct op herds[] = {
         { .verb = OP_HERD,
           .path = "status state name uuid version block/NVME1/status block/virtio0/inserted/ro cpus/1/status "
-                  "memory/dimm1/data/size devices/nv0/serial devices/nv0/status query/unstable/jit query/block query/status "
+                  "memory/dimm1/data/size devices/nv0/serial devices/nv0/status query/unstable/jit query/block "
+                  "query/status "
                   "qom/machine/peripheral/nv0/serial hmp=help ctl=stop cmd/balloon=value=1" },
         { .verb = OP_CAT, .path = "status" },
 };

@@ -536,7 +536,7 @@ static void another_vm(bool any_vm)
 
 START_TEST(another_vm_on_the_socket_is_not_taken_for_the_first)
 {
-        _cleanup_(qmp_freep) char *events = NULL, *state = NULL;
+        _cleanup_(qmp_freep) char *events = NULL;
         struct k_file stream;
 
         another_vm(false);
