@@ -89,6 +89,26 @@ static bool is_unreadable(const char *text)
         return strstr(text, "is not readable") || strstr(text, "Insufficient permission");
 }
 
+static void part_returned(struct part *part, struct json_object *value)
+{
+        struct fetch *f = part->fetch;
+
+        if (part->is_list && !json_object_is_type(value, json_type_array)) {
+                fetch_fail(f, -EPROTO, NULL, "QEMU's answer is not a list");
+                return;
+        }
+        if (f->vm->options.conceal && qmp_conceal_credentials(value) < 0) {
+                fetch_fail(f, -ENOMEM, NULL, "out of memory");
+                return;
+        }
+        if (f->error || part->take(part, value))
+                return;
+        if (f->n_parts >= PARTS_MAX)
+                fetch_fail(f, -EPROTO, NULL, "QEMU lists too many properties");
+        else
+                fetch_fail(f, -ENOMEM, NULL, "out of memory");
+}
+
 static void part_done(void *userdata, const struct qmp_result *result)
 {
         struct part *part = userdata;
@@ -103,18 +123,8 @@ static void part_done(void *userdata, const struct qmp_result *result)
                         fetch_fail(f, -ENOMEM, NULL, "out of memory");
                 goto done;
         }
-        if (result->outcome == QMP_OK && part->is_list && !json_object_is_type(result->value, json_type_array)) {
-                fetch_fail(f, -EPROTO, NULL, "QEMU's answer is not a list");
-        } else if (result->outcome == QMP_OK && f->vm->options.conceal &&
-                   qmp_conceal_credentials(result->value) < 0) {
-                fetch_fail(f, -ENOMEM, NULL, "out of memory");
-        } else if (result->outcome == QMP_OK) {
-                if (!f->error && !part->take(part, result->value)) {
-                        if (f->n_parts >= PARTS_MAX)
-                                fetch_fail(f, -EPROTO, NULL, "QEMU lists too many properties");
-                        else
-                                fetch_fail(f, -ENOMEM, NULL, "out of memory");
-                }
+        if (result->outcome == QMP_OK) {
+                part_returned(part, result->value);
         } else if (result->outcome != QMP_ERROR || !part->may_fail || streq(result->error_class, "DeviceNotFound")) {
                 /* the last case: the object went away meanwhile, which is not a property that can't be read */
                 fetch_fail(f, result->error, result->error_class, result->text);
