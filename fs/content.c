@@ -87,7 +87,7 @@ static int fetch(struct request *r, struct content **ret_content)
 {
         struct session *session = r->session;
         struct content_pool *pool = &session->contents;
-        struct text text = { 0 };
+        _cleanup_(textp_free) struct text text = { 0 };
         uid_t uid = fuse_req_ctx(r->req)->uid;
         bool foreign = uid != 0 && uid != session->options.uid;
         struct content *content;

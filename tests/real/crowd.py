@@ -25,6 +25,7 @@ GONE = (errno.ENOENT, errno.ENODEV)
 def threads(count, wait):
     """As many threads, each of which calls wait(); what they came to, and how often."""
     said = collections.Counter()
+    lock = threading.Lock()
     begun = threading.Semaphore(0)
 
     def run():
@@ -33,7 +34,8 @@ def threads(count, wait):
         except OSError as error:
             begun.release()
             text = errno.errorcode[error.errno]
-        said[text] += 1
+        with lock:
+            said[text] += 1
     threading.stack_size(1 << 18)
     crowd = [threading.Thread(target=run, daemon=True) for _ in range(int(count))]
     for thread in crowd:

@@ -639,8 +639,8 @@ class Soak:
             return False
         # A stream tells of a gap when it is read next, however long ago that was.
         allowed = {"stream": {"ETIMEDOUT", "EHOSTDOWN"}, "device": {"ENOENT", "ENODEV"},
-                   "tool": {"ENOENT", "ENODEV", "EACCES", "EIO", "EOPNOTSUPP"},
-                   "qom": {"ENOENT", "ENODEV", "EACCES", "EIO", "EOPNOTSUPP"}}.get(place, set())
+                   "tool": {"ENOENT", "ENODEV", "EACCES", "EIO", "EOPNOTSUPP", "ENOTSUP"},
+                   "qom": {"ENOENT", "ENODEV", "EACCES", "EIO", "EOPNOTSUPP", "ENOTSUP"}}.get(place, set())
         if place.startswith("expect "):
             allowed = {place.partition(" ")[2]}
         if "stall" in meets or "down" in meets:

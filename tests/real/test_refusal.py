@@ -85,7 +85,10 @@ class Refused(real.RealTest):
         self.fails(mount, "head -c 65537 /dev/zero | dd of=block/d/remove bs=65537 iflag=fullblock status=none", "")
         self.assertEqual(self.ok(mount, "ls block; ls devices"), "d\nscsi0\nsd0\n")
         self.assertEqual(mount.read("block/d/remove").splitlines()[0], "idle")
-        self.ok(mount, "printf 1 > block/d/remove")
+        # Half of a line is nothing.
+        self.fails(mount, "printf 1 > block/d/remove", "Invalid argument")
+        self.assertEqual(self.ok(mount, "ls block"), "d\n")
+        self.ok(mount, "echo 1 > block/d/remove")
 
     def test_lying_qdev_deletes_no_other_device(self):
         vm = self.vm("-S", prepare=lambda vm: [
