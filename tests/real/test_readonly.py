@@ -5,6 +5,9 @@ import os
 import expected
 import real
 
+# The guest itself changes what is unattached: its firmware and its kernel map and unmap ROMs.
+NAMES = "find . -path ./qom/machine/unattached -prune -o -print | sort"
+
 
 class ReadOnly(real.RealTest):
     def setUp(self):
@@ -25,7 +28,7 @@ class ReadOnly(real.RealTest):
     def test_tools_on_trees_are_not_permitted(self):
         mount = self.mount(self.machine)
         before = self.state()
-        tree = self.ok(mount, "find . | sort")
+        tree = self.ok(mount, NAMES)
         for command in ("rm -r block/d", "rm -rf block", "rm -f block/d/status", "rmdir block/d", "mkdir block/new",
                         "mv block/d block/e", "mv state status", "chmod 777 ctl",
                         "chown 12:12 ctl", "touch -d yesterday ctl", "rm -rf ./*", "truncate -s 100 state",
@@ -50,7 +53,7 @@ class ReadOnly(real.RealTest):
                 self.fails(mount, command, "No such file or directory")
                 if nearest:
                     self.assertIn(f"(nearest: {nearest})", self.ok(mount, "tail -n 1 errors"))
-        self.assertEqual(self.ok(mount, "find . | sort"), tree)
+        self.assertEqual(self.ok(mount, NAMES), tree)
         self.assertEqual(self.state(), before)
         self.assertEqual(self.events(), [])
 
