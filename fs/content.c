@@ -143,8 +143,9 @@ static struct content *adopt(struct inode *inode, struct content *content)
 }
 
 /*
- * Gives up the content for that of another who has opened the inode, if that was asked for within this open(2), too. Else
- * two who open at the same time what differs each time would take the path from each other. Takes over the reference.
+ * Replaces the content by the one that the inode already has, if QEMU was queried for that after this open(2) began.
+ * Otherwise processes that open the file at the same time would take the path from each other, where each query has
+ * another result. Takes over the reference.
  */
 static struct content *share(const struct request *r, struct inode *inode, struct content *content)
 {

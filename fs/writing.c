@@ -52,7 +52,8 @@ static int check_offset(struct request *r)
         struct writing *w = &r->file->writing;
         off_t at = r->offset;
 
-        if (at != 0 && at != w->from && at != w->to && at != w->read_to && at != w->farthest &&
+        /* a piece that was kept has moved the position: what is written there again would be in the line twice */
+        if (at != 0 && (at != w->from || w->piece) && at != w->to && at != w->read_to && at != w->farthest &&
             !(r->flags & O_APPEND))
                 return request_fail(
                         r, -EINVAL, NULL,
@@ -120,7 +121,7 @@ int writing_take(struct request *r, const char *data, size_t size)
         r->written = size;
         if (size == 0)
                 return request_fail(r, -EINVAL, NULL, "an empty write");
-        if (w->piece && r->offset == 0 && w->to > 0 && !r->inode->kind->stream)
+        if (w->piece && r->offset == 0 && w->to > 0 && !r->inode->kind->stream && !(r->flags & O_APPEND))
                 drop_with_a_word(r->file);
         w->who = r->who;
         e = check_offset(r);

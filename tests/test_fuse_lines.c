@@ -225,6 +225,39 @@ START_TEST(write_at_the_start_begins_another_line)
 }
 END_TEST
 
+/* As a server does that sends a write again whose reply was lost. */
+START_TEST(piece_that_is_written_twice_is_not_in_the_line_twice)
+{
+        struct k_file file = rig_must_open("ctl", O_WRONLY);
+        char *text = line_of(1024);
+
+        text[1024] = '\0';
+        write_at(&file, 0, "cont\n", 0);
+        ASSERT_SENT("cont");
+        write_at(&file, 5, text, 0);
+        write_at(&file, 5, text, EINVAL);
+        ASSERT_SENT("");
+        free(text);
+}
+END_TEST
+
+/* The size, which the kernel takes for the offset, may be 0 at any time. */
+START_TEST(line_in_pieces_that_is_appended)
+{
+        struct k_file file = rig_must_open("ctl", O_WRONLY | O_APPEND);
+        char *text = line_of(1024);
+
+        text[1024] = '\0';
+        write_at(&file, 0, text, 0);
+        write_at(&file, 0, "x\n", EINVAL);
+        ASSERT_SENT("");
+        write_at(&file, 0, text, 0);
+        write_at(&file, 0, "\n", 0);
+        ASSERT_SENT("stop");
+        free(text);
+}
+END_TEST
+
 START_TEST(files_that_can_be_written_ask_for_long_writes)
 {
         struct fuse_entry_out entry;
@@ -264,6 +297,8 @@ int main(void)
                 TEST(line_in_pieces_that_is_too_long_is_refused_whole),
                 TEST(close_tells_of_a_line_without_its_end),
                 TEST(write_at_the_start_begins_another_line),
+                TEST(piece_that_is_written_twice_is_not_in_the_line_twice),
+                TEST(line_in_pieces_that_is_appended),
                 TEST(files_that_can_be_written_ask_for_long_writes),
         };
 
