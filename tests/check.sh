@@ -28,7 +28,7 @@ configure() {
 
 # sources DIR...: the C sources, the largest first, so that the processors finish at about the same time.
 sources() {
-    find "$@" -maxdepth 1 -name '*.c' -printf '%s %p\n' | sort -rn | cut -d ' ' -f 2
+    find "$@" -name '*.c' -printf '%s %p\n' | sort -rn | cut -d ' ' -f 2
 }
 
 # in_parallel N COMMAND...: run the command with N files of standard input at a time, on all processors.
@@ -39,7 +39,7 @@ in_parallel() {
 }
 
 check_tidy() {
-    sources qmp fs tests | in_parallel 1 clang-tidy -p "$build" --quiet
+    sources qmp fs tests/{lib,qmp,fs,wire} | in_parallel 1 clang-tidy -p "$build" --quiet
 }
 
 check_cppcheck() {
@@ -61,7 +61,7 @@ check_analyzer() {
 }
 
 check_format() {
-    clang-format --dry-run -Werror qmp/*.[ch] fs/*.[ch] tests/*.[ch] tests/*/*.c
+    find qmp fs tests -name '*.[ch]' -print0 | xargs -0 clang-format --dry-run -Werror
 }
 
 check_shell() {
@@ -72,9 +72,9 @@ check_python() {
     /usr/bin/python3 -m pyflakes tests
 }
 
-# In addition to the checks of tests/test_tree.c: only fs/ may use libfuse.
+# In addition to the checks of tests/fs/test_tree.c: only fs/ may use libfuse.
 check_layers() {
-    ! grep -n '#include [<"]fuse' qmp/*.[ch] tests/*.[ch]
+    ! grep -rn '#include [<"]fuse' qmp tests/{lib,qmp,fs,wire}
 }
 
 checks=(tidy cppcheck analyzer format shell python layers)

@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 
 #include "fs/inode.h"
-#include "helper_clock.h"
+#include "tests/lib/clock.h"
 
 /* More turns than any input of a few kilobytes can keep it busy for. */
 #define TURNS_MAX 1000000

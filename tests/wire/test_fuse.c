@@ -1,0 +1,1242 @@
+/*
+ * The mount by way of the protocol: names, listings, contents, freshness, identity.
+ */
+#include "tests/lib/rig.h"
+
+/* --- what is there ----------------------------------------------------------------------------------------------- */
+
+START_TEST(the_root_lists_its_rows_without_asking_qemu)
+{
+        ASSERT_LS("/", "status state name uuid version connection ctl events errors block cpus memory devices query "
+                       "cmd schema types qom qmp hmp");
+        ASSERT_SENT("");
+}
+END_TEST
+
+START_TEST(every_kind_of_row_reads)
+{
+        ASSERT_CAT("status", "{\n  \"status\": \"running\",\n  \"singlestep\": false,\n  \"running\": true\n}\n");
+        ASSERT_CAT("state", "running\n");
+        ASSERT_CAT("name", "vm1\n");
+        ASSERT_CAT("uuid", "00000000-0000-0000-0000-00000000000a\n");
+        ASSERT_CAT("version", "7.2.22 (Debian 1:7.2)\n");
+        ASSERT_CAT_CONTAINS("connection", "up since ");
+        ASSERT_CAT_CONTAINS("ctl", "powerdown");
+        ASSERT_CAT("events", "");
+        ASSERT_CAT("errors", "");
+        ASSERT_LS("block", "NVME1 virtio0");
+        ASSERT_LS("block/NVME1", "status device qom remove locked removable qdev inserted type");
+        ASSERT_CAT("block/NVME1/inserted/image/virtual-size", "42949672960\n");
+        ASSERT_CAT("block/NVME1/locked", "false\n");
+        ASSERT_CAT_LINE("block/NVME1/remove", "idle\n");
+        ASSERT_LS("cpus", "0 1");
+        ASSERT_LS("cpus/0", "status qom remove thread-id props qom-path cpu-index target");
+        ASSERT_LS("cpus/1", "status device qom remove thread-id props qom-path cpu-index target");
+        ASSERT_CAT("cpus/1/props/core-id", "1\n");
+        ASSERT_LS("memory", "dimm1");
+        ASSERT_LS("memory/dimm1", "status device qom remove type data");
+        ASSERT_CAT("memory/dimm1/data/size", "134217728\n");
+        ASSERT_LS("devices", "nv0 dimm1 cpu1 device[0]");
+        ASSERT_LS("devices/nv0", "type drive serial addr driver status qom remove");
+        ASSERT_CAT("devices/nv0/driver", "nvme\n");
+        ASSERT_CAT("devices/nv0/serial", "abc\n");
+        ASSERT_CAT("devices/nv0/addr", "32\n");
+        ASSERT_CAT("devices/nv0/status",
+                   "{\n  \"type\": \"nvme\",\n  \"drive\": \"NVME1\",\n  \"serial\": \"abc\",\n  \"addr\": 32\n}\n");
+        ASSERT_CAT("errors", "");
+}
+END_TEST
+
+START_TEST(unnamed_vm_has_an_empty_name)
+{
+        fake_on(rig.fake, "query-name", "{}");
+        ASSERT_CAT("name", "\n");
+}
+END_TEST
+
+START_TEST(links_lead_to_the_device)
+{
+        static const struct {
+                const char *path, *target;
+        } links[] = {
+                { "block/NVME1/device", "../../devices/nv0" },
+                { "block/virtio0/device", "../../devices/device[0]" },
+                { "cpus/1/device", "../../devices/cpu1" },
+                { "memory/dimm1/device", "../../devices/dimm1" },
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(links); i++) {
+                _cleanup_(qmp_freep) char *target = NULL;
+
+                ASSERT_OK(rig_readlink(links[i].path, &target));
+                ck_assert_str_eq(target, links[i].target);
+        }
+        ASSERT_ERROR(rig_walk("cpus/0/device", &(struct fuse_entry_out){ 0 }), ENOENT);
+}
+END_TEST
+
+START_TEST(link_of_an_anonymous_dimm_is_found_by_its_back_end)
+{
+        _cleanup_(qmp_freep) char *target = NULL;
+
+        fake_on(rig.fake, "query-memory-devices",
+                "[{\"type\": \"dimm\", \"data\": {\"memdev\": \"/objects/m0\", \"slot\": 3}}]");
+        rig_qom("/machine/peripheral-anon", NULL,
+                "[{\"name\": \"device[0]\", \"type\": \"child<virtio-blk-pci>\"}, "
+                "{\"name\": \"device[1]\", \"type\": \"child<pc-dimm>\"}]");
+        rig_qom("/machine/peripheral-anon/device[1]", NULL, "[]");
+        rig_qom("/machine/peripheral-anon/device[1]", "memdev", "\"/objects/m0\"");
+        ASSERT_LS("memory", "slot-3");
+        ASSERT_OK(rig_readlink("memory/slot-3/device", &target));
+        ck_assert_str_eq(target, "../../devices/device[1]");
+}
+END_TEST
+
+START_TEST(names_of_block_entries)
+{
+        fake_on(rig.fake, "query-block",
+                "[{\"device\": \"\", \"qdev\": \"/machine/peripheral/vd0/virtio-backend\"}, "
+                "{\"device\": \"\", \"qdev\": \"/machine/peripheral-anon/device[0]\"}, "
+                "{\"device\": \"\", \"qdev\": \"nv1\"}, {\"device\": \"\", \"inserted\": {\"node-name\": "
+                "\"node1\"}}, "
+                "{\"device\": \"\"}, {\"device\": \"ide1-cd0\", \"qdev\": \"/machine/unattached/device[23]\"}, "
+                "{\"device\": \"\", \"qdev\": \"a/b\"}]");
+        ASSERT_LS("block", "vd0 device[0] nv1 node1 %empty ide1-cd0 a%2Fb");
+        ASSERT_LS("block/ide1-cd0", "status qom remove qdev");
+        ASSERT_LS("block/nv1", "status device qom remove qdev");
+}
+END_TEST
+
+START_TEST(values_are_exact)
+{
+        fake_on(rig.fake, "query-block",
+                "[{\"device\": \"d\", \"u\": 18446744073709551615, \"i\": -9223372036854775808, \"f\": 1.50, \"n\": "
+                "null, "
+                "\"s\": \"two\\nlines\", \"a\": [true, {\"k\": \"v\"}, []], \"o\": {}}]");
+        ASSERT_CAT("block/d/u", "18446744073709551615\n");
+        ASSERT_CAT("block/d/i", "-9223372036854775808\n");
+        ASSERT_CAT("block/d/f", "1.50\n");
+        ASSERT_CAT("block/d/n", "null\n");
+        ASSERT_CAT("block/d/s", "two\nlines\n");
+        ASSERT_LS("block/d/a", "0 1 2");
+        ASSERT_CAT("block/d/a/0", "true\n");
+        ASSERT_CAT("block/d/a/1/k", "v\n");
+        ASSERT_LS("block/d/a/2", "");
+        ASSERT_LS("block/d/o", "");
+        ASSERT_ERROR(rig_walk("block/d/a/00", &(struct fuse_entry_out){ 0 }), ENOENT);
+        ASSERT_ERROR(rig_walk("block/d/a/3", &(struct fuse_entry_out){ 0 }), ENOENT);
+        ASSERT_ERROR(rig_walk("block/d/a/-1", &(struct fuse_entry_out){ 0 }), ENOENT);
+        ASSERT_ERROR(rig_walk("block/d/a/+0", &(struct fuse_entry_out){ 0 }), ENOENT);
+}
+END_TEST
+
+START_TEST(our_file_wins_over_a_member_of_its_name)
+{
+        fake_on(rig.fake, "query-block",
+                "[{\"device\": \"d\", \"status\": \"theirs\", \"remove\": {\"x\": 1}, \"own\": 1}]");
+        ASSERT_LS("block/d", "status remove own");
+        ASSERT_CAT_LINE("block/d/remove", "idle\n");
+        ASSERT_CAT_CONTAINS("block/d/status", "\"theirs\"");
+        /* a row that this object lacks hides its member all the same */
+        ASSERT_ERROR(rig_walk("block/d/device", &(struct fuse_entry_out){ 0 }), ENOENT);
+}
+END_TEST
+
+START_TEST(property_that_cannot_be_read_is_left_out)
+{
+        struct fuse_entry_out entry;
+
+        rig_qom("/machine/peripheral/nv0", NULL,
+                "[{\"name\": \"good\", \"type\": \"int\"}, {\"name\": \"bad\", \"type\": \"int\"}, "
+                "{\"name\": \"part\", \"type\": \"child<x>\"}, {\"name\": \"tree\", \"type\": \"struct\"}]");
+        rig_qom("/machine/peripheral/nv0", "good", "1");
+        rig_qom("/machine/peripheral/nv0", "tree", "{\"a\": [1]}");
+        rig_qom_error("/machine/peripheral/nv0", "bad", "GenericError", "Property 'nvme.bad' is not readable");
+        ASSERT_LS("devices/nv0", "good tree driver status qom remove");
+        ASSERT_ERROR(rig_walk("devices/nv0/bad", &entry), ENOENT);
+        ASSERT_CAT("devices/nv0/good", "1\n");
+        ASSERT_CAT_CONTAINS("devices/nv0/tree", "\"a\"");
+        ASSERT_CAT("devices/nv0/status", "{\n  \"good\": 1,\n  \"tree\": {\n    \"a\": [\n      1\n    ]\n  }\n}\n");
+        ASSERT_CAT("errors", "");
+        /* what fails for another reason is there, and fails */
+        rig_qom_error("/machine/peripheral/nv0", "good", "GenericError", "Property 'nvme.good' is not readable");
+        ASSERT_ERROR(rig_cat("devices/nv0/good", NULL), EACCES);
+        ASSERT_CAT_CONTAINS("errors",
+                            " /devices/nv0/good EACCES GenericError Property 'nvme.good' is not readable\n");
+}
+END_TEST
+
+START_TEST(which_properties_can_be_read_is_learned_once_for_each_type)
+{
+        rig_qom("/machine/peripheral", NULL,
+                "[{\"name\": \"a\", \"type\": \"child<nvme>\"}, {\"name\": \"b\", \"type\": \"child<nvme>\"}]");
+        for (unsigned i = 0; i < 2; i++) {
+                const char *path = i ? "/machine/peripheral/b" : "/machine/peripheral/a";
+
+                rig_qom(path, NULL, "[{\"name\": \"x\", \"type\": \"int\"}, {\"name\": \"y\", \"type\": \"int\"}]");
+                rig_qom(path, "x", "1");
+                rig_qom_error(path, "y", "GenericError", "Property 'nvme.y' is not readable");
+        }
+        ASSERT_LS("devices/a", "x driver status qom remove");
+        ck_assert_uint_eq(rig_count("qom-get"), 2);
+        ASSERT_LS("devices/b", "x driver status qom remove");
+        ck_assert_uint_eq(rig_count("qom-get"), 2);
+}
+END_TEST
+
+START_TEST(device_that_goes_while_its_properties_are_read_is_gone)
+{
+        struct fuse_entry_out entry;
+        struct k_file file;
+
+        ASSERT_OK(rig_walk("devices/nv0/status", &entry));
+        rig_qom_error("/machine/peripheral/nv0", "serial", "DeviceNotFound",
+                      "Device '/machine/peripheral/nv0' not found");
+        ASSERT_ERROR(k_open(entry.nodeid, O_RDONLY, &file), ENODEV);
+}
+END_TEST
+
+/* --- attributes -------------------------------------------------------------------------------------------------- */
+
+START_TEST(attributes)
+{
+        enum { ANY = 77777 };
+        static const struct {
+                const char *path;
+                unsigned mode;
+                uint64_t size;
+                bool cached; /* the name is good for long */
+        } rows[] = {
+                { "/", S_IFDIR | 0755, 0, true },
+                { "status", S_IFREG | 0444, 4096, true },
+                { "ctl", S_IFREG | 0644, ANY, false },
+                { "events", S_IFREG | 0644, 0, true },
+                { "errors", S_IFREG | 0400, 0, true },
+                { "block", S_IFDIR | 0755, 0, true },
+                { "block/NVME1", S_IFDIR | 0755, 0, false },
+                { "block/NVME1/device", S_IFLNK | 0777, 0, false },
+                { "block/NVME1/remove", S_IFREG | 0644, ANY, false },
+                { "block/NVME1/status", S_IFREG | 0444, 251, true },
+                { "block/NVME1/inserted", S_IFDIR | 0755, 0, false },
+                { "block/NVME1/inserted/node-name", S_IFREG | 0444, 8, false },
+                { "cpus/0/thread-id", S_IFREG | 0444, 4, false },
+                { "devices/nv0/serial", S_IFREG | 0444, 4096, false },
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                struct fuse_entry_out entry;
+                struct fuse_attr attr;
+
+                ASSERT_OK(rig_walk(rows[i].path, &entry));
+                ASSERT_OK(k_getattr(entry.nodeid, &attr));
+                ck_assert_msg(attr.mode == rows[i].mode, "%s: %o", rows[i].path, attr.mode);
+                ck_assert_msg(attr.size == rows[i].size || rows[i].size == ANY, "%s: %llu", rows[i].path,
+                              (unsigned long long)attr.size);
+                ck_assert_uint_eq(attr.uid, 1000);
+                ck_assert_uint_eq(attr.gid, 100);
+                ck_assert_uint_ge(attr.nlink, 1);
+                if (i == 0)
+                        continue;
+                ck_assert_uint_eq(attr.ino, entry.attr.ino);
+                ck_assert_msg((entry.entry_valid > 0) == rows[i].cached, "%s", rows[i].path);
+        }
+}
+END_TEST
+
+START_TEST(group_may_write_with_the_option_gid)
+{
+        struct fuse_entry_out entry;
+
+        rig.session->options.group_writes = true;
+        ASSERT_OK(rig_walk("ctl", &entry));
+        ck_assert_uint_eq(entry.attr.mode, S_IFREG | 0664);
+        ASSERT_OK(rig_walk("status", &entry));
+        ck_assert_uint_eq(entry.attr.mode, S_IFREG | 0444);
+        /* the group's to read */
+        ASSERT_OK(rig_walk("errors", &entry));
+        ck_assert_uint_eq(entry.attr.mode, S_IFREG | 0440);
+}
+END_TEST
+
+START_TEST(size_is_that_of_the_latest_snapshot)
+{
+        static const char *const paths[] = { "status",
+                                             "name",
+                                             "block/NVME1/status",
+                                             "block/NVME1/type",
+                                             "devices/nv0/serial",
+                                             "devices/nv0/status",
+                                             "devices/nv0/driver",
+                                             "version",
+                                             "connection",
+                                             "ctl",
+                                             "block/NVME1/remove",
+                                             "events",
+                                             "errors" };
+
+        for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+                struct k_file file = rig_must_open(paths[i], O_RDONLY);
+                _cleanup_(qmp_freep) char *text = NULL;
+                struct fuse_attr attr;
+                size_t size;
+
+                ASSERT_OK(rig_read_all(&file, &text, &size));
+                ASSERT_OK(k_getattr(file.node, &attr));
+                ck_assert_msg(attr.size == size, "%s: %llu, not %zu", paths[i], (unsigned long long)attr.size, size);
+        }
+}
+END_TEST
+
+START_TEST(statfs_answers_as_proc_does)
+{
+        struct k_reply *reply = k_wait(k_send(FUSE_STATFS, FUSE_ROOT_ID, NULL, 0, NULL, 0));
+        struct fuse_statfs_out out;
+
+        ck_assert_int_eq(reply->error, 0);
+        ck_assert_uint_eq(reply->size, sizeof(out));
+        memcpy(&out, reply->data, sizeof(out));
+        ck_assert_uint_eq(out.st.namelen, 255);
+        ck_assert_uint_eq(out.st.blocks, 0);
+        free(reply);
+}
+END_TEST
+
+START_TEST(wrong_kinds_of_files_are_refused)
+{
+        struct fuse_entry_out dir, file, link;
+        struct k_file open;
+
+        ASSERT_OK(rig_walk("block", &dir));
+        ASSERT_OK(rig_walk("status", &file));
+        ASSERT_OK(rig_walk("block/NVME1/device", &link));
+        ASSERT_ERROR(k_lookup(file.nodeid, "x", &dir), ENOTDIR);
+        ASSERT_ERROR(k_opendir(file.nodeid, &open), ENOTDIR);
+        ASSERT_OK(rig_walk("block", &dir));
+        ASSERT_ERROR(k_open(dir.nodeid, O_RDONLY, &open), EISDIR);
+        ASSERT_ERROR(k_open(link.nodeid, O_RDONLY, &open), ELOOP);
+        ASSERT_ERROR(k_wait_error(k_send_readlink(file.nodeid)), EINVAL);
+        ASSERT_ERROR(k_wait_error(k_send_readlink(dir.nodeid)), EINVAL);
+        ASSERT_ERROR(rig_open("status", O_RDWR, &open), EPERM);
+        ASSERT_ERROR(rig_open("block/NVME1/type", O_WRONLY, &open), EPERM);
+}
+END_TEST
+
+START_TEST(handles_that_were_never_issued_are_refused)
+{
+        struct fuse_entry_out a, b;
+        struct k_file file = rig_must_open("status", O_RDONLY), bad;
+        struct fuse_attr attr;
+
+        ASSERT_OK(rig_walk("name", &b));
+        ASSERT_ERROR(k_getattr(0, &attr), ENOENT);
+        ASSERT_ERROR(k_getattr(12345, &attr), ENOENT);
+        ASSERT_ERROR(k_getattr(UINT64_MAX, &attr), ENOENT);
+        ASSERT_ERROR(k_lookup(UINT64_MAX - 1, "status", &a), ENOENT);
+        bad = file;
+        bad.fh = 77;
+        ASSERT_ERROR(k_wait_error(k_send_read(&bad, 0, 100)), EBADF);
+        bad.fh = file.fh | UINT64_C(1) << 32;
+        ASSERT_ERROR(k_wait_error(k_send_read(&bad, 0, 100)), EBADF);
+        /* another node's handle */
+        bad.fh = file.fh;
+        bad.node = b.nodeid;
+        ASSERT_ERROR(k_wait_error(k_send_read(&bad, 0, 100)), EBADF);
+        ASSERT_ERROR(k_wait_error(k_send_write(&bad, "x", 1)), EBADF);
+        ASSERT_ERROR(k_wait_error(k_send_readdir(&bad, 0, 100)), EBADF);
+        /* a file is no directory */
+        ASSERT_ERROR(k_wait_error(k_send_readdir(&file, 0, 100)), ENOTDIR);
+        ASSERT_ERROR(k_wait_error(k_send_write(&file, "x", 1)), EBADF);
+}
+END_TEST
+
+/* --- lookup counts ----------------------------------------------------------------------------------------------- */
+
+START_TEST(two_lookups_find_one_inode_until_both_are_forgotten)
+{
+        struct fuse_entry_out a, b;
+        struct fuse_attr attr;
+
+        ASSERT_OK(rig_walk("status", &a));
+        ASSERT_OK(rig_walk("status", &b));
+        ck_assert_uint_eq(a.nodeid, b.nodeid);
+        k_forget(a.nodeid, 1);
+        ASSERT_OK(k_getattr(a.nodeid, &attr));
+        k_forget(a.nodeid, 1);
+        ASSERT_ERROR(k_getattr(a.nodeid, &attr), ENOENT);
+        ASSERT_OK(rig_walk("status", &b));
+        ck_assert_uint_ne(a.nodeid, b.nodeid);
+        ck_assert_uint_eq(a.attr.ino, b.attr.ino);
+}
+END_TEST
+
+START_TEST(parent_outlives_its_forgetting_while_a_child_is_known)
+{
+        struct fuse_entry_out object, member;
+        struct k_file file;
+
+        ASSERT_OK(rig_walk("block/NVME1", &object));
+        ASSERT_OK(rig_walk("block/NVME1/inserted/ro", &member));
+        while (rig.n_known > 1) {
+                size_t i = rig.known[0].node == member.nodeid ? 1 : 0;
+
+                k_forget(rig.known[i].node, rig.known[i].lookups);
+        }
+        ASSERT_OK(k_open(member.nodeid, O_RDONLY, &file));
+        ASSERT_REPLY(k_send_read(&file, 0, 100), "false\n");
+}
+END_TEST
+
+START_TEST(open_file_outlives_the_forgetting_of_its_node)
+{
+        struct k_file file = rig_must_open("block/NVME1/type", O_RDONLY);
+
+        while (rig.n_known > 0)
+                k_forget(rig.known[0].node, rig.known[0].lookups);
+        ASSERT_REPLY(k_send_read(&file, 0, 100), "unknown\n");
+}
+END_TEST
+
+START_TEST(batch_forget)
+{
+        struct {
+                struct fuse_batch_forget_in in;
+                struct fuse_forget_one one[3];
+        } batch = { .in.count = 3 };
+        struct fuse_entry_out a, b;
+        struct fuse_attr attr;
+
+        ASSERT_OK(rig_walk("status", &a));
+        ASSERT_OK(rig_walk("name", &b));
+        batch.one[0] = (struct fuse_forget_one){ a.nodeid, 1 };
+        batch.one[1] = (struct fuse_forget_one){ 999, 1 };
+        batch.one[2] = (struct fuse_forget_one){ b.nodeid, 1 };
+        rig.n_known = 0;
+        (void)k_send(FUSE_BATCH_FORGET, 0, &batch, sizeof(batch), NULL, 0);
+        rig.n_pending--;
+        ASSERT_ERROR(k_getattr(a.nodeid, &attr), ENOENT);
+        ASSERT_ERROR(k_getattr(b.nodeid, &attr), ENOENT);
+}
+END_TEST
+
+START_TEST(forgetting_too_much_is_harmless)
+{
+        struct fuse_forget_in in = { .nlookup = 1000000 };
+        struct fuse_entry_out a;
+        struct fuse_attr attr;
+
+        ASSERT_OK(rig_walk("status", &a));
+        rig.n_known = 0;
+        (void)k_send(FUSE_FORGET, a.nodeid, &in, sizeof(in), NULL, 0);
+        (void)k_send(FUSE_FORGET, a.nodeid, &in, sizeof(in), NULL, 0);
+        (void)k_send(FUSE_FORGET, FUSE_ROOT_ID, &in, sizeof(in), NULL, 0);
+        rig.n_pending -= 3;
+        ASSERT_ERROR(k_getattr(a.nodeid, &attr), ENOENT);
+        ASSERT_OK(k_getattr(FUSE_ROOT_ID, &attr));
+}
+END_TEST
+
+START_TEST(a_walk_over_everything_leaves_nothing_behind)
+{
+        static const char *const dirs[] = {
+                "/",          "block",        "block/NVME1", "block/NVME1/inserted", "cpus",
+                "cpus/1",     "cpus/1/props", "memory",      "memory/dimm1/data",    "devices",
+                "devices/nv0"
+        };
+
+        /* rig_down() counts */
+        for (unsigned round = 0; round < 3; round++) {
+                for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+                        _cleanup_(qmp_freep) char *names = NULL;
+                        char *save = NULL;
+
+                        ASSERT_OK(rig_ls(dirs[i], &names));
+                        for (char *name = strtok_r(names, " ", &save); name; name = strtok_r(NULL, " ", &save)) {
+                                _cleanup_(qmp_freep) char *path = NULL, *text = NULL;
+                                struct fuse_entry_out entry;
+
+                                ck_assert_int_gt(asprintf(&path, "%s/%s", dirs[i], name), 0);
+                                ASSERT_OK(rig_walk(path, &entry));
+                                if (S_ISREG(entry.attr.mode))
+                                        ASSERT_OK(rig_cat(path, &text));
+                        }
+                }
+                if (round == 1)
+                        rig_deleted("/machine/peripheral/nv0");
+        }
+}
+END_TEST
+
+/* --- listings ---------------------------------------------------------------------------------------------------- */
+
+START_TEST(listing_agrees_with_lookup)
+{
+        static const char *const dirs[] = { "/", "block", "block/NVME1", "block/NVME1/inserted", "devices/nv0" };
+
+        for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+                struct fuse_entry_out dir, entry;
+                struct k_file file;
+                struct k_reply *reply;
+                size_t n = 0;
+
+                ASSERT_OK(rig_walk(dirs[i], &dir));
+                ASSERT_OK(k_opendir(dir.nodeid, &file));
+                reply = k_wait(k_send_readdir(&file, 0, 65536));
+                ck_assert_int_eq(reply->error, 0);
+                for (size_t at = 0; at < reply->size; n++) {
+                        struct fuse_dirent *e = (struct fuse_dirent *)(void *)(reply->data + at);
+                        _cleanup_(qmp_freep) char *name = strndup(e->name, e->namelen);
+
+                        at += FUSE_DIRENT_SIZE(e);
+                        ck_assert_uint_ne(e->ino, 0);
+                        ck_assert_uint_eq(e->off, n + 1);
+                        if (n < 2) {
+                                ck_assert_str_eq(name, n == 0 ? "." : "..");
+                                ck_assert_uint_eq(e->type, S_IFDIR >> 12);
+                                continue;
+                        }
+                        ASSERT_OK(k_lookup(dir.nodeid, name, &entry));
+                        ck_assert_uint_eq(e->type, (entry.attr.mode & S_IFMT) >> 12);
+                        ck_assert_msg(e->ino == entry.attr.ino, "%s/%s", dirs[i], name);
+                }
+                ck_assert_uint_gt(n, 2);
+                free(reply);
+        }
+}
+END_TEST
+
+START_TEST(listing_goes_on_although_its_objects_have_ended)
+{
+        struct fuse_entry_out dir;
+        struct k_file file;
+
+        ASSERT_OK(rig_walk("block", &dir));
+        ASSERT_OK(k_opendir(dir.nodeid, &file));
+        ck_assert_int_eq(k_wait_error(k_send_readdir(&file, 0, 80)), 0);
+        rig_deleted("/machine/peripheral/nv0");
+        rig_deleted("/machine/peripheral-anon/device[0]");
+        SETTLE();
+        free(rig_sent());
+        for (uint64_t offset = 2; offset < 4; offset++) {
+                struct k_reply *reply = k_wait(k_send_readdir(&file, offset, 80));
+
+                ck_assert_int_eq(reply->error, 0);
+                ck_assert_uint_gt(reply->size, 0);
+                free(reply);
+        }
+        ASSERT_SENT("");
+}
+END_TEST
+
+START_TEST(kernel_is_told_when_a_read_finds_another_size)
+{
+        struct fuse_entry_out entry;
+        struct k_file file;
+
+        fake_on(rig.fake, "query-name", "{\"name\": \"longer-name\"}");
+        ASSERT_OK(rig_walk("name", &entry));
+        ck_assert_uint_gt(entry.attr_valid * 1000000000 + entry.attr_valid_nsec, 0);
+        file = rig_must_open("name", O_RDONLY);
+        ASSERT_REPLY(k_send_read(&file, 0, 100), "longer-name\n");
+        ck_assert_uint_eq(rig.n_invalidated, 1);
+        ASSERT_REPLY(k_send_read(&file, 0, 100), "longer-name\n");
+        /* it has asked again meanwhile, or it would not have to know */
+        ck_assert_uint_eq(rig.n_invalidated, 1);
+        ASSERT_OK(rig_walk("name", &entry));
+        ck_assert_uint_eq(entry.attr.size, strlen("longer-name\n"));
+        ASSERT_REPLY(k_send_read(&file, 0, 100), "longer-name\n");
+        ck_assert_uint_eq(rig.n_invalidated, 1);
+}
+END_TEST
+
+START_TEST(sizes_of_logs_are_asked_for_each_time)
+{
+        static const char *const paths[] = { "events", "errors", "cmd", "qmp", "hmp" };
+        struct fuse_entry_out entry;
+
+        for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+                ASSERT_OK(rig_walk(paths[i], &entry));
+                if (S_ISREG(entry.attr.mode))
+                        ck_assert_uint_eq(entry.attr_valid * 1000000000 + entry.attr_valid_nsec, 0);
+        }
+}
+END_TEST
+
+START_TEST(listing_in_small_pieces_is_one_listing)
+{
+        struct fuse_entry_out dir;
+        struct k_file file;
+        uint64_t offset = 0;
+        char names[200] = "";
+
+        ASSERT_OK(rig_walk("block", &dir));
+        ASSERT_OK(k_opendir(dir.nodeid, &file));
+        for (;;) {
+                struct k_reply *reply = k_wait(k_send_readdir(&file, offset, 40));
+                struct fuse_dirent *e = (struct fuse_dirent *)(void *)reply->data;
+
+                ck_assert_int_eq(reply->error, 0);
+                if (reply->size == 0) {
+                        free(reply);
+                        break;
+                }
+                sprintf(names + strlen(names), "%.*s ", (int)e->namelen, e->name);
+                offset = e->off;
+                free(reply);
+                /* what comes and goes meanwhile makes no name appear twice or get lost */
+                fake_on(rig.fake, "query-block", "[]");
+                rig_event("X", "%s", "");
+                SETTLE();
+        }
+        ck_assert_str_eq(names, ". .. NVME1 virtio0 ");
+        /* rewound, it is new */
+        offset = 0;
+        ck_assert_int_eq(k_wait_error(k_send_readdir(&file, 0, 4096)), 0);
+        ASSERT_LS("block", "");
+        /* too small for a single entry: no endless loop, no overflow */
+        ck_assert_int_eq(k_wait_error(k_send_readdir(&file, 0, 8)), 0);
+        ck_assert_int_eq(k_wait_error(k_send_readdir(&file, 0, 0)), 0);
+        ck_assert_int_eq(k_wait_error(k_send_readdir(&file, 1000000, 4096)), 0);
+}
+END_TEST
+
+/* --- what it costs ----------------------------------------------------------------------------------------------- */
+
+START_TEST(cat_status_is_one_command)
+{
+        ASSERT_CAT_CONTAINS("status", "running");
+        ASSERT_SENT("query-status");
+        ck_assert_str_eq(rig_last("query-status")->text, "{\"execute\":\"query-status\"}");
+        ck_assert_uint_eq(rig.fake->raw_size, strlen("{\"execute\":\"qmp_capabilities\"}{\"execute\":\"query-"
+                                                     "status\"}{\"execute\":\"query-status\"}"));
+}
+END_TEST
+
+START_TEST(cat_block_status_is_two_commands)
+{
+        /* one for the name, which it never saw, and one for the content */
+        ASSERT_CAT_CONTAINS("block/NVME1/status", "NVME1");
+        ASSERT_SENT("query-block query-block");
+        ck_assert_str_eq(rig_last("query-block")->text, "{\"execute\":\"query-block\"}");
+        ASSERT_CAT_CONTAINS("block/NVME1/status", "NVME1");
+        ASSERT_SENT("query-block");
+}
+END_TEST
+
+/* A link wants the object's record and the list of devices: the first must still be there when the second comes. */
+START_TEST(slow_qemu_is_not_asked_again_and_again)
+{
+        struct fuse_entry_out entry;
+        uint64_t unique;
+
+        ASSERT_OK(rig_walk("block/NVME1/device", &entry));
+        PUMP_FOR(rig.loop, SEC);
+        free(rig_sent());
+        fake_on_nothing(rig.fake, "query-block");
+        fake_on_nothing(rig.fake, "qom-list");
+        unique = k_send_readlink(entry.nodeid);
+        PUMP_FOR(rig.loop, 500 * MS);
+        fake_return(rig.fake, rig_last("query-block"), "[{\"device\": \"NVME1\", \"qdev\": \"nv0\"}]");
+        PUMP_FOR(rig.loop, 500 * MS);
+        fake_return(rig.fake, rig_last("qom-list"), "[{\"name\": \"nv0\", \"type\": \"child<nvme>\"}]");
+        PUMP_FOR(rig.loop, 500 * MS);
+        fake_return(rig.fake, rig_last("qom-list"), "[]");
+        ASSERT_REPLY(unique, "../../devices/nv0");
+        ASSERT_SENT("query-block qom-list qom-list");
+}
+END_TEST
+
+static const struct {
+        const char *path, *command, *answer;
+} costly[] = {
+        { "name", "query-name", "{\"name\": \"x\"}" },
+        { "uuid", "query-uuid", "{\"UUID\": \"x\"}" },
+        { "status", "query-status", "{\"status\": \"running\", \"running\": true}" },
+        { "version", "query-version", "{\"qemu\": {\"major\": 7, \"minor\": 2, \"micro\": 0}, \"package\": \"\"}" },
+};
+
+/* Reads all of them again and again, each costing QEMU 20 ms. How long QEMU was at it. */
+static uint64_t read_costly(uint64_t duration)
+{
+        struct k_file files[ARRAY_SIZE(costly)];
+        uint64_t end, busy = 0;
+
+        for (size_t i = 0; i < ARRAY_SIZE(costly); i++)
+                files[i] = rig_must_open(costly[i].path, O_RDONLY);
+        for (size_t i = 0; i < ARRAY_SIZE(costly); i++)
+                fake_on_nothing(rig.fake, costly[i].command);
+        end = qmp_now() + duration;
+        for (size_t i = 0; qmp_now() < end; i = (i + 1) % ARRAY_SIZE(costly)) {
+                size_t before = rig_count(costly[i].command);
+                uint64_t unique = k_send_read(&files[i], 0, 4096);
+
+                PUMP(rig.loop, k_is_answered(unique) || rig_count(costly[i].command) > before);
+                if (!k_is_answered(unique)) {
+                        PUMP_FOR(rig.loop, 20 * MS);
+                        busy += 20 * MS;
+                        fake_return(rig.fake, rig_last(costly[i].command), costly[i].answer);
+                }
+                ck_assert_int_eq(k_wait_error(unique), 0);
+                /* the reader's own time */
+                PUMP_FOR(rig.loop, MS);
+        }
+        return busy;
+}
+
+START_TEST(several_costly_queries_share_the_limit)
+{
+        uint64_t busy = read_costly(20 * SEC);
+
+        /* a tenth, what they have in advance, and the first two of each, which may have been hit by a busy host */
+        ck_assert_uint_le(busy, 20 * SEC / 10 + SEC + ARRAY_SIZE(costly) * 40 * MS);
+        ck_assert_uint_ge(busy, 20 * SEC / 20);
+}
+END_TEST
+
+START_TEST(without_a_limit_costly_queries_are_not_held_back)
+{
+        rig.vm->options.max_load = 100;
+        ck_assert_uint_gt(read_costly(5 * SEC), 3 * SEC);
+}
+END_TEST
+
+START_TEST(write_does_not_wait_for_what_costly_queries_owe)
+{
+        static const char block[] = "[{\"device\": \"NVME1\", \"qdev\": \"nv0\"}]";
+        struct k_file file = rig_must_open("block/NVME1/remove", O_WRONLY);
+        struct k_file status = rig_must_open_and_read("block/NVME1/status", O_RDONLY);
+        uint64_t before, reader, writer;
+        size_t n;
+
+        fake_on_nothing(rig.fake, "query-block");
+        for (unsigned i = 0; i < 4; i++) {
+                PUMP_FOR(rig.loop, 200 * MS);
+                reader = k_send_read(&status, 0, 4096);
+                SETTLE();
+                PUMP_FOR(rig.loop, 20 * MS);
+                fake_return(rig.fake, rig_last("query-block"), block);
+                ck_assert_int_eq(k_wait_error(reader), 0);
+        }
+        (void)read_costly(10 * SEC);
+        n = rig_count("query-block");
+        before = qmp_now();
+        reader = k_send_read(&status, 0, 4096);
+        SETTLE();
+        ck_assert_uint_eq(rig_count("query-block"), n);
+        writer = k_send_write(&file, "1", 1);
+        PUMP(rig.loop, rig_count("query-block") > n);
+        ck_assert_uint_lt(qmp_now() - before, 5 * MS);
+        fake_return(rig.fake, rig_last("query-block"), "[]");
+        /* and the reader has its answer with it */
+        ASSERT_ERROR(k_wait_error(reader), ENODEV);
+        ASSERT_ERROR(k_wait_error(writer), ENODEV);
+}
+END_TEST
+
+START_TEST(property_is_asked_for_alone)
+{
+        ASSERT_LS("devices/nv0", "type drive serial addr driver status qom remove");
+        PUMP_FOR(rig.loop, 200 * MS);
+        free(rig_sent());
+        ASSERT_CAT("devices/nv0/serial", "abc\n");
+        ASSERT_SENT("qom-list qom-list qom-list qom-get");
+        ck_assert_str_eq(rig_last("qom-get")->text,
+                         "{\"execute\":\"qom-get\",\"arguments\":{\"path\":\"/machine/peripheral/nv0\","
+                         "\"property\":\"serial\"}}");
+        ASSERT_CAT("devices/nv0/serial", "abc\n");
+        ASSERT_SENT("qom-get");
+}
+END_TEST
+
+START_TEST(property_can_be_read_long_after_it_was_opened)
+{
+        struct k_file file = rig_must_open_and_read("devices/nv0/serial", O_RDONLY);
+
+        PUMP_FOR(rig.loop, 10 * NSEC_PER_SEC);
+        free(rig_sent());
+        ASSERT_REPLY(k_send_read(&file, 0, 100), "abc\n");
+        ASSERT_SENT("qom-get");
+}
+END_TEST
+
+/* One whose file name isn't its own, which has to be found in the list. */
+START_TEST(property_can_be_read_after_its_directory_could_not_be_listed)
+{
+        static const char list[] = "[{\"name\": \"a/b\", \"type\": \"str\"}]";
+        struct k_file file;
+        char *names = NULL;
+
+        rig_qom("/machine/peripheral/nv0", NULL, list);
+        rig_qom("/machine/peripheral/nv0", "a/b", "\"abc\"");
+        file = rig_must_open_and_read("devices/nv0/a%2Fb", O_RDONLY);
+        /* the list of names is lost, and both it and the objects are asked for anew within one read */
+        PUMP_FOR(rig.loop, 10 * NSEC_PER_SEC);
+        rig_qom("/machine/peripheral/nv0", NULL, "false");
+        ASSERT_ERROR(rig_ls("devices/nv0", &names), EPROTO);
+        PUMP_FOR(rig.loop, 10 * NSEC_PER_SEC);
+        rig_qom("/machine/peripheral/nv0", NULL, list);
+        free(rig_sent());
+        ASSERT_REPLY(k_send_read(&file, 0, 100), "abc\n");
+        ASSERT_SENT("qom-get");
+        k_release(&file);
+        PUMP_FOR(rig.loop, 10 * NSEC_PER_SEC);
+        /* the name is asked for again where the query has gone with the last reader */
+        file = rig_must_open("devices/nv0/a%2Fb", O_RDONLY);
+        ASSERT_SENT("qom-list qom-list qom-list qom-get");
+}
+END_TEST
+
+START_TEST(read_at_the_start_asks_anew_and_later_ones_continue)
+{
+        struct k_file file = rig_must_open_and_read("name", O_RDONLY);
+
+        fake_on(rig.fake, "query-name", "{\"name\": \"first-name\"}");
+        ASSERT_REPLY(k_send_read(&file, 0, 5), "first");
+        fake_on(rig.fake, "query-name", "{\"name\": \"other\"}");
+        ASSERT_SENT("query-name");
+        ASSERT_REPLY(k_send_read(&file, 5, 5), "-name");
+        ASSERT_REPLY(k_send_read(&file, 10, 5), "\n");
+        ASSERT_REPLY(k_send_read(&file, 11, 5), "");
+        ASSERT_REPLY(k_send_read(&file, 1000, 5), "");
+        ASSERT_SENT("");
+        ASSERT_REPLY(k_send_read(&file, 0, 5), "other");
+        ASSERT_SENT("query-name");
+}
+END_TEST
+
+START_TEST(read_that_begins_further_on_asks_once)
+{
+        struct k_file file = rig_must_open("name", O_RDONLY);
+
+        ASSERT_REPLY(k_send_read(&file, 2, 5), "1\n");
+        ASSERT_REPLY(k_send_read(&file, 3, 5), "\n");
+        ASSERT_SENT("query-name");
+}
+END_TEST
+
+START_TEST(readers_at_once_cost_two_queries)
+{
+        struct k_file file = rig_must_open_and_read("name", O_RDONLY);
+        uint64_t first, others[50];
+
+        fake_on_nothing(rig.fake, "query-name");
+        first = k_send_read(&file, 0, 100);
+        SETTLE();
+        for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+                others[i] = k_send_read(&file, 0, 100);
+        SETTLE();
+        ASSERT_SENT("query-name");
+        fake_return(rig.fake, rig_last("query-name"), "{\"name\": \"before\"}");
+        ASSERT_REPLY(first, "before\n");
+        SETTLE();
+        /* the first answer may be older than the others' requests */
+        for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+                ck_assert(!k_is_answered(others[i]));
+        ASSERT_SENT("query-name");
+        fake_return(rig.fake, rig_last("query-name"), "{\"name\": \"after\"}");
+        for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+                ASSERT_REPLY(others[i], "after\n");
+        ASSERT_SENT("");
+}
+END_TEST
+
+START_TEST(readers_share_a_query_that_still_waits_for_its_turn)
+{
+        static const char *const busy[] = { "status", "uuid", "version", "cpus/0/status" };
+        struct k_file files[4], file = rig_must_open_and_read("name", O_RDONLY);
+        uint64_t reads[4], a, b;
+
+        for (size_t i = 0; i < 4; i++)
+                files[i] = rig_must_open_and_read(busy[i], O_RDONLY);
+        fake_stick(rig.fake);
+        for (size_t i = 0; i < 4; i++)
+                reads[i] = k_send_read(&files[i], 0, 4096);
+        a = k_send_read(&file, 0, 100);
+        SETTLE();
+        free(rig_sent());
+        b = k_send_read(&file, 0, 100);
+        SETTLE();
+        ASSERT_SENT("");
+        fake_unstick(rig.fake);
+        ASSERT_REPLY(a, "vm1\n");
+        ASSERT_REPLY(b, "vm1\n");
+        for (size_t i = 0; i < 4; i++)
+                ck_assert_int_eq(k_wait_error(reads[i]), 0);
+        ASSERT_SENT("query-name");
+}
+END_TEST
+
+START_TEST(cheap_content_is_never_used_again)
+{
+        for (unsigned i = 0; i < 5; i++)
+                ASSERT_CAT("name", "vm1\n");
+        ASSERT_SENT("query-name query-name query-name query-name query-name");
+}
+END_TEST
+
+START_TEST(costly_content_is_used_again_within_the_load_limit)
+{
+        rig.fake->delay_ns = 5 * MS;
+        ASSERT_CAT("name", "vm1\n");
+        fake_on(rig.fake, "query-name", "{\"name\": \"new\"}");
+        PUMP_FOR(rig.loop, 40 * MS);
+        ASSERT_CAT("name", "vm1\n");
+        ASSERT_SENT("query-name");
+        PUMP_FOR(rig.loop, 6 * MS);
+        ASSERT_CAT("name", "new\n");
+        ASSERT_SENT("query-name");
+}
+END_TEST
+
+START_TEST(costly_content_is_used_again_for_a_tenth_of_a_second_at_most)
+{
+        rig.fake->delay_ns = 300 * MS;
+        ASSERT_CAT("name", "vm1\n");
+        fake_on(rig.fake, "query-name", "{\"name\": \"new\"}");
+        PUMP_FOR(rig.loop, 99 * MS);
+        ASSERT_CAT("name", "vm1\n");
+        PUMP_FOR(rig.loop, 2 * MS);
+        ASSERT_CAT("name", "new\n");
+        ASSERT_SENT("query-name query-name");
+}
+END_TEST
+
+START_TEST(costly_content_is_not_used_after_an_event)
+{
+        rig.fake->delay_ns = 5 * MS;
+        ASSERT_CAT("name", "vm1\n");
+        rig_event("ANY", "%s", "");
+        SETTLE();
+        fake_on(rig.fake, "query-name", "{\"name\": \"new\"}");
+        ASSERT_CAT("name", "new\n");
+        ASSERT_SENT("query-name query-name");
+}
+END_TEST
+
+START_TEST(costly_content_is_not_used_after_a_write)
+{
+        rig.fake->delay_ns = 5 * MS;
+        fake_on(rig.fake, "stop", "{}");
+        ASSERT_CAT("name", "vm1\n");
+        ASSERT_OK(rig_echo("ctl", "stop"));
+        ASSERT_CAT("name", "vm1\n");
+        ASSERT_SENT("query-name stop query-name");
+}
+END_TEST
+
+START_TEST(costly_content_is_not_used_with_the_limit_off)
+{
+        rig.vm->options.max_load = 100;
+        rig.fake->delay_ns = 5 * MS;
+        ASSERT_CAT("name", "vm1\n");
+        ASSERT_CAT("name", "vm1\n");
+        ASSERT_SENT("query-name query-name");
+}
+END_TEST
+
+START_TEST(a_busy_host_makes_no_cheap_query_costly)
+{
+        ASSERT_CAT("name", "vm1\n");
+        rig.fake->delay_ns = 5 * MS;
+        ASSERT_CAT("name", "vm1\n");
+        ASSERT_CAT("name", "vm1\n");
+        ASSERT_SENT("query-name query-name query-name");
+}
+END_TEST
+
+START_TEST(structure_may_be_a_tenth_of_a_second_old)
+{
+        ASSERT_LS("block", "NVME1 virtio0");
+        fake_on(rig.fake, "query-block", "[]");
+        PUMP_FOR(rig.loop, 95 * MS);
+        ASSERT_LS("block", "NVME1 virtio0");
+        ASSERT_SENT("query-block");
+        PUMP_FOR(rig.loop, 10 * MS);
+        ASSERT_LS("block", "");
+        ASSERT_SENT("query-block");
+}
+END_TEST
+
+START_TEST(structure_is_never_older_than_an_event)
+{
+        ASSERT_LS("block", "NVME1 virtio0");
+        fake_on(rig.fake, "query-block", "[]");
+        rig_event("ANY", "%s", "");
+        SETTLE();
+        ASSERT_LS("block", "");
+        ASSERT_SENT("query-block query-block");
+}
+END_TEST
+
+START_TEST(structure_is_never_older_than_an_event_during_its_query)
+{
+        struct fuse_entry_out dir;
+        struct k_file file;
+        uint64_t list;
+
+        ASSERT_OK(rig_walk("block", &dir));
+        ASSERT_OK(k_opendir(dir.nodeid, &file));
+        fake_on_nothing(rig.fake, "query-block");
+        list = k_send_readdir(&file, 0, 4096);
+        SETTLE();
+        rig_event("ANY", "%s", "");
+        fake_return(rig.fake, rig_last("query-block"), "[]");
+        ck_assert_int_eq(k_wait_error(list), 0);
+        fake_on(rig.fake, "query-block", rig_list(rig_drive("d", NULL), NULL, NULL));
+        ASSERT_LS("block", "d");
+}
+END_TEST
+
+START_TEST(structure_is_never_older_than_a_write)
+{
+        fake_on(rig.fake, "stop", "{}");
+        ASSERT_LS("block", "NVME1 virtio0");
+        fake_on(rig.fake, "query-block", "[]");
+        ASSERT_OK(rig_echo("ctl", "stop"));
+        ASSERT_LS("block", "");
+}
+END_TEST
+
+START_TEST(missing_name_is_asked_for_again)
+{
+        struct fuse_entry_out entry;
+
+        /* nothing known: one query is news */
+        ASSERT_ERROR(rig_walk("block/d2", &entry), ENOENT);
+        ASSERT_SENT("query-block");
+        /* known, but from before: it may have come */
+        ASSERT_ERROR(rig_walk("block/d2", &entry), ENOENT);
+        ASSERT_SENT("query-block");
+        fake_on(rig.fake, "query-block", rig_list(rig_drive("d2", NULL), NULL, NULL));
+        ASSERT_OK(rig_walk("block/d2", &entry));
+        ASSERT_SENT("query-block");
+        ASSERT_OK(rig_walk("block/d2/inserted", &entry));
+        ASSERT_SENT("");
+        ASSERT_ERROR(rig_walk("block/d2/nosuch", &entry), ENOENT);
+        ASSERT_SENT("query-block");
+        ASSERT_ERROR(rig_walk("block/d2/inserted/nosuch", &entry), ENOENT);
+        ASSERT_SENT("query-block");
+        /* a name of ours needs nobody's word */
+        ASSERT_ERROR(rig_walk("nosuch", &entry), ENOENT);
+        ASSERT_SENT("");
+}
+END_TEST
+
+START_TEST(missing_member_that_came_is_found)
+{
+        struct fuse_entry_out entry;
+
+        fake_on(rig.fake, "query-block", "[{\"device\": \"d\"}]");
+        ASSERT_LS("block/d", "status remove");
+        fake_on(rig.fake, "query-block", "[{\"device\": \"d\", \"inserted\": {\"drv\": \"raw\"}}]");
+        ASSERT_OK(rig_walk("block/d/inserted/drv", &entry));
+        /* and properties */
+        ASSERT_LS("devices/dimm1", "type driver status qom remove");
+        rig_qom("/machine/peripheral/dimm1", NULL, "[{\"name\": \"slot\", \"type\": \"int\"}]");
+        rig_qom("/machine/peripheral/dimm1", "slot", "7");
+        ASSERT_CAT("devices/dimm1/slot", "7\n");
+}
+END_TEST
+
+START_TEST(missing_names_are_asked_for_within_the_load_limit)
+{
+        struct fuse_entry_out entry;
+
+        rig.fake->delay_ns = 5 * MS;
+        for (unsigned i = 0; i < 20; i++)
+                ASSERT_ERROR(rig_walk("block/nosuch", &entry), ENOENT);
+        ASSERT_SENT("query-block");
+}
+END_TEST
+
+/* --- identity ---------------------------------------------------------------------------------------------------- */
+
+START_TEST(same_name_after_an_unplug_is_another_object)
+{
+        struct fuse_entry_out before, after, link;
+        struct k_file status, member, remove, gone;
+
+        ASSERT_OK(rig_walk("block/NVME1", &before));
+        ASSERT_OK(rig_walk("block/NVME1/device", &link));
+        status = rig_must_open("block/NVME1/status", O_RDONLY);
+        member = rig_must_open("block/NVME1/inserted/image/virtual-size", O_RDONLY);
+        remove = rig_must_open("block/NVME1/remove", O_RDWR);
+        ASSERT_REPLY(k_send_read(&member, 0, 5), "42949");
+        rig_deleted("/machine/peripheral/nv0");
+        SETTLE();
+        /* plugged again at once: the query shows the same */
+        ASSERT_ERROR(k_wait_error(k_send_read(&status, 0, 4096)), ENODEV);
+        ASSERT_ERROR(k_wait_error(k_send_read(&member, 0, 4096)), ENODEV);
+        ASSERT_ERROR(k_wait_error(k_send_read(&remove, 0, 4096)), ENODEV);
+        ASSERT_ERROR(k_wait_error(k_send_write(&remove, "1", 1)), ENODEV);
+        ASSERT_ERROR(k_wait_error(k_send_readlink(link.nodeid)), ENODEV);
+        ASSERT_ERROR(k_open(status.node, O_RDONLY, &gone), ENODEV);
+        ASSERT_ERROR(k_lookup(before.nodeid, "status", &after), ENODEV);
+        /* what was begun can be read to its end */
+        ASSERT_REPLY(k_send_read(&member, 5, 100), "672960\n");
+        ASSERT_OK(rig_walk("block/NVME1", &after));
+        ck_assert_uint_ne(after.nodeid, before.nodeid);
+        ck_assert_uint_ne(after.attr.ino, before.attr.ino);
+        ASSERT_CAT_CONTAINS("block/NVME1/status", "NVME1");
+        ck_assert_uint_eq(rig_count("device_del"), 0);
+}
+END_TEST
+
+START_TEST(an_event_ends_no_other_object)
+{
+        struct fuse_entry_out before, after;
+
+        ASSERT_OK(rig_walk("block/virtio0", &before));
+        rig_deleted("/machine/peripheral/nv0");
+        rig_deleted("/machine/peripheral-anon/device[0]/virtio-backend");
+        rig_deleted("/machine/peripheral-anon/device[0");
+        SETTLE();
+        ASSERT_OK(rig_walk("block/virtio0", &after));
+        ck_assert_uint_eq(after.nodeid, before.nodeid);
+        ck_assert_uint_eq(after.attr.ino, before.attr.ino);
+}
+END_TEST
+
+START_TEST(object_that_a_query_does_not_show_is_gone_for_good)
+{
+        struct fuse_entry_out before, after;
+        struct k_file file = rig_must_open_and_read("block/NVME1/status", O_RDONLY);
+
+        ASSERT_OK(rig_walk("block/NVME1", &before));
+        fake_on(rig.fake, "query-block", "[]");
+        ASSERT_ERROR(k_wait_error(k_send_read(&file, 0, 4096)), ENODEV);
+        fake_on(rig.fake, "query-block", rig_list(rig_drive("NVME1", "nv0"), NULL, NULL));
+        ASSERT_ERROR(k_wait_error(k_send_read(&file, 0, 4096)), ENODEV);
+        ASSERT_OK(rig_walk("block/NVME1", &after));
+        ck_assert_uint_ne(after.attr.ino, before.attr.ino);
+}
+END_TEST
+
+START_TEST(vcpu_with_another_thread_is_another)
+{
+        struct fuse_entry_out before, after;
+        struct k_file file = rig_must_open_and_read("cpus/1/status", O_RDONLY);
+
+        ASSERT_OK(rig_walk("cpus/1", &before));
+        fake_on(rig.fake, "query-cpus-fast",
+                "[{\"thread-id\": 999, \"qom-path\": \"/machine/peripheral/cpu1\", \"cpu-index\": 1}]");
+        ASSERT_ERROR(k_wait_error(k_send_read(&file, 0, 4096)), ENODEV);
+        ASSERT_OK(rig_walk("cpus/1", &after));
+        ck_assert_uint_ne(after.attr.ino, before.attr.ino);
+}
+END_TEST
+
+START_TEST(member_that_vanishes_or_changes_its_kind)
+{
+        struct k_file file = rig_must_open_and_read("block/NVME1/inserted/ro", O_RDONLY);
+        struct fuse_entry_out entry;
+
+        fake_on(rig.fake, "query-block", "[{\"device\": \"NVME1\", \"qdev\": \"nv0\", \"inserted\": {\"ro\": [1]}}]");
+        ASSERT_ERROR(k_wait_error(k_send_read(&file, 0, 4096)), ENODEV);
+        ASSERT_OK(rig_walk("block/NVME1/inserted/ro", &entry));
+        ck_assert(S_ISDIR(entry.attr.mode));
+        ck_assert_uint_ne(entry.nodeid, file.node);
+        fake_on(rig.fake, "query-block", "[{\"device\": \"NVME1\", \"qdev\": \"nv0\", \"inserted\": 5}]");
+        ASSERT_ERROR(k_wait_error(k_send_read(&file, 0, 4096)), ENODEV);
+        PUMP_FOR(rig.loop, 200 * MS);
+        ASSERT_ERROR(k_lookup(entry.nodeid, "0", &entry), ENODEV);
+        ASSERT_CAT("block/NVME1/inserted", "5\n");
+}
+END_TEST
+
+/* "-o allow_other" */
+START_TEST(credentials_are_hidden_where_others_may_read)
+{
+        static const char block[] =
+                "[{\"device\": \"disk0\", \"qdev\": \"disk0\", \"inserted\": {\"file\": \"%1$s\", "
+                "\"node-name\": \"node0\", \"image\": {\"backing-filename\": \"%1$s\"}}}]";
+        _cleanup_(qmp_freep) char *list = NULL;
+
+        rig.vm->options.conceal = true;
+        ck_assert_int_gt(asprintf(&list, block, "https://bob:hunter2@host/a"), 0);
+        fake_on(rig.fake, "query-block", list);
+        ASSERT_CAT("block/disk0/inserted/file", "https://…@host/a\n");
+        ASSERT_CAT("block/disk0/inserted/image/backing-filename", "https://…@host/a\n");
+        ASSERT_CAT_CONTAINS("block/disk0/status", "https://…@host/a");
+        rig_event("BLOCK_JOB_ERROR", "{\"device\": \"%s\"}", "http://bob:hunter2@host/b");
+        SETTLE();
+        ASSERT_CAT_CONTAINS("events", "http://…@host/b");
+}
+END_TEST
+
+START_TEST(credentials_are_shown_to_the_only_one_who_may_read)
+{
+        fake_on(rig.fake, "query-block",
+                "[{\"device\": \"disk0\", \"inserted\": {\"file\": \"https://bob:hunter2@host/a\"}}]");
+        ASSERT_CAT("block/disk0/inserted/file", "https://bob:hunter2@host/a\n");
+}
+END_TEST
+
+int main(void)
+{
+        const struct test tests[] = {
+                TEST(the_root_lists_its_rows_without_asking_qemu),
+                TEST(every_kind_of_row_reads),
+                TEST(unnamed_vm_has_an_empty_name),
+                TEST(links_lead_to_the_device),
+                TEST(link_of_an_anonymous_dimm_is_found_by_its_back_end),
+                TEST(names_of_block_entries),
+                TEST(values_are_exact),
+                TEST(our_file_wins_over_a_member_of_its_name),
+                TEST(property_that_cannot_be_read_is_left_out),
+                TEST(which_properties_can_be_read_is_learned_once_for_each_type),
+                TEST(device_that_goes_while_its_properties_are_read_is_gone),
+                TEST(attributes),
+                TEST(group_may_write_with_the_option_gid),
+                TEST(size_is_that_of_the_latest_snapshot),
+                TEST(statfs_answers_as_proc_does),
+                TEST(wrong_kinds_of_files_are_refused),
+                TEST(handles_that_were_never_issued_are_refused),
+                TEST(two_lookups_find_one_inode_until_both_are_forgotten),
+                TEST(parent_outlives_its_forgetting_while_a_child_is_known),
+                TEST(open_file_outlives_the_forgetting_of_its_node),
+                TEST(batch_forget),
+                TEST(forgetting_too_much_is_harmless),
+                TEST(a_walk_over_everything_leaves_nothing_behind),
+                TEST(listing_agrees_with_lookup),
+                TEST(listing_goes_on_although_its_objects_have_ended),
+                TEST(kernel_is_told_when_a_read_finds_another_size),
+                TEST(sizes_of_logs_are_asked_for_each_time),
+                TEST(listing_in_small_pieces_is_one_listing),
+                TEST(cat_status_is_one_command),
+                TEST(cat_block_status_is_two_commands),
+                TEST(slow_qemu_is_not_asked_again_and_again),
+                TEST(several_costly_queries_share_the_limit),
+                TEST(without_a_limit_costly_queries_are_not_held_back),
+                TEST(write_does_not_wait_for_what_costly_queries_owe),
+                TEST(property_is_asked_for_alone),
+                TEST(property_can_be_read_long_after_it_was_opened),
+                TEST(property_can_be_read_after_its_directory_could_not_be_listed),
+                TEST(read_at_the_start_asks_anew_and_later_ones_continue),
+                TEST(read_that_begins_further_on_asks_once),
+                TEST(readers_at_once_cost_two_queries),
+                TEST(readers_share_a_query_that_still_waits_for_its_turn),
+                TEST(cheap_content_is_never_used_again),
+                TEST(costly_content_is_used_again_within_the_load_limit),
+                TEST(costly_content_is_used_again_for_a_tenth_of_a_second_at_most),
+                TEST(costly_content_is_not_used_after_an_event),
+                TEST(costly_content_is_not_used_after_a_write),
+                TEST(costly_content_is_not_used_with_the_limit_off),
+                TEST(a_busy_host_makes_no_cheap_query_costly),
+                TEST(structure_may_be_a_tenth_of_a_second_old),
+                TEST(structure_is_never_older_than_an_event),
+                TEST(structure_is_never_older_than_an_event_during_its_query),
+                TEST(structure_is_never_older_than_a_write),
+                TEST(missing_name_is_asked_for_again),
+                TEST(missing_member_that_came_is_found),
+                TEST(missing_names_are_asked_for_within_the_load_limit),
+                TEST(same_name_after_an_unplug_is_another_object),
+                TEST(an_event_ends_no_other_object),
+                TEST(object_that_a_query_does_not_show_is_gone_for_good),
+                TEST(vcpu_with_another_thread_is_another),
+                TEST(credentials_are_hidden_where_others_may_read),
+                TEST(credentials_are_shown_to_the_only_one_who_may_read),
+                TEST(member_that_vanishes_or_changes_its_kind),
+        };
+
+        return test_main("fuse", tests, ARRAY_SIZE(tests), rig_up, rig_down);
+}

@@ -1,0 +1,306 @@
+/*
+ * What is written, put together to requests: where it is written, and lines that come in pieces.
+ */
+#include "fs/writing.h"
+#include "tests/lib/rig.h"
+
+/* --- where it is written ----------------------------------------------------------------------------------------- */
+
+/* A file position after the writes and reads so far; @error: what a write there gives. */
+static void write_at(const struct k_file *file, uint64_t offset, const char *text, int error)
+{
+        ASSERT_ERROR(k_wait_error(k_send_pwrite(file, text, strlen(text), offset)), error);
+}
+
+START_TEST(writes_at_the_start_or_one_behind_the_other)
+{
+        struct k_file file = rig_must_open("ctl", O_WRONLY);
+
+        ck_assert_uint_eq(file.open_flags & FOPEN_STREAM, 0);
+        free(rig_sent());
+        write_at(&file, 0, "stop\n", 0);
+        write_at(&file, 0, "stop\n", 0);
+        write_at(&file, 5, "cont\n", 0);
+        write_at(&file, 10, "stop\n", 0);
+        ASSERT_SENT("stop stop cont stop");
+        write_at(&file, 100, "cont\n", EINVAL);
+        ASSERT_CAT_CONTAINS("errors", " /ctl EINVAL - a write at offset 100: a request begins at offset 0 or "
+                                      "where the last one ended\n");
+        ASSERT_SENT("");
+        /* the position stays where it was when a write fails */
+        write_at(&file, 15, "nonsense\n", EINVAL);
+        write_at(&file, 15, "cont\n", 0);
+        ASSERT_SENT("cont");
+}
+END_TEST
+
+START_TEST(writes_where_reading_has_come_to)
+{
+        struct k_file file = rig_must_open("cmd/stop", O_RDWR);
+
+        fake_on(rig.fake, "stop", "\"reply\"");
+        write_at(&file, 0, "\n", 0);
+        ASSERT_REPLY(k_send_read(&file, 1, 100), "reply\n");
+        ASSERT_REPLY(k_send_read(&file, 7, 100), "");
+        write_at(&file, 7, "\n", 0);
+        ASSERT_REPLY(k_send_read(&file, 8, 100), "reply\n");
+        write_at(&file, 9, "\n", EINVAL);
+}
+END_TEST
+
+/* The kernel takes the size for the offset. */
+START_TEST(appending_is_fine)
+{
+        struct k_file file = rig_must_open("ctl", O_WRONLY | O_APPEND);
+
+        write_at(&file, 4096, "stop\n", 0);
+        write_at(&file, 4096, "stop\n", 0);
+}
+END_TEST
+
+/* As an NFS server does after truncating. */
+START_TEST(time_may_be_set_to_now_while_it_is_open_for_writing)
+{
+        const uint32_t now = FATTR_MTIME | FATTR_MTIME_NOW;
+        struct fuse_entry_out entry;
+        struct k_file file;
+
+        ASSERT_OK(rig_walk("qom/a", &entry));
+        ASSERT_ERROR(k_setattr(entry.nodeid, now, 0), EPERM);
+        ASSERT_OK(k_open(entry.nodeid, O_WRONLY, &file));
+        ASSERT_OK(k_setattr(entry.nodeid, now, 0));
+        ASSERT_ERROR(k_setattr(entry.nodeid, FATTR_MTIME, 0), EPERM);
+        ASSERT_ERROR(k_setattr(entry.nodeid, now | FATTR_ATIME | FATTR_ATIME_NOW, 0), EPERM);
+        k_release(&file);
+        ASSERT_ERROR(k_setattr(entry.nodeid, now, 0), EPERM);
+}
+END_TEST
+
+/* --- lines in pieces --------------------------------------------------------------------------------------------- */
+
+static char *line_of(size_t n)
+{
+        char *text = malloc(n + 2);
+
+        CHECK(text);
+        memset(text, ' ', n);
+        memcpy(text, "stop", 4);
+        strcpy(text + n, "\n");
+        return text;
+}
+
+/* Those of bash on a terminal, stdio, sftp-server and this file's st_blksize. */
+static const size_t buffers[] = { 512, 1024, 4096, 32768, 65536 };
+
+START_TEST(line_in_pieces_is_one_request)
+{
+        struct k_file file = rig_must_open("ctl", O_WRONLY);
+        size_t size = WRITING_MAX, piece = buffers[_i];
+        char *text = line_of(size);
+
+        for (unsigned run = 0; run < 2; run++) {
+                for (size_t at = 0; at < size; at += piece) {
+                        ASSERT_OK(k_wait_error(k_send_pwrite(&file, text + at, piece, run * (size + 1) + at)));
+                        ASSERT_SENT("");
+                }
+                write_at(&file, run * (size + 1) + size, "\n", 0);
+                ASSERT_SENT("stop");
+        }
+        free(text);
+        ASSERT_CAT("errors", "");
+}
+END_TEST
+
+/* Of a stream each write has the offset 0. */
+START_TEST(line_in_pieces_of_a_stream)
+{
+        struct k_file file = rig_must_open("qmp", O_RDWR);
+        char *text = malloc(1025);
+
+        memset(text, ' ', 1024);
+        text[1024] = '\0';
+        memcpy(text, "{\"execute\":\"stop\"", 17);
+        write_at(&file, 0, text, 0);
+        ASSERT_SENT("");
+        write_at(&file, 0, "}\n", 0);
+        ASSERT_SENT("stop");
+        free(text);
+}
+END_TEST
+
+static const char *const pieces[] = { "s", "stop", "stop nowait=", "{\"a\":1}", " " };
+
+START_TEST(piece_that_fills_no_buffer_is_refused_and_so_is_the_rest)
+{
+        struct k_file file = rig_must_open("ctl", O_WRONLY);
+
+        write_at(&file, 0, pieces[_i], EINVAL);
+        ASSERT_CAT_CONTAINS("errors", " /ctl EINVAL - a line without a newline at its end: nothing was done\n");
+        /* the file position has not moved */
+        write_at(&file, 0, "cont", EINVAL);
+        write_at(&file, 0, "stop\n", EINVAL);
+        ASSERT_CAT_CONTAINS("errors", " /ctl EINVAL - the rest of a refused line, up to the next newline\n");
+        ASSERT_SENT("");
+        write_at(&file, 0, "stop\n", 0);
+        ASSERT_SENT("stop");
+}
+END_TEST
+
+START_TEST(last_piece_without_a_newline_is_refused)
+{
+        struct k_file file = rig_must_open("ctl", O_WRONLY);
+        char *text = line_of(1024);
+
+        text[1024] = '\0';
+        write_at(&file, 0, text, 0);
+        write_at(&file, 1024, "   ", EINVAL);
+        write_at(&file, 1024, "\n", EINVAL);
+        ASSERT_SENT("");
+        write_at(&file, 1024, "stop\n", 0);
+        ASSERT_SENT("stop");
+        free(text);
+}
+END_TEST
+
+START_TEST(line_in_pieces_that_is_too_long_is_refused_whole)
+{
+        struct k_file file = rig_must_open("ctl", O_WRONLY);
+        char *text = line_of(32768);
+
+        text[32768] = '\0';
+        write_at(&file, 0, text, 0);
+        write_at(&file, 32768, text, 0);
+        write_at(&file, 65536, text, EMSGSIZE);
+        write_at(&file, 65536, "stop\n", EINVAL);
+        ASSERT_SENT("");
+        write_at(&file, 65536, "stop\n", 0);
+        ASSERT_SENT("stop");
+        free(text);
+}
+END_TEST
+
+static int flush(const struct k_file *file)
+{
+        struct fuse_flush_in in = { .fh = file->fh };
+
+        return k_wait_error(k_send(FUSE_FLUSH, file->node, &in, sizeof(in), NULL, 0));
+}
+
+/* A shell closes copies of a descriptor in the middle of a line. */
+START_TEST(close_tells_of_a_line_without_its_end)
+{
+        struct k_file file = rig_must_open("ctl", O_WRONLY), reader = rig_must_open("ctl", O_RDONLY);
+        char *text = line_of(1024);
+
+        ck_assert_uint_eq(file.open_flags & FOPEN_NOFLUSH, 0);
+        ck_assert_uint_ne(reader.open_flags & FOPEN_NOFLUSH, 0);
+        text[1024] = '\0';
+        ASSERT_OK(flush(&file));
+        write_at(&file, 0, text, 0);
+        ASSERT_ERROR(flush(&file), EINVAL);
+        write_at(&file, 1024, "\n", 0);
+        ASSERT_SENT("stop");
+        ASSERT_OK(flush(&file));
+        write_at(&file, 0, text, 0);
+        k_release(&file);
+        ASSERT_SENT("");
+        ASSERT_CAT_CONTAINS("errors", " /ctl EINVAL - a line of 1024 bytes without a newline at its end: nothing was "
+                                      "done\n");
+        free(text);
+}
+END_TEST
+
+/* As a server does that writes each request by pwrite(2). */
+START_TEST(write_at_the_start_begins_another_line)
+{
+        struct k_file file = rig_must_open("ctl", O_WRONLY);
+        char *text = line_of(1024);
+
+        text[1024] = '\0';
+        write_at(&file, 0, text, 0);
+        write_at(&file, 0, "cont\n", 0);
+        ASSERT_SENT("cont");
+        ASSERT_CAT_CONTAINS("errors", "a line of 1024 bytes without a newline at its end");
+        free(text);
+}
+END_TEST
+
+/* As a server does that sends a write again whose reply was lost. */
+START_TEST(piece_that_is_written_twice_is_not_in_the_line_twice)
+{
+        struct k_file file = rig_must_open("ctl", O_WRONLY);
+        char *text = line_of(1024);
+
+        text[1024] = '\0';
+        write_at(&file, 0, "cont\n", 0);
+        ASSERT_SENT("cont");
+        write_at(&file, 5, text, 0);
+        write_at(&file, 5, text, EINVAL);
+        ASSERT_SENT("");
+        free(text);
+}
+END_TEST
+
+/* The size, which the kernel takes for the offset, may be 0 at any time. */
+START_TEST(line_in_pieces_that_is_appended)
+{
+        struct k_file file = rig_must_open("ctl", O_WRONLY | O_APPEND);
+        char *text = line_of(1024);
+
+        text[1024] = '\0';
+        write_at(&file, 0, text, 0);
+        write_at(&file, 0, "x\n", EINVAL);
+        ASSERT_SENT("");
+        write_at(&file, 0, text, 0);
+        write_at(&file, 0, "\n", 0);
+        ASSERT_SENT("stop");
+        free(text);
+}
+END_TEST
+
+START_TEST(files_that_can_be_written_ask_for_long_writes)
+{
+        struct fuse_entry_out entry;
+
+        ASSERT_OK(rig_walk("ctl", &entry));
+        ck_assert_uint_eq(entry.attr.blksize, 65536);
+        ASSERT_OK(rig_walk("status", &entry));
+        ck_assert_uint_eq(entry.attr.blksize, 4096);
+}
+END_TEST
+
+static void up(void)
+{
+        rig_up();
+        fake_on(rig.fake, "stop", "{}");
+        fake_on(rig.fake, "cont", "{}");
+        fake_on(rig.fake, "qom-set", "{}");
+        fake_on(rig.fake, "query-qmp-schema",
+                "[{\"meta-type\": \"command\", \"name\": \"stop\", \"arg-type\": \"0\", \"ret-type\": \"0\"},"
+                "{\"meta-type\": \"object\", \"name\": \"0\", \"members\": []}]");
+        rig_qom("/", NULL, "[{\"name\": \"a\", \"type\": \"str\"}]");
+        rig_qom("/", "a", "\"abc\"");
+        free(rig_sent());
+}
+
+int main(void)
+{
+        const struct test tests[] = {
+                TEST(writes_at_the_start_or_one_behind_the_other),
+                TEST(writes_where_reading_has_come_to),
+                TEST(appending_is_fine),
+                TEST(time_may_be_set_to_now_while_it_is_open_for_writing),
+                TEST_EACH(line_in_pieces_is_one_request, ARRAY_SIZE(buffers)),
+                TEST(line_in_pieces_of_a_stream),
+                TEST_EACH(piece_that_fills_no_buffer_is_refused_and_so_is_the_rest, ARRAY_SIZE(pieces)),
+                TEST(last_piece_without_a_newline_is_refused),
+                TEST(line_in_pieces_that_is_too_long_is_refused_whole),
+                TEST(close_tells_of_a_line_without_its_end),
+                TEST(write_at_the_start_begins_another_line),
+                TEST(piece_that_is_written_twice_is_not_in_the_line_twice),
+                TEST(line_in_pieces_that_is_appended),
+                TEST(files_that_can_be_written_ask_for_long_writes),
+        };
+
+        return test_main("fuse_lines", tests, ARRAY_SIZE(tests), up, rig_down);
+}
