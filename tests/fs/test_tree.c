@@ -2,7 +2,7 @@
  * The tables, what is written of them, and the layers.
  */
 #include <ctype.h>
-#include <dirent.h>
+#include <fts.h>
 #include <stdio.h>
 #include <sys/wait.h>
 
@@ -64,6 +64,9 @@ static void walk(const struct row *rows, const char *prefix, bool in_object,
                                 walk(catalog->rows, below, in_object, fn);
                 } else if (row->kind == &kind_qom) {
                         fn(&qom_property, "qom/", in_object);
+                } else if (S_ISDIR(row->kind->type)) {
+                        /* it would be passed over with all that is in it */
+                        ck_abort_msg("%s%s is a directory of a kind that this test does not know", prefix, row->name);
                 }
         }
 }
@@ -155,7 +158,6 @@ static void check_each(const struct row *row, const char *prefix, bool in_object
 {
         const struct each *each = row->data;
 
-        (void)prefix;
         (void)in_object;
         if (row->kind != &kind_collection)
                 return;
@@ -163,9 +165,8 @@ static void check_each(const struct row *row, const char *prefix, bool in_object
         ck_assert_ptr_nonnull(each->rows);
         if (each->fetch.kind == FETCH_COMMAND)
                 ck_assert(startswith(each->fetch.a, "query-"));
-        /* each object tells all of itself, and how it is removed */
-        ck_assert(rows_have(each->rows, "status"));
-        ck_assert(rows_have(each->rows, "remove"));
+        /* each object tells all of itself */
+        ck_assert_msg(rows_have(each->rows, "status"), "%s%s", prefix, row->name);
 }
 
 START_TEST(collections_are_sane)
@@ -277,26 +278,31 @@ END_TEST
 
 /* --- layers ------------------------------------------------------------------------------------------------------ */
 
+/* Of all folders below; the caller frees. */
 static char *list_sources(const char *dir, const char *suffix)
 {
-        _cleanup_(qmp_freep) char *path = NULL;
+        char *root = NULL, *roots[2] = { NULL };
         char *all = strdup(""), *more;
-        struct dirent *entry;
-        DIR *d;
+        FTSENT *entry;
+        FTS *fts;
 
-        ck_assert_int_gt(asprintf(&path, "%s/%s", SOURCE_DIR, dir), 0);
-        d = opendir(path);
-        ck_assert_ptr_nonnull(d);
-        while ((entry = readdir(d))) {
-                size_t n = strlen(entry->d_name);
+        ck_assert_int_gt(asprintf(&root, "%s/%s", SOURCE_DIR, dir), 0);
+        roots[0] = root;
+        fts = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+        ck_assert_ptr_nonnull(fts);
+        while ((entry = fts_read(fts))) {
+                size_t n = strlen(entry->fts_path);
 
-                if (n < 3 || (!streq(entry->d_name + n - 2, suffix) && *suffix))
+                ck_assert_int_ne(entry->fts_info, FTS_ERR);
+                if (entry->fts_info != FTS_F || (!streq(entry->fts_path + n - 2, suffix) && *suffix))
                         continue;
-                ck_assert_int_gt(asprintf(&more, "%s%s%s/%s", all, *all ? " " : "", dir, entry->d_name), 0);
+                ck_assert_int_gt(
+                        asprintf(&more, "%s%s%s", all, *all ? " " : "", entry->fts_path + strlen(SOURCE_DIR) + 1), 0);
                 free(all);
                 all = more;
         }
-        closedir(d);
+        fts_close(fts);
+        free(root);
         ck_assert_uint_gt(strlen(all), 10);
         return all;
 }
@@ -337,8 +343,9 @@ START_TEST(each_source_includes_its_own_header_first)
                         ck_assert_int_gt(asprintf(&path, "%s/%s", SOURCE_DIR, header), 0);
                         if (access(path, F_OK) < 0)
                                 continue;
-                        ck_assert_msg(first && first[9] == '"' && startswith(first + 10, base), "%s: %.40s", name,
-                                      first);
+                        ck_assert_msg(first && first[9] == '"' &&
+                                              (startswith(first + 10, base) || startswith(first + 10, header)),
+                                      "%s: %.40s", name, first);
                 }
         }
 }
