@@ -580,6 +580,16 @@ int rig_ls(const char *path, char **ret_names)
         return r;
 }
 
+char *rig_root(bool (*is_there)(const struct row *row))
+{
+        char *names = strdup("");
+
+        for (const struct row *row = tree_root.data; row->name; row++)
+                if (!is_there || is_there(row))
+                        add_name(&names, row->name, strlen(row->name));
+        return names;
+}
+
 int rig_readlink(const char *path, char **ret_target)
 {
         struct fuse_entry_out entry;

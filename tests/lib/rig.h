@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 
 #include "fs/inode.h"
+#include "fs/kinds.h"
 #include "fs/session.h"
 #include "fs/vm.h"
 #include "tests/lib/fake_qemu.h"
@@ -154,6 +155,8 @@ int rig_read_all(const struct k_file *file, char **ret_text, size_t *ret_size);
 int rig_cat(const char *path, char **ret_text);
 /* Names in the order they come, with a blank between. */
 int rig_ls(const char *path, char **ret_names);
+/* What the table of the root has, as rig_ls() has it; @is_there: or only these rows. The caller frees. */
+char *rig_root(bool (*is_there)(const struct row *row));
 int rig_readlink(const char *path, char **ret_target);
 int rig_echo(const char *path, const char *text);
 
@@ -217,6 +220,15 @@ const char *rig_list(const char *a, const char *b, const char *c);
                 ck_assert_msg(_ls_r == 0, "%s: %s", (path), strerror(-_ls_r));                                       \
                 ck_assert_str_eq(_ls, (expected));                                                                   \
                 free(_ls);                                                                                           \
+        } while (0)
+
+/* The root lists all rows of its table, or those. */
+#define ASSERT_LS_ROOT(is_there)                                                                                     \
+        do {                                                                                                         \
+                char *_root = rig_root(is_there);                                                                    \
+                                                                                                                     \
+                ASSERT_LS("/", _root);                                                                               \
+                free(_root);                                                                                         \
         } while (0)
 
 #define ASSERT_SENT(expected)                                                                                        \

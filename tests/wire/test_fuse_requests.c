@@ -453,8 +453,7 @@ START_TEST(nothing_lists_as_empty_without_a_connection)
                 ASSERT_ERROR(k_wait_error(k_send_readdir(&file[i], 0, 4096)), EHOSTDOWN);
                 ASSERT_ERROR(k_lookup(entry[i].nodeid, "nosuch", &entry[i]), EHOSTDOWN);
         }
-        ASSERT_LS("/", "status state name uuid version connection ctl events errors block cpus memory devices query "
-                       "cmd schema types qom qmp hmp");
+        ASSERT_LS_ROOT(NULL);
         ASSERT_CAT("state", "down\n");
         ASSERT_CAT_CONTAINS("connection", "down: ");
         ASSERT_ERROR(rig_cat("status", NULL), EHOSTDOWN);
