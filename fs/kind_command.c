@@ -246,6 +246,7 @@ const struct kind kind_command = {
         .render = command_render,
         .read = command_read,
         .write = command_write,
+        .json = "{",
         .refuse = answer_refuse,
         .release = answer_free,
         .size = command_size,

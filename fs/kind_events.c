@@ -343,6 +343,7 @@ const struct kind kind_events = {
         .release = events_release,
         .read = events_read,
         .write = events_write,
+        .json = "{",
         .readable = events_readable,
         .size = events_size,
 };

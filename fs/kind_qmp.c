@@ -422,6 +422,7 @@ const struct kind kind_qmp = {
         .render = qmp_render,
         .read = qmp_read,
         .write = qmp_write,
+        .json = "{",
         .readable = qmp_readable,
         .size = qmp_size,
 };

@@ -255,6 +255,7 @@ const struct kind kind_qom_property = {
         .render = property_render,
         .release = property_release,
         .write = property_write,
+        .json = "{[",
 };
 
 /* --- links ------------------------------------------------------------------------------------------------------ */

@@ -93,8 +93,13 @@ struct kind {
          * the file. READ_CONTENT: this open file has the content of render().
          */
         int (*read)(struct request *r, struct file *file, struct text *ret_text);
-        /* one line: r->data, r->size, NUL-terminated, without its newline */
+        /* one line: r->data, r->size, NUL-terminated, without its newline; see also json */
         int (*write)(struct request *r, struct file *file);
+        /*
+         * A request that begins with one of these characters, perhaps after blanks, is JSON and may have several
+         * lines, if they come in one write. NULL: each request is one line.
+         */
+        const char *json;
         /* a line was refused before write() was called; may be NULL */
         void (*refuse)(struct request *r, struct file *file, int error);
         int (*open)(struct request *r, struct file *file);

@@ -82,6 +82,23 @@ static int append(struct request *r, const char *data, size_t size)
         return 0;
 }
 
+/*
+ * Several lines that arrive in one write would be several requests if their writer had a smaller buffer, or one for
+ * each line. A line of JSON is mostly no JSON by itself.
+ */
+static int check_lines(struct request *r)
+{
+        const char *json = r->inode->kind->json;
+        char first = r->data[strspn(r->data, " \t\r")];
+
+        if (!strchr(r->data, '\n') || (json && first && strchr(json, first)))
+                return 0;
+        return request_fail(r, -EINVAL, NULL, "more than one line in a write: a request is one line%s",
+                            !json              ? ""
+                            : streq(json, "{") ? ", unless it is a JSON object"
+                                               : ", unless it is a JSON object or list");
+}
+
 static int take_line(struct request *r)
 {
         struct writing *w = &r->file->writing;
@@ -92,7 +109,7 @@ static int take_line(struct request *r)
         w->size = 0;
         if (strlen(r->data) < r->size)
                 return request_fail(r, -EINVAL, NULL, "the line contains a NUL byte");
-        return 0;
+        return check_lines(r);
 }
 
 static int take(struct request *r, const char *data, size_t size, bool ends)

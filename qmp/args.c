@@ -187,6 +187,9 @@ static int parse_pairs(const char *text, struct qmp_args *args, char **ret_why)
         size_t character = 1;
         unsigned n = 0;
 
+        /* a writer with a line buffer writes each line by itself, and the first one would be the whole request */
+        if (strchr(text, '\n'))
+                return qmp_invalid(ret_why, "the arguments must be on one line, unless they are a JSON object");
         for (const char *at = text + strspn(text, BLANKS); *at;) {
                 const char *key = at;
                 size_t size = strcspn(at, "=," BLANKS);
@@ -228,7 +231,7 @@ int qmp_args_parse(const char *text, struct qmp_args **ret_args, char **ret_why)
         *ret_why = NULL;
         if (!args)
                 return -ENOMEM;
-        args->is_json = text[strspn(text, BLANKS)] == '{';
+        args->is_json = text[strspn(text, " \t\r")] == '{';
         r = qmp_utf8_check(text, ret_why);
         if (r == 0)
                 r = args->is_json ? qmp_json_parse(text, &args->json, ret_why) : parse_pairs(text, args, ret_why);

@@ -19,8 +19,9 @@
 struct qmp_args;
 
 /*
- * Parses a text without regard to the command. Returns 0, -ENOMEM, or -EINVAL with an error message in *ret_why,
- * which the caller owns. Here and below, *ret_why is NULL after -ENOMEM.
+ * Parses a text without regard to the command. Pairs must be on one line; JSON may have several. Returns 0, -ENOMEM,
+ * or -EINVAL with an error message in *ret_why, which the caller owns. Here and below, *ret_why is NULL after
+ * -ENOMEM.
  */
 int qmp_args_parse(const char *text, struct qmp_args **ret_args, char **ret_why);
 struct qmp_args *qmp_args_free(struct qmp_args *args);
@@ -46,9 +47,9 @@ int qmp_args_build(const struct qmp_args *args, const struct qmp_entity *command
 
 /*
  * Converts a text to the value of a QOM property of type @type ("bool", "uint32", "string", …). Strings are taken
- * literally; integers are written as in number.h and must be in the range of the type; booleans are on or off. For
- * other types, a text that begins like a JSON object, list or string is parsed as JSON, and anything else is a
- * string. The caller owns *ret_value. Returns 0, -ENOMEM or -EINVAL.
+ * literally, and must be on one line; integers are written as in number.h and must be in the range of the type;
+ * booleans are on or off. For other types, a text that begins like a JSON object, list or string is parsed as JSON,
+ * and anything else is a string. The caller owns *ret_value. Returns 0, -ENOMEM or -EINVAL.
  */
 int qmp_args_property(const char *type, const char *text, struct json_object **ret_value, char **ret_why);
 

@@ -154,6 +154,8 @@ int qmp_args_property(const char *type, const char *text, struct json_object **r
                 what = "a number";
                 why = parse_number(text, ret_value);
         } else {
+                if (strchr(text, '\n'))
+                        return qmp_invalid(ret_why, "a string must be on one line");
                 *ret_value = json_object_new_string(text);
         }
         if (why)

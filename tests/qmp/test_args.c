@@ -85,7 +85,7 @@ static const struct {
 } builds[] = {
         /* nothing */
         { "query-block", "", "null", NULL },
-        { "query-block", " \t\r\n", "null", NULL },
+        { "query-block", " \t\r", "null", NULL },
         { "query-block", "{}", "null", NULL },
         { "query-block", " { } \n", "null", NULL },
         { "query-block", "a=1", NULL, "the key at character 1 is unknown; the command takes no arguments" },
@@ -96,10 +96,18 @@ static const struct {
         { "block_resize", "", NULL, "'size' is missing; expected integer" },
         { "block_resize", "{}", NULL, "'size' is missing; expected integer" },
 
+        /* a writer with a line buffer would have the first of several lines carried out by itself */
+        { "query-block", "\n", NULL, "the arguments must be on one line, unless they are a JSON object" },
+        { "block_resize", "device=a\nsize=1", NULL, "the arguments must be on one line" },
+        { "block_resize", "device=a size=1\n", NULL, "the arguments must be on one line" },
+        { "block_resize", "device=\"a\n\" size=1", NULL, "the arguments must be on one line" },
+        { "block_resize", "\n{\"size\":1}", NULL, "the arguments must be on one line" },
+        { "block_resize", "{\"device\":\"a\",\n\"size\":1}\n", "{\"device\":\"a\",\"size\":1}", NULL },
+
         /* pairs and what is between them */
         { "block_resize", "device=a,size=1", "{\"device\":\"a\",\"size\":1}", NULL },
         { "block_resize", "device=a size=1", "{\"device\":\"a\",\"size\":1}", NULL },
-        { "block_resize", "\n device=a\n\tsize=1\r\n", "{\"device\":\"a\",\"size\":1}", NULL },
+        { "block_resize", " device=a \t\tsize=1\r", "{\"device\":\"a\",\"size\":1}", NULL },
         { "block_resize", "device=a, size=1", "{\"device\":\"a\",\"size\":1}", NULL },
         { "block_resize", "device=a ,size=1,", "{\"device\":\"a\",\"size\":1}", NULL },
         { "block_resize", "device=a , size=1 , ", "{\"device\":\"a\",\"size\":1}", NULL },
@@ -172,7 +180,7 @@ static const struct {
           "the value at character 15: a quoted value must be a JSON string" },
         { "block_resize", "size=1 device=\"a\"\"b\"", NULL,
           "the value at character 15: a quoted value must be a JSON string" },
-        { "block_resize", "size=1 device=\"a\nb\"", NULL,
+        { "block_resize", "size=1 device=\"a\tb\"", NULL,
           "the value at character 15: a quoted value must be a JSON string" },
         { "block_resize", "size=1 device=\"\\x\"", NULL,
           "the value at character 15: a quoted value must be a JSON string" },
@@ -365,7 +373,7 @@ static const struct {
 
         /* JSON */
         { "block_resize", "{\"device\": \"a\", \"size\": 1}", "{\"device\":\"a\",\"size\":1}", NULL },
-        { "block_resize", " \n{\"size\": 18446744073709551615}\n", "{\"size\":18446744073709551615}", NULL },
+        { "block_resize", " {\"size\":\n18446744073709551615}\n", "{\"size\":18446744073709551615}", NULL },
         { "block_resize", "{\"size\": -9223372036854775808}", "{\"size\":-9223372036854775808}", NULL },
         { "block_resize", "{\"size\": 18446744073709551616}", NULL, "the integer at character 10 is out of range" },
         { "block_resize", "{\"size\": 1.0}", NULL,
@@ -466,7 +474,7 @@ static const struct {
         { "object-add", "qom-type=secret id=s data=\"SECRET" },
         { "object-add", "qom-type=secret id=s data=\"SECRET\"SECRET" },
         { "object-add", "qom-type=secret id=s data=\"SECRET\\x\"" },
-        { "object-add", "qom-type=secret id=s data=\"SECRET\n\"" },
+        { "object-add", "qom-type=secret id=s data=\"SECRET\t\"" },
         { "object-add", "qom-type=secret id=s data={\"SECRET\":1} SECRET" },
         { "object-add", "qom-type=secret id=s data={SECRET}, x" },
         { "object-add", "qom-type=secret id=s dat=SECRET" },
@@ -925,6 +933,7 @@ static const struct {
         { "string", "", "\"\"", NULL },
         { "str", "\"a\"", "\"\\\"a\\\"\"", NULL },
         { "str", "{\"a\":1}", "\"{\\\"a\\\":1}\"", NULL },
+        { "string", "[a\nb]", NULL, "a string must be on one line" },
         { "string", "\355\240\200", NULL, "invalid UTF-8 at byte 1" },
         { "bool", "on", "true", NULL },
         { "bool", "off", "false", NULL },

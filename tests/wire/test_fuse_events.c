@@ -149,7 +149,7 @@ START_TEST(failures_are_told_of_a_line_each)
         ck_assert_int_gt(asprintf(&who, "Z uid=%u pid=%d /", getuid(), getpid()), 0);
         ck_assert_contains(text, who);
         ck_assert_contains(text, " /name EIO GenericError two\\x0alines\\x01 and a \\\n");
-        ck_assert_contains(text, " /ctl EINVAL - no such verb; read the file for a list\n");
+        ck_assert_contains(text, " /ctl EINVAL - more than one line in a write: a request is one line\n");
         ck_assert_ptr_nonnull(strchr(text, '\n'));
         ck_assert_ptr_eq(strchr(strchr(text, '\n') + 1, '\n'), text + strlen(text) - 1);
         /* 2026-11-20T10:11:12.345Z */

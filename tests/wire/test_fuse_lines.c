@@ -258,6 +258,70 @@ START_TEST(line_in_pieces_that_is_appended)
 }
 END_TEST
 
+/* --- several lines in one write ---------------------------------------------------------------------------------- */
+
+/* The same from a writer with a line buffer (bash on a terminal) would be several requests. */
+static const struct {
+        const char *path, *text, *words;
+} several[] = {
+        { "ctl", "stop\ncont\n", "a request is one line" },
+        { "ctl", "stop\n\n", "a request is one line" },
+        { "ctl", "\nstop\n", "a request is one line" },
+        { "ctl", "{\n}\n", "a request is one line" },
+        { "hmp", "stop\ncont\n", "a request is one line" },
+        { "hmp", "{\nstop\n", "a request is one line" },
+        { "devices/nv0/remove", "1\n1\n", "a request is one line" },
+        { "devices/nv0/remove", "timeout=1\nnowait\n", "a request is one line" },
+        { "qom/a", "a\nb\n", "a request is one line, unless it is a JSON object or list" },
+        { "cmd/set", "a=[\n]\n", "a request is one line, unless it is a JSON object" },
+        { "cmd/set", "a=1\nb=2\n", "a request is one line, unless it is a JSON object" },
+        { "cmd/set", "\n\n", "a request is one line, unless it is a JSON object" },
+        { "cmd/set", "\n{}\n", "a request is one line, unless it is a JSON object" },
+};
+
+START_TEST(several_lines_are_no_request)
+{
+        struct k_file file = rig_must_open(several[_i].path, O_RDWR);
+        _cleanup_(qmp_freep) char *line = NULL;
+
+        free(rig_sent());
+        write_at(&file, 0, several[_i].text, EINVAL);
+        ASSERT_SENT("");
+        ck_assert_int_gt(asprintf(&line, " /%s EINVAL - more than one line in a write: %s\n", several[_i].path,
+                                  several[_i].words),
+                         0);
+        ASSERT_CAT_CONTAINS("errors", line);
+}
+END_TEST
+
+START_TEST(filter_of_several_lines_is_refused)
+{
+        struct k_file file = rig_must_open("events", O_RDWR);
+
+        write_at(&file, 0, "STOP\nRESUME\n", EINVAL);
+        write_at(&file, 0, "{\"event\":\n\"STOP\"}\n", 0);
+}
+END_TEST
+
+static const struct {
+        const char *path, *text, *sent;
+} json[] = {
+        { "cmd/set", "{\"a\": 1,\n\n  \"b\": 2\n}\n", "set" },
+        { "qom/a", "{\n  \"b\": 2\n}\n", "qom-set" },
+        { "qom/a", "[\n1\n]\n", "qom-set" },
+        { "qmp", "{\"execute\":\n\"stop\"}\n{\"execute\": \"cont\"}\n", "stop cont" },
+};
+
+START_TEST(json_may_have_several_lines)
+{
+        struct k_file file = rig_must_open(json[_i].path, O_RDWR);
+
+        free(rig_sent());
+        write_at(&file, 0, json[_i].text, 0);
+        ASSERT_SENT(json[_i].sent);
+}
+END_TEST
+
 START_TEST(files_that_can_be_written_ask_for_long_writes)
 {
         struct fuse_entry_out entry;
@@ -274,11 +338,17 @@ static void up(void)
         rig_up();
         fake_on(rig.fake, "stop", "{}");
         fake_on(rig.fake, "cont", "{}");
+        fake_on(rig.fake, "set", "{}");
         fake_on(rig.fake, "qom-set", "{}");
         fake_on(rig.fake, "query-qmp-schema",
                 "[{\"meta-type\": \"command\", \"name\": \"stop\", \"arg-type\": \"0\", \"ret-type\": \"0\"},"
-                "{\"meta-type\": \"object\", \"name\": \"0\", \"members\": []}]");
-        rig_qom("/", NULL, "[{\"name\": \"a\", \"type\": \"str\"}]");
+                "{\"meta-type\": \"command\", \"name\": \"set\", \"arg-type\": \"1\", \"ret-type\": \"0\"},"
+                "{\"meta-type\": \"object\", \"name\": \"0\", \"members\": []},"
+                "{\"meta-type\": \"object\", \"name\": \"1\", \"members\": ["
+                "{\"name\": \"a\", \"type\": \"int\", \"default\": null},"
+                "{\"name\": \"b\", \"type\": \"int\", \"default\": null}]},"
+                "{\"meta-type\": \"builtin\", \"name\": \"int\", \"json-type\": \"int\"}]");
+        rig_qom("/", NULL, "[{\"name\": \"a\", \"type\": \"any\"}]");
         rig_qom("/", "a", "\"abc\"");
         free(rig_sent());
 }
@@ -299,6 +369,9 @@ int main(void)
                 TEST(write_at_the_start_begins_another_line),
                 TEST(piece_that_is_written_twice_is_not_in_the_line_twice),
                 TEST(line_in_pieces_that_is_appended),
+                TEST_EACH(several_lines_are_no_request, ARRAY_SIZE(several)),
+                TEST(filter_of_several_lines_is_refused),
+                TEST_EACH(json_may_have_several_lines, ARRAY_SIZE(json)),
                 TEST(files_that_can_be_written_ask_for_long_writes),
         };
 
