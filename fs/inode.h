@@ -34,6 +34,8 @@ struct inode {
         bool announced;            /* the kernel knows that its attributes are not valid any more */
         struct timespec born;
         uint64_t epoch; /* the vm's, when it was made */
+        /* in qom/: the largest number of children that the object has had, and the serial of the last list counted */
+        uint64_t n_children, counted;
         struct inode *hash_next;
 };
 

@@ -7,6 +7,7 @@
  * in, or before the connection was made again, is ENODEV from then on; what is looked up afterwards is another inode.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 
@@ -21,8 +22,18 @@
 
 static const struct kind kind_qom_link;
 
-/* QEMU 7.2 has 7. A walk of objects that claim to have no end must end, also where each has two children. */
-#define DEPTH_MAX 12
+/*
+ * A walk over a tree that QEMU makes up as it is asked must end. The depth alone does not ensure that: with k children
+ * for each object there are k^12 of them. So the product of the numbers of children along a path is limited as well.
+ * Objects without children, each weighted with the reciprocal of its product, add up to at most 1 (Kraft's
+ * inequality). So a walk meets at most PRODUCT_MAX of them, and at most DEPTH_MAX * PRODUCT_MAX objects.
+ *
+ * Of the machines of QEMU 7.2, xlnx-versal-virt has the maximum depth (7) and npcm750-evb the maximum product (54
+ * million: the inputs of an interrupt controller are objects). q35 with 255 CPUs and 400 devices (7,656 objects) has 5
+ * and 84,000, virt with 128 CPUs 5 and 13 million.
+ */
+#define DEPTH_MAX   12
+#define PRODUCT_MAX (UINT64_C(1) << 28)
 
 /* The target of an unset link, which is never an object's file name, see render_name(). */
 #define NO_TARGET "%none"
@@ -53,6 +64,40 @@ static int fail_gone(struct request *r)
         return request_fail(r, -ENODEV, NULL, "the object was deleted");
 }
 
+/* The number never shrinks, so that nothing is gained by showing a walk one child at a time. */
+static void count_children(struct inode *dir)
+{
+        uint64_t n = 0;
+
+        if (dir->counted == dir->snapshot->serial)
+                return;
+        json_object_object_foreach(dir->snapshot->value, property, type) {
+                (void)property;
+                n += startswith(json_object_get_string(type), "child<") != NULL;
+        }
+        if (n > dir->n_children)
+                dir->n_children = n;
+        dir->counted = dir->snapshot->serial;
+}
+
+/* Whether the directory's children are still among the objects that a walk may meet. */
+static int check_product(struct request *r, const struct inode *dir)
+{
+        uint64_t product = 1;
+
+        for (;; dir = dir->parent) {
+                /* neither factor exceeds 2^32: a list has at most 64 MiB */
+                product *= dir->n_children ? dir->n_children : 1;
+                if (product > PRODUCT_MAX)
+                        return request_fail(r, -ELOOP, NULL,
+                                            "too many objects: the product of the numbers of children along the path "
+                                            "exceeds %" PRIu64,
+                                            PRODUCT_MAX);
+                if (is_root(dir))
+                        return 0;
+        }
+}
+
 /* Makes sure of the list of what the object has, and of its path, which is borrowed from the directory's snapshot. */
 static int require_list(struct request *r, struct inode *dir, enum freshness freshness,
                         struct json_object **ret_properties)
@@ -68,9 +113,11 @@ static int require_list(struct request *r, struct inode *dir, enum freshness fre
         if (!dir->snapshot->spec.a)
                 return request_fail(r, -ENODEV, NULL, "QEMU has no path to an object with this name");
         e = snapshot_require(dir->snapshot, r, freshness);
-        if (e == 0)
-                *ret_properties = dir->snapshot->value;
-        return e;
+        if (e)
+                return e;
+        count_children(dir);
+        *ret_properties = dir->snapshot->value;
+        return 0;
 }
 
 static int require_property(struct request *r, struct inode *dir, const char *file_name, const char **ret_name,
@@ -142,6 +189,8 @@ static int qom_lookup(struct request *r, struct inode *dir, const char *file_nam
         if (args.kind == &kind_qom && depth_of(dir->snapshot->spec.a) >= DEPTH_MAX)
                 return request_fail(r, -ELOOP, NULL, "objects nested more than %d deep", DEPTH_MAX);
         if (args.kind == &kind_qom)
+                e = check_product(r, dir);
+        if (e == 0 && args.kind == &kind_qom)
                 e = child_path(dir, name, &path);
         /* its list, by which the directory knows its path */
         if (e == 0 && args.kind == &kind_qom)

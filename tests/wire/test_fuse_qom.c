@@ -641,6 +641,44 @@ START_TEST(objects_nested_too_deep_end)
 }
 END_TEST
 
+static unsigned n_children;
+
+static void answer_wide(struct fake_qemu *fake, const struct fake_command *command, void *userdata)
+{
+        char *list = strdup("["), *longer;
+
+        (void)userdata;
+        for (unsigned i = 0; i < n_children; i++) {
+                ck_assert_int_gt(asprintf(&longer, "%s%s" PROPERTY("%u", "child<a>"), list, i > 0 ? ", " : "", i), 0);
+                free(list);
+                list = longer;
+        }
+        ck_assert_int_gt(asprintf(&longer, "%s]", list), 0);
+        fake_return(fake, command, longer);
+        free(longer);
+        free(list);
+}
+
+/* Each has 128 children: 2^28 objects in the fourth level, and no fifth. */
+START_TEST(objects_with_too_many_children_end)
+{
+        struct fuse_entry_out entry;
+
+        n_children = 128;
+        fake_on_call(rig.fake, "qom-list", answer_wide, NULL);
+        ASSERT_OK(rig_walk("qom/0/1/2/3", &entry));
+        ASSERT_ERROR(rig_walk("qom/0/1/2/3/4", &entry), ELOOP);
+        ASSERT_CAT_CONTAINS("errors", " ELOOP - too many objects: the product of the numbers of children along the "
+                                      "path exceeds 268435456\n");
+        /* the objects that were seen count, also if QEMU lists fewer of them from now on */
+        n_children = 5;
+        vm_invalidate(rig.vm);
+        ASSERT_ERROR(rig_walk("qom/0/1/2/3/4", &entry), ELOOP);
+        /* other paths have their own product */
+        ASSERT_OK(rig_walk("qom/0/3/2/3/4", &entry));
+}
+END_TEST
+
 START_TEST(objects_have_links_to_qom)
 {
         static const struct {
@@ -877,6 +915,7 @@ int main(void)
                 TEST(link_that_cannot_be_read_says_why),
                 TEST(target_that_is_too_long_is_told),
                 TEST(objects_nested_too_deep_end),
+                TEST(objects_with_too_many_children_end),
                 TEST(objects_have_links_to_qom),
                 TEST(anonymous_memory_has_a_link_to_qom),
                 TEST(device_that_qemu_cannot_name_has_no_target),
