@@ -8,6 +8,7 @@
 #include "inode.h"
 #include "kinds.h"
 #include "qdev.h"
+#include "qmp/message.h"
 #include "removal.h"
 #include "wait.h"
 
@@ -171,6 +172,31 @@ static int remove_block(struct request *r, const struct remove *spec, bool nowai
         return e ? e : begin(r, &target, nowait);
 }
 
+/*
+ * The guest's refusal names an anonymous DIMM by its slot alone, which the record in devices/ does not have. A removal
+ * is not made to depend on it: without the slot, only the refusal is missed.
+ */
+static int ask_slot(struct request *r, const struct removal_target *target, struct json_object *record, int *ret_slot)
+{
+        const char *driver = qmp_json_get_string(record, "driver");
+        struct json_object *slot;
+        int e;
+
+        if (!driver || (!streq(driver, "pc-dimm") && !streq(driver, "nvdimm")) || qdev_id(target->path))
+                return 0;
+        e = ask_property(r->inode, target->path, "slot");
+        if (e == 0)
+                e = snapshot_require(r->inode->snapshot, r, FRESH_CONTENT);
+        if (e == REQUEST_PARKED || e == -ENOMEM || e == -ENODEV || e == -EHOSTDOWN)
+                return e;
+        free(take_ptr(r->reason));
+        free(take_ptr(r->reason_class));
+        slot = e == 0 ? r->inode->snapshot->value : NULL;
+        if (json_object_is_type(slot, json_type_int))
+                *ret_slot = json_object_get_int(slot);
+        return 0;
+}
+
 static int remove_device(struct request *r, const struct remove *spec, bool nowait)
 {
         struct removal_target target = { .slot = -1 };
@@ -179,11 +205,11 @@ static int remove_device(struct request *r, const struct remove *spec, bool nowa
 
         if (e == 0)
                 e = object_device(r, r->inode->object, &target.path);
-        if (e)
-                return e;
-        if (spec->slot)
+        if (e == 0 && spec->slot)
                 target.slot = spec->slot(record);
-        return begin(r, &target, nowait);
+        else if (e == 0)
+                e = ask_slot(r, &target, record, &target.slot);
+        return e ? e : begin(r, &target, nowait);
 }
 
 static int remove_write(struct request *r, struct file *file)

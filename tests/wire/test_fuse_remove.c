@@ -463,6 +463,30 @@ START_TEST(anonymous_dimm_that_is_elsewhere_is_another)
 }
 END_TEST
 
+/* The record of devices/ has no slot, so it is queried, which may fail. */
+START_TEST(guest_refuses_an_anonymous_dimm_of_devices_by_its_slot)
+{
+        uint64_t write;
+
+        anonymous_dimm("device[1]", "/objects/m0");
+        rig_qom("/machine/peripheral-anon/device[1]", "slot", "3");
+        ASSERT_OK(rig_walk("devices/device[1]/remove", &(struct fuse_entry_out){ 0 }));
+        free(rig_sent());
+        write = start("devices/device[1]/remove", "1");
+        ck_assert_uint_eq(rig_count("qom-get"), 1);
+        ost(NULL, 3, 130, "2", "DIMM");
+        ck_assert(!k_is_answered(write));
+        ost(NULL, 3, 130, "3", "DIMM");
+        ASSERT_ERROR(k_wait_error(write), EBUSY);
+        rig_qom("/machine/peripheral-anon/device[1]", "slot", "\"three\"");
+        write = start("devices/device[1]/remove", "1");
+        ost(NULL, 3, 130, "3", "DIMM");
+        ck_assert(!k_is_answered(write));
+        rig_deleted("/machine/peripheral-anon/device[1]");
+        ASSERT_OK(k_wait_error(write));
+}
+END_TEST
+
 START_TEST(refusal_by_the_slot_reaches_who_asked_by_another_path)
 {
         uint64_t by_device, by_memory;
@@ -1205,6 +1229,7 @@ int main(void)
                 TEST_EACH(anonymous_dimm_ends_with_its_device, 2),
                 TEST(anonymous_dimm_outlives_what_others_are),
                 TEST(anonymous_dimm_that_is_elsewhere_is_another),
+                TEST(guest_refuses_an_anonymous_dimm_of_devices_by_its_slot),
                 TEST(refusal_by_the_slot_reaches_who_asked_by_another_path),
                 TEST(guest_refuses_elsewhere_than_on_x86),
                 TEST(refusal_of_nobodys_request_changes_nothing),
