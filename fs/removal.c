@@ -53,7 +53,7 @@ struct removal {
         uint64_t started, timed_out_ns, retry_ns;
         struct qmp_timer retry, grace, recheck;
         struct list waiters;
-        /* in QEMU's words, see qmp_words() */
+        /* in QEMU's words, see vm_words() */
         char *outcome; /* OVER: why it was refused */
         char *delayed; /* PENDING: why the last request was not taken */
 };
@@ -153,7 +153,7 @@ static void refuse(struct removal *m, int error, const char *class, const char *
         m->refs++;
         settle(m, OVER);
         free(m->outcome);
-        m->outcome = qmp_words(text);
+        m->outcome = vm_words(m->vm, text);
         vm_invalidate(m->vm);
         answer(m, ALL, error, class, text);
         removal_unref(m);
@@ -398,7 +398,7 @@ static void taken(struct removal *m)
 static void delayed(struct removal *m, const struct qmp_result *result)
 {
         free(m->delayed);
-        m->delayed = qmp_words(result->text);
+        m->delayed = vm_words(m->vm, result->text);
         answer(m, ACCEPTED, result->error, result->error_class, result->text);
         if (!m->accepted && list_empty(&m->waiters))
                 refuse(m, result->error, result->error_class, result->text);
@@ -631,7 +631,7 @@ static void guest_refused(struct removal *m, const char *text)
         }
         m->refused = true;
         free(m->delayed);
-        m->delayed = qmp_words(text);
+        m->delayed = vm_words(m->vm, text);
         m->refs++;
         answer(m, ALL, -EBUSY, NULL, text);
         removal_unref(m);

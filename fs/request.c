@@ -135,8 +135,11 @@ void request_finish(struct request *r, int error)
         if (error < 0 && error != -EINTR && r->reason)
                 request_log(r, -error, r->reason_class, r->reason);
         /* a write to an action's file */
-        if (r->patient && r->inode->kind->own_inode)
-                outcomes_note(&r->vm->outcomes, r->inode->ino, r->who, -error, r->reason_class, r->reason);
+        if (r->patient && r->inode->kind->own_inode) {
+                _cleanup_(qmp_freep) char *words = vm_words(r->vm, r->reason);
+
+                outcomes_note(&r->vm->outcomes, r->inode->ino, r->who, -error, r->reason_class, words);
+        }
         if (r->req && error == 0) {
                 assert(r->answer);
                 r->answer(r);

@@ -121,11 +121,20 @@ static void repeats_are_due(struct qmp_timer *timer)
         arm_repeats(vm);
 }
 
+char *vm_words(const struct vm *vm, const char *text)
+{
+        _cleanup_(qmp_freep) char *shown = text && vm->options.conceal ? qmp_conceal_text(text) : NULL;
+
+        if (!text || (vm->options.conceal && !shown))
+                return NULL;
+        return qmp_words(shown ? shown : text);
+}
+
 void vm_log_error(struct vm *vm, struct who who, const char *path, int error, const char *class, const char *text)
 {
         const char *name = strerrorname_np(error);
         _cleanup_(qmp_freep) char *words = NULL, *which = qmp_words(class ? class : "-"),
-                                  *why = qmp_words(text ? text : "");
+                                  *why = vm_words(vm, text ? text : "");
 
         if (!which || !why || asprintf(&words, "%s %s %s %s", path, name ? name : "?", which, why) < 0) {
                 words = NULL;

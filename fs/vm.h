@@ -126,6 +126,12 @@ void vm_note_command(struct vm *vm, const char *command);
 void vm_listen(struct vm *vm, struct vm_listener *listener);
 void vm_listener_remove(struct vm_listener *listener);
 
+/*
+ * A copy of @text for files that others than the owner may read: qmp_words() of it, under options.conceal without
+ * credentials. The caller owns the result; NULL: @text is NULL, or out of memory.
+ */
+char *vm_words(const struct vm *vm, const char *text);
+
 /* Adds a line to `errors`, or counts it, see repeats.h. @error is a positive errno; @class and @text may be NULL. */
 void vm_log_error(struct vm *vm, struct who who, const char *path, int error, const char *class, const char *text);
 

@@ -5,13 +5,143 @@
 
 #define HIDDEN "…"
 
+/* --- credentials in names of images ------------------------------------------------------------------------------ */
+
+/* Names that QEMU's options have for secrets themselves; "password-secret" and its like name an object. */
+static const char *const secret_keys[] = { "auth", "cookie", "key", "passwd", "password", "secret", "token" };
+
+static bool is_in_word(char c)
+{
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+}
+
+/* The value of the first "key=value" with such a key, or NULL. */
+static const char *find_secret(const char *text)
+{
+        for (const char *at = text; (at = strchr(at, '=')); at++) {
+                const char *key = at;
+
+                while (key > text && is_in_word(key[-1]))
+                        key--;
+                for (size_t i = 0; i < ARRAY_SIZE(secret_keys); i++)
+                        if (strlen(secret_keys[i]) == (size_t)(at - key) &&
+                            memcmp(key, secret_keys[i], (size_t)(at - key)) == 0)
+                                return at + 1;
+        }
+        return NULL;
+}
+
+/* How much of the text is shown: up to options that may contain secrets. The size of all: there are none. */
+static size_t open_size(const char *text)
+{
+        const char *json = strstr(text, "json:"), *rbd = strstr(text, "rbd:"), *secret = find_secret(text);
+        const char *end = text + strlen(text);
+
+        if (json)
+                end = json + strlen("json:");
+        rbd = rbd ? strchr(rbd + strlen("rbd:"), ':') : NULL;
+        if (rbd && rbd + 1 < end)
+                end = rbd + 1;
+        if (secret && secret < end)
+                end = secret;
+        return (size_t)(end - text);
+}
+
+static bool has_credentials(const char *text)
+{
+        return strstr(text, "://") || open_size(text) < strlen(text);
+}
+
+static void print_open(FILE *out, const char *text)
+{
+        size_t n = open_size(text), size = strlen(text);
+
+        fprintf(out, "%.*s%s", (int)n, text, n < size ? HIDDEN : "");
+}
+
+/* A URL is taken to end with the text: where it ends is not known, and a password may have any character. */
+static void print_url(FILE *out, const char *rest)
+{
+        const char *at = strrchr(rest, '@'), *query = strchr(rest, '?');
+        _cleanup_(qmp_freep) char *place = NULL;
+
+        /* either may be a part of the other */
+        if (at && query && query < at) {
+                fputs(HIDDEN, out);
+                return;
+        }
+        if (at) {
+                fputs(HIDDEN "@", out);
+                rest = at + 1;
+        }
+        place = query ? strndup(rest, (size_t)(query - rest)) : NULL;
+        print_open(out, place ? place : query ? HIDDEN : rest);
+        if (place && open_size(place) == strlen(place))
+                fputs("?" HIDDEN, out);
+}
+
+char *qmp_conceal_text(const char *text)
+{
+        const char *url = strstr(text, "://");
+        char *shown;
+        FILE *out;
+
+        if (!has_credentials(text))
+                return strdup(text);
+        out = open_memstream(&shown, &(size_t){ 0 });
+        if (!out)
+                return NULL;
+        if (url && (size_t)(url - text) < open_size(text)) {
+                fprintf(out, "%.*s://", (int)(url - text), text);
+                print_url(out, url + strlen("://"));
+        } else {
+                print_open(out, text);
+        }
+        return qmp_close_text(out, &shown) == 0 ? shown : NULL;
+}
+
+static int conceal_string(struct json_object *value)
+{
+        _cleanup_(qmp_freep) char *shown = NULL;
+
+        if (!has_credentials(json_object_get_string(value)))
+                return 0;
+        shown = qmp_conceal_text(json_object_get_string(value));
+        return shown && json_object_set_string(value, shown) ? 0 : -ENOMEM;
+}
+
+/* Keys are the schema's, or names of properties. */
+int qmp_conceal_credentials(struct json_object *value)
+{
+        int r = 0;
+
+        switch (json_object_get_type(value)) {
+        case json_type_object: {
+                json_object_object_foreach(value, key, member) {
+                        (void)key;
+                        if (r == 0)
+                                r = qmp_conceal_credentials(member);
+                }
+                return r;
+        }
+        case json_type_array:
+                for (size_t i = 0; i < json_object_array_length(value) && r == 0; i++)
+                        r = qmp_conceal_credentials(json_object_array_get_idx(value, i));
+                return r;
+        case json_type_string:
+                return conceal_string(value);
+        default:
+                return 0;
+        }
+}
+
+/* --- values in errors ---------------------------------------------------------------------------------------- */
+
 /* Shorter words would match in almost any text. */
 #define PART_MIN 4
 
 /* The part of a text that is searched: the longest line shown, and a value that continues beyond it. */
 #define TEXT_MAX (80 * 1024)
-
-/* --- values in errors ---------------------------------------------------------------------------------------- */
 
 /* Keys of QMP arguments whose values name an object that QEMU has, is to create, or opens. */
 static const char *const naming[] = {
@@ -25,7 +155,7 @@ static bool is_name(const char *key, const char *value)
 {
         for (size_t i = 0; i < ARRAY_SIZE(naming); i++)
                 if (streq(key, naming[i]))
-                        return !strstr(value, "://");
+                        return !has_credentials(value);
         return false;
 }
 
@@ -134,93 +264,6 @@ char *qmp_conceal_values(const char *text, struct json_object *arguments)
         if (h.searched > SEARCH_MAX)
                 memcpy(h.text, HIDDEN, sizeof(HIDDEN));
         return h.text;
-}
-
-/* --- credentials in names of images ------------------------------------------------------------------------------ */
-
-/* A URL is taken to end with the string: where it ends in a text is not known, and a password may have any character. */
-static void print_url(FILE *out, const char *rest)
-{
-        const char *at = strrchr(rest, '@'), *query = strchr(rest, '?');
-
-        /* either may be a part of the other */
-        if (at && query && query < at) {
-                fputs(HIDDEN, out);
-                return;
-        }
-        if (at) {
-                fputs(HIDDEN "@", out);
-                rest = at + 1;
-        }
-        fprintf(out, "%.*s%s", query ? (int)(query - rest) : (int)strlen(rest), rest, query ? "?" HIDDEN : "");
-}
-
-/* How much of the string is shown; the rest is a URL, or options if not *ret_is_url. The size of all: no credentials. */
-static size_t open_size(const char *string, size_t size, bool *ret_is_url)
-{
-        const char *url = strstr(string, "://"), *json = strstr(string, "json:"), *rbd = strstr(string, "rbd:");
-        const char *end = string + size;
-
-        *ret_is_url = false;
-        if (json)
-                end = json + strlen("json:");
-        rbd = rbd ? strchr(rbd + strlen("rbd:"), ':') : NULL;
-        if (rbd && rbd + 1 < end)
-                end = rbd + 1;
-        if (url && url + strlen("://") <= end) {
-                *ret_is_url = true;
-                end = url + strlen("://");
-        }
-        return (size_t)(end - string);
-}
-
-static int conceal_string(struct json_object *value)
-{
-        const char *string = json_object_get_string(value);
-        _cleanup_(qmp_freep) char *shown = NULL;
-        size_t size = strlen(string), n;
-        bool is_url;
-        FILE *out;
-
-        n = open_size(string, size, &is_url);
-        if (n == size)
-                return 0;
-        out = open_memstream(&shown, &(size_t){ 0 });
-        if (!out)
-                return -ENOMEM;
-        fwrite(string, 1, n, out);
-        if (is_url)
-                print_url(out, string + n);
-        else
-                fputs(HIDDEN, out);
-        if (qmp_close_text(out, &shown) < 0 || !json_object_set_string(value, shown))
-                return -ENOMEM;
-        return 0;
-}
-
-/* Keys are the schema's, or names of properties. */
-int qmp_conceal_credentials(struct json_object *value)
-{
-        int r = 0;
-
-        switch (json_object_get_type(value)) {
-        case json_type_object: {
-                json_object_object_foreach(value, key, member) {
-                        (void)key;
-                        if (r == 0)
-                                r = qmp_conceal_credentials(member);
-                }
-                return r;
-        }
-        case json_type_array:
-                for (size_t i = 0; i < json_object_array_length(value) && r == 0; i++)
-                        r = qmp_conceal_credentials(json_object_array_get_idx(value, i));
-                return r;
-        case json_type_string:
-                return conceal_string(value);
-        default:
-                return 0;
-        }
 }
 
 /* --- messages ------------------------------------------------------------------------------------------------ */

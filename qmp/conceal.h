@@ -10,8 +10,8 @@
 
 /*
  * Returns a copy of @text, QEMU's error for a command with these arguments, in which argument values are hidden: all
- * strings among the arguments, and the words that they consist of, except for values without a URL under keys that
- * name something (device, id, filename, …). A word of fewer than four bytes is hidden only where it is quoted.
+ * strings among the arguments, and the words that they consist of, except for values without credentials (see below)
+ * under keys that name something (device, id, filename, …). A word of fewer than four bytes is hidden only where it is quoted.
  * The first 32 bytes of a value count as the value, as does its beginning at the end of the text, which QEMU may have cut
  * there. If the text and the values are so large that the search would take long, the whole text is hidden.
  * @arguments may be NULL. The caller owns the result, which is NULL if out of memory.
@@ -19,9 +19,16 @@
 char *qmp_conceal_values(const char *text, struct json_object *arguments);
 
 /*
- * Hides the credentials in all strings of a value, in place: "http://bob:secret@host/a?token" becomes
- * "http://…@host/a?…", and the text after "json:", or after the name of an image in "rbd:", becomes "…". Returns 0 or
- * -ENOMEM, after which part of the value may be hidden.
+ * Returns a copy of @text in which the credentials of images are hidden: "http://bob:secret@host/a?token" becomes
+ * "http://…@host/a?…", and the text after "json:", after the name of an image in "rbd:", or after "key=", "password=",
+ * "secret=", "cookie=" and their like becomes "…". They may be amid words. It is not known where one of them ends, as a
+ * password may contain any character; in doubt more is hidden, up to the end of the text. Hiding it again changes
+ * nothing. The caller owns the result, which is NULL if out of memory.
+ */
+char *qmp_conceal_text(const char *text);
+
+/*
+ * Does this to all strings of a value, in place. Returns 0 or -ENOMEM, after which part of the value may be hidden.
  */
 int qmp_conceal_credentials(struct json_object *value);
 

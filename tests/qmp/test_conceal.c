@@ -17,6 +17,9 @@ static const struct {
         { "{\"file\":{\"driver\":\"file\",\"filename\":\"/no/such\"}}", "Could not open '/no/such': No such file",
           "Could not open '/no/such': No such file" },
         { "{\"filename\":\"https://user:pass@host/x\"}", "cannot open https://user:pass@host/x", "cannot open …" },
+        { "{\"filename\":\"rbd:pool/image:key=hunter2\"}", "no 'rbd:pool/image:key=hunter2'", "no '…'" },
+        { "{\"filename\":\"json:{\\\"cookie\\\":\\\"hunter2\\\"}\"}", "no 'json:{\"cookie\":\"hunter2\"}'",
+          "no '…'" },
         { "{\"path\":\"/objects/s\",\"property\":\"data\",\"value\":\"secret\"}",
           "Parameter '/objects/s.data' does not accept value 'secret'",
           "Parameter '/objects/s.data' does not accept value '…'" },
@@ -90,12 +93,25 @@ static const struct {
         { "rbd:pool/image", "rbd:pool/image" },
         { "rbd:pool/image@snapshot:id=admin:key=hunter2", "rbd:pool/image@snapshot:…" },
         { "Could not open 'ftp://bob:hunter2@h/a': no", "Could not open 'ftp://…@h/a': no" },
+        /* amid words */
+        { "error connecting: rbd:pool/image:key=hunter2", "error connecting: rbd:pool/image:…" },
+        { "bad option 'file.cookie=hunter2' of 'disk0'", "bad option 'file.cookie=…" },
+        { "password=two words", "password=…" },
+        { "password-secret=sec0 key-secret=sec1", "password-secret=sec0 key-secret=sec1" },
+        { "expected KEY=VALUE, no monkey=1, key =2, key=", "expected KEY=VALUE, no monkey=1, key =2, key=" },
+        { "http://h/a: key=hunter2", "http://h/a: key=…" },
+        { "http://h/a: key=hunter2 ?x", "http://h/a: key=…" },
+        { "key=hunter2 http://bob:hunter2@h/a", "key=…" },
+        { "http://h/a or json:{\"cookie\": \"hunter2\"}", "http://h/a or json:…" },
+        { "http://h/a or rbd:pool/image:key=hunter2", "http://h/a or rbd:pool/image:…" },
+        { "http://…@h/a?…", "http://…@h/a?…" },
 };
 
 START_TEST(credentials_in_names_of_images)
 {
         struct json_object *object = json_object_new_object(), *list = json_object_new_array();
         struct json_object *string;
+        char *shown, *again;
 
         ck_assert_int_eq(json_object_array_add(list, json_object_new_string(credentials[_i].string)), 0);
         ck_assert_int_eq(json_object_array_add(list, json_object_new_int(5)), 0);
@@ -106,6 +122,12 @@ START_TEST(credentials_in_names_of_images)
         ck_assert_str_eq(json_object_get_string(string), credentials[_i].shown);
         ck_assert_int_eq(json_object_get_string_len(string), (int)strlen(credentials[_i].shown));
         json_object_put(object);
+        shown = qmp_conceal_text(credentials[_i].string);
+        ck_assert_str_eq(shown, credentials[_i].shown);
+        again = qmp_conceal_text(shown);
+        ck_assert_str_eq(again, shown);
+        free(again);
+        free(shown);
 }
 END_TEST
 

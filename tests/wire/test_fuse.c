@@ -1165,6 +1165,31 @@ START_TEST(credentials_are_hidden_where_others_may_read)
 }
 END_TEST
 
+/* In QEMU's words for a failure. */
+START_TEST(credentials_in_errors_are_hidden_where_others_may_read)
+{
+        char *text;
+
+        rig.vm->options.conceal = true;
+        fake_on_error(rig.fake, "cont", "GenericError", "Could not open 'http://bob:hunter2@host/a': denied");
+        ASSERT_ERROR(rig_echo("ctl", "cont"), EIO);
+        ASSERT_CAT_CONTAINS("ctl", "GenericError Could not open 'http://…@host/a': denied\n");
+        ASSERT_CAT_CONTAINS("errors", "GenericError Could not open 'http://…@host/a': denied\n");
+        fake_on_error(rig.fake, "device_del", "GenericError", "rbd:pool/image:key=hunter2");
+        ASSERT_ERROR(rig_echo("devices/nv0/remove", "1"), EIO);
+        ASSERT_CAT_LINE("devices/nv0/remove", "refused: rbd:pool/image:…\n");
+        fake_on_error(rig.fake, "query-name", "GenericError", "bad cookie=hunter2");
+        ASSERT_ERROR(rig_cat("name", &text), EIO);
+        ASSERT_CAT_CONTAINS("errors", "/name EIO GenericError bad cookie=…\n");
+        ASSERT_OK(rig_cat("errors", &text));
+        ck_assert_ptr_null(strstr(text, "hunter2"));
+        free(text);
+        ASSERT_OK(rig_cat("devices/nv0/remove", &text));
+        ck_assert_ptr_null(strstr(text, "hunter2"));
+        free(text);
+}
+END_TEST
+
 START_TEST(credentials_are_shown_to_the_only_one_who_may_read)
 {
         fake_on(rig.fake, "query-block",
@@ -1236,6 +1261,7 @@ int main(void)
                 TEST(object_that_a_query_does_not_show_is_gone_for_good),
                 TEST(vcpu_with_another_thread_is_another),
                 TEST(credentials_are_hidden_where_others_may_read),
+                TEST(credentials_in_errors_are_hidden_where_others_may_read),
                 TEST(credentials_are_shown_to_the_only_one_who_may_read),
                 TEST(member_that_vanishes_or_changes_its_kind),
         };
