@@ -376,6 +376,11 @@ int file_new(struct inode *inode, int flags, struct file **ret_file)
         return 0;
 }
 
+bool file_is_stream(const struct file *file)
+{
+        return file->inode->kind->stream && (file->flags & O_ACCMODE) == O_RDWR;
+}
+
 struct file *file_find(struct session *session, uint64_t handle)
 {
         return slots_find(&session->inodes.files, handle);

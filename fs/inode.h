@@ -110,6 +110,8 @@ void inode_set_size(struct inode *inode, int64_t size);
 char *inode_path(const struct inode *inode);
 
 int file_new(struct inode *inode, int flags, struct file **ret_file);
+/* Whether it has no file position: of a kind with streams, and open for reading and writing. */
+bool file_is_stream(const struct file *file);
 struct file *file_find(struct session *session, uint64_t handle);
 struct file *file_ref(struct file *file);
 struct file *file_unref(struct file *file);

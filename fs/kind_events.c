@@ -37,11 +37,6 @@ struct stream {
         struct event_filter filter;
 };
 
-static bool is_stream(const struct file *file)
-{
-        return (file->flags & O_ACCMODE) == O_RDWR;
-}
-
 static void drop(struct stream *s, struct line *line)
 {
         /* that the connection ended there must be heard of, whatever becomes of the lines around */
@@ -130,7 +125,7 @@ static int events_open(struct request *r, struct file *file)
 {
         struct stream *s;
 
-        if (!is_stream(file))
+        if (!file_is_stream(file))
                 return 0;
         s = calloc(1, sizeof(*s));
         if (!s)

@@ -4,7 +4,6 @@
  * goes out is always whole, and the ids that a user gives stay here: replies are matched as the client does it.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 
 #include "answer.h"
@@ -149,11 +148,6 @@ static int parse(struct request *r, struct qmp_op **ret_op)
 
 /* --- replies ---------------------------------------------------------------------------------------------------- */
 
-static bool is_read(const struct file *file)
-{
-        return (file->flags & O_ACCMODE) == O_RDWR;
-}
-
 static int make_room(struct replies *replies, size_t room)
 {
         size_t unread = replies->end - replies->start, size = 2 * (unread + room);
@@ -186,7 +180,7 @@ static int add_reply(struct file *file, const struct text *reply)
 /* Delivers the replies received so far, in order. The other commands are dropped. */
 static void deliver(struct qmp_op *op, struct file *file)
 {
-        for (size_t i = 0; is_read(file) && i < op->n; i++)
+        for (size_t i = 0; file_is_stream(file) && i < op->n; i++)
                 if (op->items[i].reply.data && add_reply(file, &op->items[i].reply) < 0)
                         break;
         vm_notify_file(file);
@@ -259,7 +253,7 @@ static void note_error(struct item *item, const struct qmp_result *result)
 
         json_object_object_get_ex(item->request, "arguments", &arguments);
         words = qmp_conceal_values(result->text, arguments);
-        if (is_read(op->r->file)) {
+        if (file_is_stream(op->r->file)) {
                 request_log(op->r, -result->error, result->error_class, words);
         } else if (!op->error) {
                 op->error = result->error;
@@ -296,12 +290,12 @@ static void qmp_replied(void *userdata, const struct qmp_result *result)
         }
         if (result->outcome == QMP_ERROR)
                 note_error(item, result);
-        e = is_read(r->file) ? format_reply(item, result, &item->reply) : 0;
+        e = file_is_stream(r->file) ? format_reply(item, result, &item->reply) : 0;
         op->size += item->reply.size;
         if (e == 0 && op->size > UNREAD_MAX)
                 e = request_fail(r, -ENOBUFS, NULL, "more than %d MiB of replies to one write", UNREAD_MAX >> 20);
         /* a success means that all replies can be read */
-        if (e == 0 && op->pending == 0 && is_read(r->file))
+        if (e == 0 && op->pending == 0 && file_is_stream(r->file))
                 e = make_room(r->file->stream, op->size + op->n);
         if (e == -ENOMEM)
                 request_fail(r, e, NULL, "no memory for QEMU's reply; %s been carried out",
@@ -354,9 +348,9 @@ static int qmp_write(struct request *r, struct file *file)
 static int qmp_open(struct request *r, struct file *file)
 {
         (void)r;
-        if (is_read(file))
+        if (file_is_stream(file))
                 file->stream = calloc(1, sizeof(struct replies));
-        return is_read(file) && !file->stream ? -ENOMEM : 0;
+        return file_is_stream(file) && !file->stream ? -ENOMEM : 0;
 }
 
 static void qmp_release(struct file *file)

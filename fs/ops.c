@@ -305,7 +305,6 @@ static int check_access(const struct inode *inode, int flags)
 /* fuse_reply_open() of libfuse 3.14 knows none of the last three flags. */
 static void reply_open(fuse_req_t req, struct file *file)
 {
-        const struct kind *kind = file->inode->kind;
         struct fuse_open_out out = {
                 .fh = file->handle,
                 .open_flags = FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES,
@@ -314,7 +313,7 @@ static void reply_open(fuse_req_t req, struct file *file)
         if ((file->flags & O_ACCMODE) == O_RDONLY)
                 out.open_flags |= FOPEN_NOFLUSH;
         /* no file position, whose lock would make those who share a descriptor wait for each other */
-        if (kind->stream && (file->flags & O_ACCMODE) == O_RDWR)
+        if (file_is_stream(file))
                 out.open_flags |= FOPEN_STREAM;
         if (fuse_reply_buf(req, (const char *)&out, sizeof(out)) == -ENOENT)
                 file_unref(file);

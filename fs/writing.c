@@ -138,7 +138,7 @@ int writing_take(struct request *r, const char *data, size_t size)
         r->written = size;
         if (size == 0)
                 return request_fail(r, -EINVAL, NULL, "an empty write");
-        if (w->piece && r->offset == 0 && w->to > 0 && !r->inode->kind->stream && !(r->flags & O_APPEND))
+        if (w->piece && r->offset == 0 && w->to > 0 && !file_is_stream(r->file) && !(r->flags & O_APPEND))
                 drop_with_a_word(r->file);
         w->who = r->who;
         e = check_offset(r);

@@ -225,6 +225,25 @@ START_TEST(write_at_the_start_begins_another_line)
 }
 END_TEST
 
+/* `qmp` is a stream only for those who read it, too. */
+START_TEST(write_at_the_start_of_qmp_begins_another_line)
+{
+        struct k_file file = rig_must_open("qmp", O_WRONLY);
+        char *text = line_of(1024);
+
+        text[1024] = '\0';
+        memcpy(text, "{\"execute\":\"stop\"}", 18);
+        write_at(&file, 0, text, 0);
+        write_at(&file, 0, "{\"execute\":\"cont\"}\n", 0);
+        ASSERT_SENT("cont");
+        ASSERT_CAT_CONTAINS("errors", " /qmp EINVAL - a line of 1024 bytes without a newline at its end");
+        write_at(&file, 0, text, 0);
+        write_at(&file, 1024, "\n", 0);
+        ASSERT_SENT("stop");
+        free(text);
+}
+END_TEST
+
 /* As a server does that sends a write again whose reply was lost. */
 START_TEST(piece_that_is_written_twice_is_not_in_the_line_twice)
 {
@@ -367,6 +386,7 @@ int main(void)
                 TEST(line_in_pieces_that_is_too_long_is_refused_whole),
                 TEST(close_tells_of_a_line_without_its_end),
                 TEST(write_at_the_start_begins_another_line),
+                TEST(write_at_the_start_of_qmp_begins_another_line),
                 TEST(piece_that_is_written_twice_is_not_in_the_line_twice),
                 TEST(line_in_pieces_that_is_appended),
                 TEST_EACH(several_lines_are_no_request, ARRAY_SIZE(several)),
