@@ -387,6 +387,7 @@ static struct request *file_request(fuse_req_t req, fuse_ino_t ino, struct fuse_
         if (r) {
                 r->file = file_ref(file);
                 r->flags = fi->flags;
+                r->owner = fi->lock_owner;
         }
         return r;
 }
@@ -404,7 +405,7 @@ static void reply_slice(struct request *r, const struct text *text, uint64_t off
 /*
  * A read at the start asks again, but for the first one after the opening, unless something has happened in between.
  * One further on continues what was read there, and so does the page cache (sendfile(2), mmap(2)), all of whose pages
- * shall be of one content. Only its reads have no lock owner (fuse_send_read(), Linux 2.6.29).
+ * shall be of one content. Only its reads have no owner.
  */
 static bool needs_content(const struct request *r)
 {
@@ -412,7 +413,7 @@ static bool needs_content(const struct request *r)
 
         if (!file->content)
                 return true;
-        return r->offset == 0 && r->is_direct && !(file->unread && content_is_current(file->content, file->inode));
+        return r->offset == 0 && r->owner != 0 && !(file->unread && content_is_current(file->content, file->inode));
 }
 
 static int read_step(struct request *r)
@@ -447,7 +448,6 @@ static void ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, 
                 return;
         r->size = size;
         r->offset = offset;
-        r->is_direct = fi->lock_owner != 0;
         request_run(r);
 }
 

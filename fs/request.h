@@ -48,8 +48,12 @@ struct request {
         size_t written;      /* the reply to a write: its original size */
         off_t offset;
         int flags;
-        bool is_direct; /* a read(2), not one of the page cache's */
-        bool patient;   /* a write: its queries also keep their limit while QEMU is stalled */
+        /*
+         * The kernel's lock owner of a read or write: the process, by its table of descriptors, which its threads
+         * share. 0: a read of the page cache's (fuse_send_read(), Linux 2.6.29).
+         */
+        uint64_t owner;
+        bool patient; /* a write: its queries also keep their limit while QEMU is stalled */
 
         unsigned phase; /* the kind's */
         void *op;       /* the kind's; released by cancel() or before finishing */

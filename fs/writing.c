@@ -112,27 +112,53 @@ static int take_line(struct request *r)
         return check_lines(r);
 }
 
+static int fail_rest(struct request *r, int error)
+{
+        return request_fail(r, error, NULL, "the rest of a %s, up to the next newline",
+                            error == -EMSGSIZE ? "line of more than 64 KiB" : "refused line");
+}
+
 static int take(struct request *r, const char *data, size_t size, bool ends)
 {
         struct writing *w = &r->file->writing;
         int e;
 
         if (w->refused) {
-                w->refused = !ends;
-                return request_fail(r, -EINVAL, NULL, "the rest of a refused line, up to the next newline");
+                e = w->refused;
+                w->refused = ends ? 0 : e;
+                return fail_rest(r, e);
         }
         e = append(r, data, size);
         if (e == 0 && ends)
                 return take_line(r);
         if (e == 0 && size % BUFFER_MIN == 0)
                 return WRITING_KEPT;
-        w->refused = !ends;
+        w->refused = ends ? 0 : e == -EMSGSIZE ? e : -EINVAL;
         return e < 0 ? e : request_fail(r, -EINVAL, NULL, "a line without a newline at its end: nothing was done");
+}
+
+/* Neither a line that two processes have written together nor the rest of it is carried out. */
+static int check_owner(struct request *r, bool ends)
+{
+        struct writing *w = &r->file->writing;
+
+        if (w->broken && w->broken == r->owner) {
+                w->broken = ends ? 0 : w->broken;
+                return fail_rest(r, -EINVAL);
+        }
+        if (!w->piece || w->owner == r->owner)
+                return 0;
+        drop_with_a_word(r->file);
+        w->broken = w->owner;
+        w->refused = ends ? 0 : -EINVAL;
+        return request_fail(r, -EINVAL, NULL,
+                            "another process has written the beginning of this line: nothing was done");
 }
 
 int writing_take(struct request *r, const char *data, size_t size)
 {
         struct writing *w = &r->file->writing;
+        bool ends = size > 0 && data[size - 1] == '\n';
         int e;
 
         r->written = size;
@@ -140,10 +166,14 @@ int writing_take(struct request *r, const char *data, size_t size)
                 return request_fail(r, -EINVAL, NULL, "an empty write");
         if (w->piece && r->offset == 0 && w->to > 0 && !file_is_stream(r->file) && !(r->flags & O_APPEND))
                 drop_with_a_word(r->file);
+        e = check_owner(r, ends);
+        if (e < 0)
+                return e;
         w->who = r->who;
+        w->owner = r->owner;
         e = check_offset(r);
         if (e == 0)
-                e = take(r, data, size, data[size - 1] == '\n');
+                e = take(r, data, size, ends);
         if (e < 0)
                 drop(w);
         return e;

@@ -7,6 +7,12 @@
  * bytes; it is kept until the rest arrives. Any other piece is refused, and so is a line without its newline, since
  * it may be the beginning of a longer line ("python3 -u" writes each argument of print() separately). Only close(2)
  * shows that nothing follows, but shells ignore its error. The rest of a refused piece is refused as well.
+ *
+ * All pieces of a line come from one process. If two processes share a descriptor, the line of the second could
+ * otherwise become the end of a line that the first has begun. Several programs that write a line together, such as
+ * "{ head -c 4096 file; echo; } > ctl", are refused as well: most of their pieces do not fill a buffer anyway.
+ * Processes are told apart by the kernel's lock owner; a pid would be that of a thread, and the threads of a Go
+ * program or of an NFS server write pieces of one line.
  */
 #ifndef FS_WRITING_H
 #define FS_WRITING_H
@@ -21,10 +27,12 @@
 
 /* Of an open file. */
 struct writing {
-        char *piece;    /* of an incomplete line; owned, NULL: none */
-        size_t size;    /* of it */
-        struct who who; /* the last writer of it */
-        bool refused;   /* a piece of the line was refused, and so is the rest up to its end */
+        char *piece;     /* of an incomplete line; owned, NULL: none */
+        size_t size;     /* of it */
+        struct who who;  /* the last writer of it */
+        uint64_t owner;  /* the process of it, see struct request */
+        uint64_t broken; /* the process whose line was broken by another's, up to the end of that line; 0: none */
+        int refused;     /* a piece of the line was refused with this errno, and so is the rest up to its end; or 0 */
         /*
          * Possible file positions: the start and end of the last write, the end of the last read, and the farthest
          * end of the reads since that write (some may have used pread(2)).

@@ -369,6 +369,8 @@ uint64_t k_send_pwrite(const struct k_file *file, const void *data, size_t size,
                 .fh = file->fh,
                 .offset = offset,
                 .size = (uint32_t)size,
+                .write_flags = rig.owner ? FUSE_WRITE_LOCKOWNER : 0,
+                .lock_owner = rig.owner,
                 .flags = (uint32_t)file->flags,
         };
 

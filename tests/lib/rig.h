@@ -80,6 +80,7 @@ struct rig {
 
         /* who asks: of the next requests */
         uint32_t uid, pid;
+        uint64_t owner; /* of writes: the process, to which threads with different pids may belong */
 };
 
 extern struct rig rig;

@@ -1,5 +1,10 @@
 """`ctl`: each verb returns when it is done."""
 
+import errno
+import os
+import subprocess
+import threading
+
 import real
 
 
@@ -50,6 +55,36 @@ class Ctl(real.RealTest):
                 self.fails(mount, f"printf '{text}\\n' > ctl", "Invalid argument")
         self.assertEqual(self.ok(mount, "cat state"), "prelaunch\n")
         self.assertEqual(vm.qmp("query-status")["status"], "prelaunch")
+
+    def test_lines_in_pieces(self):
+        # What the kernel makes of them: a write that it divides, and whose piece it is.
+        vm = self.vm("-S")
+        mount = self.mount(vm)
+        fd = os.open(f"{mount.dir}/ctl", os.O_WRONLY)
+        self.addCleanup(os.close, fd)
+        piece = b"cont".ljust(1024)
+
+        def by_thread(text):
+            thread = threading.Thread(target=os.write, args=(fd, text))
+            thread.start()
+            thread.join()
+
+        def refused(text, error):
+            with self.assertRaises(OSError) as context:
+                os.write(fd, text)
+            self.assertEqual(context.exception.errno, error)
+
+        refused(b"cont".ljust(2 << 20) + b"\n", errno.EMSGSIZE)
+        refused(b"cont\n", errno.EMSGSIZE)
+        os.write(fd, piece)
+        self.assertNotEqual(subprocess.call(["bash", "-c", f"echo >&{fd}"], pass_fds=[fd], stderr=subprocess.DEVNULL),
+                            0)
+        self.assertIn("another process has written the beginning of this line", mount.read("errors"))
+        refused(b"\n", errno.EINVAL)
+        self.assertEqual(mount.read("state"), "prelaunch")
+        os.write(fd, piece)
+        by_thread(b"\n")
+        self.assertEqual(mount.read("state"), "running")
 
     def test_quit(self):
         vm = self.vm("-S")

@@ -171,9 +171,96 @@ START_TEST(line_in_pieces_that_is_too_long_is_refused_whole)
         write_at(&file, 0, text, 0);
         write_at(&file, 32768, text, 0);
         write_at(&file, 65536, text, EMSGSIZE);
-        write_at(&file, 65536, "stop\n", EINVAL);
+        write_at(&file, 65536, "stop\n", EMSGSIZE);
         ASSERT_SENT("");
+        ASSERT_CAT_CONTAINS("errors", " /ctl EMSGSIZE - a request is one line of at most 64 KiB\n");
+        ASSERT_CAT_CONTAINS("errors", " /ctl EMSGSIZE - the rest of a line of more than 64 KiB, up to the next "
+                                      "newline\n");
         write_at(&file, 65536, "stop\n", 0);
+        ASSERT_SENT("stop");
+        free(text);
+}
+END_TEST
+
+/* The kernel divides a write of more than max_write. It sends no more of it after an error, but a program might. */
+START_TEST(rest_of_a_write_that_is_too_long_is_refused)
+{
+        struct k_file file = rig_must_open("ctl", O_WRONLY);
+        size_t size = 2 * WRITING_MAX;
+        char *text = line_of(size);
+
+        ASSERT_ERROR(k_wait_error(k_send_pwrite(&file, text, size, 0)), EMSGSIZE);
+        write_at(&file, size, "stop\n", EMSGSIZE);
+        ASSERT_CAT_CONTAINS("errors", " /ctl EMSGSIZE - the rest of a line of more than 64 KiB, up to the next "
+                                      "newline\n");
+        ASSERT_SENT("");
+        write_at(&file, 0, "stop\n", 0);
+        ASSERT_SENT("stop");
+        free(text);
+}
+END_TEST
+
+/* --- processes that share a descriptor ----------------------------------------------------------------------------- */
+
+static void write_by(uint64_t owner, const struct k_file *file, uint64_t offset, const char *text, int error)
+{
+        rig.owner = owner;
+        write_at(file, offset, text, error);
+}
+
+START_TEST(piece_of_another_process_does_not_end_the_line)
+{
+        struct k_file file = rig_must_open("ctl", O_WRONLY);
+        char *text = line_of(1024);
+
+        text[1024] = '\0';
+        write_by(1, &file, 0, text, 0);
+        write_by(2, &file, 1024, "\n", EINVAL);
+        ASSERT_CAT_CONTAINS("errors", " /ctl EINVAL - a line of 1024 bytes without a newline at its end");
+        ASSERT_CAT_CONTAINS("errors",
+                            " /ctl EINVAL - another process has written the beginning of this line: nothing "
+                            "was done\n");
+        /* either of them may go on */
+        write_by(2, &file, 1024, "cont\n", 0);
+        ASSERT_SENT("cont");
+        write_by(1, &file, 1029, "stop\n", EINVAL);
+        ASSERT_CAT_CONTAINS("errors", " /ctl EINVAL - the rest of a refused line, up to the next newline\n");
+        ASSERT_SENT("");
+        write_by(1, &file, 1029, "stop\n", 0);
+        ASSERT_SENT("stop");
+        free(text);
+}
+END_TEST
+
+START_TEST(pieces_of_two_processes_are_both_refused_up_to_their_newlines)
+{
+        struct k_file file = rig_must_open("qmp", O_RDWR);
+        char *text = line_of(1024);
+
+        text[1024] = '\0';
+        write_by(1, &file, 0, text, 0);
+        write_by(2, &file, 0, text, EINVAL);
+        write_by(1, &file, 0, "stop\n", EINVAL);
+        write_by(2, &file, 0, text, EINVAL);
+        write_by(2, &file, 0, "stop\n", EINVAL);
+        ASSERT_SENT("");
+        write_by(1, &file, 0, "{\"execute\":\"stop\"}\n", 0);
+        write_by(2, &file, 0, "{\"execute\":\"cont\"}\n", 0);
+        ASSERT_SENT("stop cont");
+        free(text);
+}
+END_TEST
+
+/* Their ids differ, as those of Go's threads and of an NFS server's. */
+START_TEST(pieces_of_threads_make_one_line)
+{
+        struct k_file file = rig_must_open("ctl", O_WRONLY);
+        char *text = line_of(1024);
+
+        text[1024] = '\0';
+        write_by(1, &file, 0, text, 0);
+        rig.pid++;
+        write_by(1, &file, 1024, "\n", 0);
         ASSERT_SENT("stop");
         free(text);
 }
@@ -384,6 +471,10 @@ int main(void)
                 TEST_EACH(piece_that_fills_no_buffer_is_refused_and_so_is_the_rest, ARRAY_SIZE(pieces)),
                 TEST(last_piece_without_a_newline_is_refused),
                 TEST(line_in_pieces_that_is_too_long_is_refused_whole),
+                TEST(rest_of_a_write_that_is_too_long_is_refused),
+                TEST(piece_of_another_process_does_not_end_the_line),
+                TEST(pieces_of_two_processes_are_both_refused_up_to_their_newlines),
+                TEST(pieces_of_threads_make_one_line),
                 TEST(close_tells_of_a_line_without_its_end),
                 TEST(write_at_the_start_begins_another_line),
                 TEST(write_at_the_start_of_qmp_begins_another_line),
