@@ -73,7 +73,8 @@ static void call_replied(void *userdata, const struct qmp_result *result)
         if (!r)
                 return;
         op->ended = true;
-        vm_note_command(r->vm, op->name);
+        if (result->outcome == QMP_OK || result->outcome == QMP_ERROR)
+                vm_note_command(r->vm, op->name);
         if (result->outcome == QMP_OK)
                 e = done(op, result->value);
         else

@@ -279,7 +279,6 @@ static void qmp_replied(void *userdata, const struct qmp_result *result)
         if (!r)
                 return;
         op->pending--;
-        vm_note_command(r->vm, command_name(item));
         if (result->outcome != QMP_OK && result->outcome != QMP_ERROR) {
                 e = request_fail(r, result->error, NULL, "%s%s", result->text,
                                  !result->sent                    ? ""
@@ -288,6 +287,7 @@ static void qmp_replied(void *userdata, const struct qmp_result *result)
                 request_finish(r, e);
                 return;
         }
+        vm_note_command(r->vm, command_name(item));
         if (result->outcome == QMP_ERROR)
                 note_error(item, result);
         e = file_is_stream(r->file) ? format_reply(item, result, &item->reply) : 0;

@@ -241,6 +241,11 @@ static void mark(struct vm *vm, const char *name, const char *key, const char *v
         publish(vm, &event);
 }
 
+static void handle_late(struct qmp_subscription *subscription, const char *command)
+{
+        vm_note_command(container_of(subscription, struct vm, subscription), command);
+}
+
 static void handle_event(struct qmp_subscription *subscription, const struct qmp_event *event)
 {
         struct vm *vm = container_of(subscription, struct vm, subscription);
@@ -417,6 +422,7 @@ int vm_new(struct qmp_loop *loop, const char *address, const struct vm_options *
                 return r;
         }
         vm->subscription.handle = handle_event;
+        vm->subscription.late = handle_late;
         qmp_client_subscribe(vm->client, &vm->subscription);
         *ret_vm = vm;
         return 0;

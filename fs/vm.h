@@ -120,7 +120,10 @@ struct vm *vm_free(struct vm *vm);
 /* Later requests must not use any result obtained before this call. */
 void vm_invalidate(struct vm *vm);
 
-/* A command that somebody wrote has been answered: the run state may be another, of which no event need tell. */
+/*
+ * A command that somebody wrote has been answered, perhaps after its writer gave up: the run state may be another, of
+ * which no event need tell.
+ */
 void vm_note_command(struct vm *vm, const char *command);
 
 void vm_listen(struct vm *vm, struct vm_listener *listener);

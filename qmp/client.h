@@ -5,7 +5,7 @@
  * byte that it reads. Only a few commands are on the wire at a time, since QEMU stops reading, out-of-band commands
  * included, when 8 are queued. The others wait here, where they can still be cancelled. A command that exceeded its
  * time limit or was cancelled after it had been sent keeps its place in the order: its late reply is consumed and
- * dropped.
+ * dropped. If the command has side effects, subscribers are notified of the reply.
  *
  * Every command that qmp_client_send() accepts ends in exactly one callback, which never runs before that call
  * returns: with a result from QEMU, by the time limit, by cancellation or by the end of the connection. Callbacks and
@@ -47,11 +47,14 @@ struct qmp_event {
 };
 
 /*
- * Embedded in the subscriber. The handler may remove its own subscription, but no other. Its arguments are borrowed.
+ * Embedded in the subscriber. The handlers may remove their own subscription, but no other. Their arguments are
+ * borrowed.
  */
 struct qmp_subscription {
         struct list link;
         void (*handle)(struct qmp_subscription *subscription, const struct qmp_event *event);
+        /* QEMU has replied to a command with side effects that had ended without its reply; may be NULL */
+        void (*late)(struct qmp_subscription *subscription, const char *command);
 };
 
 enum qmp_client_state {

@@ -362,6 +362,16 @@ static bool came_before(const struct qmp_client *client, const struct qmp_comman
         return client->n_received - rest <= command->sent_after;
 }
 
+static void tell_late(struct qmp_client *client, const struct qmp_command *command)
+{
+        list_for_each_safe(i, &client->subscriptions) {
+                struct qmp_subscription *s = list_entry(i, struct qmp_subscription, link);
+
+                if (s->late)
+                        s->late(s, command->name);
+        }
+}
+
 bool qmp_client_take_reply(struct qmp_client *client, const struct qmp_message *m)
 {
         struct qmp_result result = { .outcome = QMP_OK, .sent = true, .value = m->value };
@@ -400,6 +410,8 @@ bool qmp_client_take_reply(struct qmp_client *client, const struct qmp_message *
                 qmp_client_changed(client);
         }
         qmp_client_pump(client);
+        if (command->effect && !command->fn)
+                tell_late(client, command);
         command_end(command, &result);
         command_free(command);
         return true;

@@ -932,6 +932,56 @@ START_TEST(late_reply_after_timeout_is_dropped_and_the_next_one_matches)
 }
 END_TEST
 
+static void send_effect(struct call *call, const char *name, uint64_t timeout)
+{
+        ck_assert_int_eq(qmp_client_send(client, name, NULL, timeout, &(struct qmp_send_options){ .effect = true },
+                                         called_back, call, &call->command),
+                         0);
+}
+
+static void heard_late(struct qmp_subscription *subscription, const char *command)
+{
+        struct listener *l = container_of(subscription, struct listener, subscription);
+
+        strcat(strcat(l->names, command), " ");
+        if (l->leaves)
+                qmp_subscription_remove(subscription);
+}
+
+START_TEST(late_reply_to_a_command_with_side_effects_is_told)
+{
+        struct listener listener = { .subscription.late = heard_late }, leaver = listener, events = { 0 };
+        struct call calls[4] = { 0 };
+
+        fake_on(fake, "stop", "{}");
+        fake_on_error(fake, "cont", "GenericError", "no");
+        fake_on(fake, "query-block", "[]");
+        up();
+        leaver.leaves = true;
+        listen_to(&events);
+        listen_to(&leaver);
+        listen_to(&listener);
+        fake_stick(fake);
+        send_effect(&calls[0], "stop", 100 * MS);
+        send_effect(&calls[1], "cont", 30 * SEC);
+        send_effect(&calls[2], "stop", 30 * SEC);
+        send_limited(&calls[3], "query-block", 100 * MS);
+        PUMP(loop, calls[0].n && calls[3].n);
+        qmp_command_cancel(calls[1].command);
+        ck_assert_str_eq(listener.names, "");
+        fake_unstick(fake);
+        PUMP(loop, calls[2].n);
+        PUMP_FOR(loop, 10 * MS);
+        /* neither that which still had a waiter nor the query */
+        ck_assert_str_eq(listener.names, "stop cont ");
+        ck_assert_str_eq(leaver.names, "stop ");
+        calls_done(calls, 4);
+        leave(&listener);
+        leave(&leaver);
+        leave(&events);
+}
+END_TEST
+
 START_TEST(timeout_comes_in_time)
 {
         struct call call = { 0 };
@@ -2787,6 +2837,7 @@ int main(void)
                 TEST(reply_that_was_there_before_its_command_is_none),
                 TEST(busy_time_is_qemus_own),
                 TEST(late_reply_after_timeout_is_dropped_and_the_next_one_matches),
+                TEST(late_reply_to_a_command_with_side_effects_is_told),
                 TEST(timeout_comes_in_time),
                 TEST(queued_command_that_timed_out_is_never_sent),
                 TEST(every_later_command_matches_after_a_full_window_timed_out),

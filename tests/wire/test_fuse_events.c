@@ -731,6 +731,35 @@ START_TEST(state_may_change_with_each_command_that_is_written)
 }
 END_TEST
 
+/* The writer has been answered long since. */
+START_TEST(state_may_change_with_a_command_that_is_answered_late)
+{
+        static const char *const writes[][3] = {
+                { "qmp", "{\"execute\": \"migrate\"}", "migrate" },
+                { "hmp", "migrate", "human-monitor-command" },
+                { "ctl", "cont", "cont" },
+        };
+        const char *command = writes[_i / 2][2];
+        struct k_file state = rig_must_open("state", O_RDONLY), file = rig_must_open(writes[_i / 2][0], O_WRONLY);
+        bool interrupted = _i % 2;
+        uint64_t write;
+
+        ASSERT_REPLY(k_send_read(&state, 0, 100), "running\n");
+        ck_assert_uint_eq(k_poll(&state, 4) & POLLIN, 0);
+        fake_on_nothing(rig.fake, command);
+        write = k_send_write(&file, writes[_i / 2][1], strlen(writes[_i / 2][1]));
+        SETTLE();
+        if (interrupted)
+                k_interrupt(write);
+        ASSERT_ERROR(k_wait_error(write), interrupted ? ECANCELED : ETIMEDOUT);
+        ck_assert(!k_was_woken(4));
+        fake_return(rig.fake, rig_last(command), "{}");
+        SETTLE();
+        ck_assert(k_was_woken(4));
+        ck_assert_uint_ne(k_poll(&state, 0) & POLLIN, 0);
+}
+END_TEST
+
 START_TEST(change_while_the_state_is_read_is_news)
 {
         struct k_file file = rig_must_open_and_read("state", O_RDONLY);
@@ -893,6 +922,7 @@ int main(void)
                 TEST(reader_of_a_closed_stream_is_still_served),
                 TEST(poll_of_the_state),
                 TEST(state_may_change_with_each_command_that_is_written),
+                TEST_EACH(state_may_change_with_a_command_that_is_answered_late, 6),
                 TEST(change_while_the_state_is_read_is_news),
                 TEST(poll_of_the_connection),
                 TEST(poll_of_the_log),
