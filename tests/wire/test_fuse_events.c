@@ -98,6 +98,9 @@ START_TEST(log_keeps_a_thousand_lines_for_whoever_follows)
         late = rig_must_open("events", O_RDONLY);
         ASSERT_OK(rig_read_all(&late, &text, &size));
         ck_assert_uint_eq(size, 1000 * line);
+        /* sendfile(2) must find the end of the text there, although mmap(2) would rather have the whole st_size */
+        ASSERT_REPLY(k_send_readpages(&late, 999 * line, 4096), LINE("E1499"));
+        ASSERT_REPLY(k_send_readpages(&late, 1000 * line, 4096), "");
         ck_assert_ptr_eq(strstr(text, "\"E0500\""), text + strlen(LINE("")) - strlen("\"\"}\n"));
         ASSERT_REPLY(k_send_read(&follower, 1200 * line, (uint32_t)line), LINE("E1200"));
         /* who fell behind goes on with the oldest that there is */
