@@ -38,8 +38,8 @@ void answer_set_error(struct file *file, const struct request *r, int error)
                 json_object_put(what);
                 return;
         }
-        if ((!r->reason_class || qmp_json_add_string(what, "class", r->reason_class)) &&
-            qmp_json_add_string(what, "desc", r->reason ? r->reason : strerror(-error)) &&
+        if ((!r->waiter.reason_class || qmp_json_add_string(what, "class", r->waiter.reason_class)) &&
+            qmp_json_add_string(what, "desc", r->waiter.reason ? r->waiter.reason : strerror(-error)) &&
             render_json(answer, &text.data, &text.size) == 0)
                 answer_set(file, &text);
 }

@@ -3,13 +3,12 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "fetch.h"
 #include "inode.h"
 #include "qmp/json.h"
 #include "qmp/jsonc.h"
 #include "qmp/message.h"
 #include "reads.h"
-#include "snapshot.h"
+#include "query.h"
 
 void asked_forget(struct vm *vm)
 {
@@ -18,11 +17,11 @@ void asked_forget(struct vm *vm)
 }
 
 /* The caller's; NULL: out of memory. */
-static char *key_of(const struct fetch_spec *spec)
+static char *key_of(const struct query_spec *spec)
 {
         char *key;
 
-        return asprintf(&key, "%s %s", fetch_command(spec), spec->kind == FETCH_TYPE ? spec->a : "") < 0 ? NULL : key;
+        return asprintf(&key, "%s %s", query_command(spec), spec->plan == &plan_type ? spec->a : "") < 0 ? NULL : key;
 }
 
 static size_t weight(const char *key, struct json_object *text)
@@ -50,7 +49,7 @@ static void make_room(struct asked *asked)
         }
 }
 
-int asked_find(struct vm *vm, const struct fetch_spec *spec, struct json_object **ret_value)
+int asked_find(struct vm *vm, const struct query_spec *spec, struct json_object **ret_value)
 {
         _cleanup_(qmp_freep) char *key = key_of(spec), *why = NULL;
         struct json_object *text;
@@ -73,7 +72,7 @@ static int check(const char *string, size_t size)
         return e == -EINVAL ? -EPROTO : e;
 }
 
-int asked_keep(struct vm *vm, const struct fetch_spec *spec, struct json_object *value)
+int asked_keep(struct vm *vm, const struct query_spec *spec, struct json_object *value)
 {
         struct asked *asked = &vm->asked;
         _cleanup_(qmp_freep) char *key = key_of(spec);
@@ -100,28 +99,26 @@ int asked_keep(struct vm *vm, const struct fetch_spec *spec, struct json_object 
         return 0;
 }
 
-int asked_write(struct request *r, const struct fetch_spec *spec,
-                int (*keep)(struct vm *vm, const struct fetch_spec *spec, struct json_object *value))
+int asked_write(struct request *r, const struct query_spec *spec,
+                int (*keep)(struct vm *vm, const struct query_spec *spec, struct json_object *value))
 {
         _cleanup_(qmp_freep) char *key = NULL;
+        const struct query *query;
         int e;
 
         if (strspn(r->data, " \t") != r->size)
                 return request_fail(r, -EINVAL, NULL, "expected an empty line");
-        if (!r->snapshot) {
+        if (!query_is_required(&r->waiter, spec)) {
                 key = key_of(spec);
                 if (!key)
                         return -ENOMEM;
                 if (r->vm->asked.answers)
                         drop(&r->vm->asked, key);
-                e = snapshot_new(r->vm, spec, &r->snapshot);
-                if (e < 0)
-                        return e;
         }
-        e = snapshot_require(r->snapshot, r, FRESH_CONTENT);
+        e = query_require(&r->waiter, spec, FRESH_CONTENT, &query);
         if (e)
                 return e;
-        e = keep(r->vm, spec, r->snapshot->value);
+        e = keep(r->vm, spec, query->value);
         if (e == -EPROTO)
                 return request_fail(r, e, NULL, "QEMU's answer is too large, or not JSON");
         if (e)

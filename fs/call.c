@@ -106,7 +106,7 @@ int call_start(struct request *r, const struct call *call)
         r->op = op;
         r->cancel = call_cancel;
         r->is_committed = call_is_committed;
-        request_set_limit(r, qmp_now() - r->arrived + limit_ns);
+        waiter_set_limit(&r->waiter, qmp_now() - r->waiter.arrived + limit_ns);
         vm_invalidate(r->vm);
-        return REQUEST_PARKED;
+        return WAITER_PARKED;
 }

@@ -13,7 +13,7 @@ struct catalog {
         const struct row *file; /* the row of each name; the row's own name is the placeholder in docs/tree.md */
         /* the row of commands that no plain read may send, see reads.h; NULL: the same as file */
         const struct row *asked;
-        /* ensures that the names are known; 0, REQUEST_PARKED or a negative errno */
+        /* ensures that the names are known; 0, WAITER_PARKED or a negative errno */
         int (*require)(struct request *r, struct inode *dir);
         /* QEMU's name for a file name, after require(); borrowed. 0, -ENOENT or -ENOMEM */
         int (*find)(struct inode *dir, const char *file_name, const char **ret_name);
@@ -49,7 +49,7 @@ bool queries_name(struct inode *dir, size_t i, char **ret_file_name);
 int types_require(struct request *r, struct inode *dir); /* sends no command: the types that are known */
 int types_find(struct inode *dir, const char *file_name, const char **ret_name);
 bool types_name(struct inode *dir, size_t i, char **ret_file_name);
-/* Stores the properties of a type [FETCH_TYPE] that a write has queried, for types/. Returns as asked_keep(). */
-int types_keep(struct vm *vm, const struct fetch_spec *spec, struct json_object *properties);
+/* Stores the properties of a type [plan_type] that a write has queried, for types/. Returns as asked_keep(). */
+int types_keep(struct vm *vm, const struct query_spec *spec, struct json_object *properties);
 
 #endif

@@ -82,7 +82,7 @@ static bool is_equal(const struct content *a, const struct content *b)
         return a->text.size == b->text.size && memcmp(a->text.data, b->text.data, a->text.size) == 0;
 }
 
-/* Asks for the content as of now. 0, REQUEST_PARKED or an error. */
+/* Asks for the content as of now. 0, WAITER_PARKED or an error. */
 static int fetch(struct request *r, struct content **ret_content)
 {
         struct session *session = r->session;
@@ -107,7 +107,7 @@ static int fetch(struct request *r, struct content **ret_content)
         content->foreign = foreign;
         content->epoch = r->vm->epoch;
         content->generation = generation(r->inode);
-        content->asked = r->arrival;
+        content->asked = r->waiter.arrival;
         content->text = take_text(&text);
         pool->bytes += content->text.size;
         if (foreign)
@@ -294,11 +294,11 @@ int content_require_size(struct request *r, struct inode *inode)
         if (!r->session->options.exact_sizes || !inode->kind->render || inode->content)
                 return 0;
         e = inode->kind->render(r, inode, &text);
-        if (e == REQUEST_PARKED || e == -ENOMEM)
+        if (e == WAITER_PARKED || e == -ENOMEM)
                 return e;
         inode->size = e == 0 ? (int64_t)text.size : 0;
         /* open(2) reports the reason */
-        free(take_ptr(r->reason));
+        free(take_ptr(r->waiter.reason));
         return 0;
 }
 

@@ -39,12 +39,12 @@ void content_pool_init(struct content_pool *pool);
 void content_pool_deinit(struct session *session);
 
 /*
- * Fetches the content of r->inode for an open(2) for reading. 0: the content is owned by the caller; REQUEST_PARKED;
+ * Fetches the content of r->inode for an open(2) for reading. 0: the content is owned by the caller; WAITER_PARKED;
  * -ESTALE: open(2) starts again; or a negative errno, with its reason in @r.
  */
 int content_open(struct request *r, struct content **ret_content);
 
-/* Fetches the content of an open file again and stores it in @file. 0, REQUEST_PARKED or a negative errno. */
+/* Fetches the content of an open file again and stores it in @file. 0, WAITER_PARKED or a negative errno. */
 int content_renew(struct request *r, struct file *file);
 
 /* Whether nothing that could have changed the content has happened since the query was sent. */
@@ -54,7 +54,7 @@ struct content *content_unref(struct content *content);
 
 /*
  * For stat(2) by path under "-o sizes=exact": ensures that inode->size is the current size of the content. 0,
- * REQUEST_PARKED or -ENOMEM. A file that cannot be read has size 0.
+ * WAITER_PARKED or -ENOMEM. A file that cannot be read has size 0.
  */
 int content_require_size(struct request *r, struct inode *inode);
 

@@ -1,30 +1,12 @@
 /*
- * Fetches one JSON value from QEMU, by one command or by several. Exactly one callback ends each fetch, never before
- * fetch_start() has returned.
+ * Fetches one JSON value from QEMU as a plan says, by one command or by several. Exactly one callback ends each fetch,
+ * never before fetch_start() has returned.
  */
 #ifndef FS_FETCH_H
 #define FS_FETCH_H
 
-#include "vm.h"
-
-enum fetch_kind {
-        FETCH_COMMAND,    /* the return value of command @a */
-        FETCH_DEVICES,    /* [{"id", "driver", "path"}]: all devices under peripheral and peripheral-anon */
-        FETCH_PROPERTIES, /* {name: type} of the readable properties, except children, of object @a of type @b */
-        FETCH_PROPERTY,   /* the value of property @b of the QOM object @a, by qom-get */
-        FETCH_OBJECT,     /* {name: value} of all properties of the QOM object @a that qom-get can read */
-        FETCH_MEMDEVS,    /* {memdev: path} of the anonymous devices that have a memdev */
-        FETCH_LIST,       /* {name: type} of all properties of the QOM object @a */
-        FETCH_TYPES,      /* [{"name"}] of all device types that are not abstract */
-        FETCH_TYPE,       /* [{"name", "type", "description", "default-value"}] of the device type @a */
-};
-
-struct fetch_spec {
-        enum fetch_kind kind;
-        const char *a, *b; /* NULL where not used */
-        bool oob;          /* FETCH_COMMAND: out of band, if the connection supports it */
-        bool asked;        /* for a write: commands that no plain read may send (reads.h) are allowed */
-};
+#include "plan.h"
+#include "qmp/client.h"
 
 struct fetch_result {
         int error;                      /* 0 or a negative errno */
@@ -34,20 +16,60 @@ struct fetch_result {
         unsigned n_commands;            /* … and the number of commands */
 };
 
-struct fetch;
 typedef void (*fetch_fn)(void *userdata, const struct fetch_result *result);
 
 /*
- * Starts a fetch. @patient: see struct qmp_send_options. 0, -EHOSTDOWN, -ENOMEM, or -EPERM: the fetch needs a command
- * that no plain read may send, and spec->asked is not set. *ret_fetch is valid until the callback.
+ * Starts a fetch. @patient: see struct qmp_send_options. 0, -EHOSTDOWN, -ENOMEM, -EINVAL: the plan's arguments are no
+ * JSON object, or -EPERM: the fetch needs a command that no plain read may send, and spec->asked is not set.
+ * *ret_fetch is valid until the callback.
  */
-int fetch_start(struct vm *vm, const struct fetch_spec *spec, bool patient, fetch_fn fn, void *userdata,
+int fetch_start(struct vm *vm, const struct query_spec *spec, bool patient, fetch_fn fn, void *userdata,
                 struct fetch **ret_fetch);
-
-/* The first command of the fetch; static, or borrowed from @spec. */
-const char *fetch_command(const struct fetch_spec *spec);
 
 /* Whether QEMU may have started to carry it out. */
 bool fetch_is_sent(const struct fetch *fetch);
+
+/* --- for plans of several commands ------------------------------------------------------------------------------ */
+
+struct part;
+
+struct fetch {
+        struct vm *vm;
+        const struct plan *plan;
+        char *a, *b;
+        struct json_object *value; /* the result so far; NULL: none yet */
+        struct json_object *notes; /* the plan's; NULL: none */
+        bool oob, asked, patient;
+        fetch_fn fn;
+        void *userdata;
+        struct qmp_command *first; /* NULL once answered */
+        bool answered;
+        unsigned pending, n_parts;
+        uint64_t busy_ns;
+        int error;
+        char *error_class, *text;
+};
+
+/* What becomes of the answer to one command. */
+struct part_answer {
+        /* adds QEMU's return value to the result, and further parts if need be; false: out of memory */
+        bool (*take)(struct part *part, struct json_object *value);
+        /* an error of QEMU's, by class and text; 0 or the error of the fetch. NULL: the fetch fails */
+        int (*failed)(struct part *part, const char *class, const char *text);
+};
+
+struct part {
+        struct fetch *fetch;
+        struct part_answer answer;
+        char *key; /* the plan's; may be NULL */
+        bool is_list;
+};
+
+/* Adds a command. @arguments is taken over. 0 or a negative errno. */
+int fetch_add(struct fetch *fetch, const char *command, struct json_object *arguments,
+              const struct part_answer *answer, const char *key);
+
+/* The fetch fails, unless it has failed before. */
+void fetch_fail(struct fetch *fetch, int error, const char *class, const char *text);
 
 #endif

@@ -9,7 +9,6 @@
 
 #include "object.h"
 #include "session.h"
-#include "snapshot.h"
 
 /* Where a file's size isn't known without asking QEMU: as in sysfs. */
 #define SIZE_UNKNOWN 4096
@@ -165,7 +164,7 @@ static void maybe_free(struct inode *inode)
                 hash_remove(t, inode);
         slots_remove(&t->nodes, inode->nodeid);
         object_unref(inode->object);
-        snapshot_unref(inode->snapshot);
+        free(inode->qemu_name);
         free(inode->name);
         free(inode);
         inode_unref(parent);
@@ -191,16 +190,21 @@ static int inode_new(struct inode *dir, const char *name, const struct inode_arg
                      struct inode **ret_inode)
 {
         struct session *session = dir->session;
+        const char *qemu_name = args->qemu_name && !streq(args->qemu_name, name) ? args->qemu_name : NULL;
         struct inode *inode = calloc(1, sizeof(*inode));
         int r = -ENOMEM;
 
-        if (inode)
+        if (inode) {
                 inode->name = strdup(name);
-        if (inode && inode->name)
+                inode->qemu_name = qemu_name ? strdup(qemu_name) : NULL;
+        }
+        if (inode && inode->name && (!qemu_name || inode->qemu_name))
                 r = slots_add(&session->inodes.nodes, inode, &inode->nodeid);
         if (r < 0) {
-                if (inode)
+                if (inode) {
                         free(inode->name);
+                        free(inode->qemu_name);
+                }
                 free(inode);
                 return r;
         }
@@ -228,25 +232,18 @@ int inode_child(struct inode *dir, const char *name, const struct inode_args *ar
 {
         struct inode_table *t = &dir->session->inodes;
         struct object *object = args->object ? args->object : dir->object;
-        int r;
 
         for (struct inode *i = *bucket(t, dir, name); i && !args->kind->own_inode; i = i->hash_next) {
                 if (i->parent != dir || !streq(i->name, name))
                         continue;
                 if (i->kind == args->kind && i->object == object && i->epoch >= args->since) {
-                        snapshot_unref(args->snapshot);
                         *ret_inode = inode_ref(i);
                         return 0;
                 }
                 hash_remove(t, i);
                 break;
         }
-        r = inode_new(dir, name, args, object, ret_inode);
-        if (r < 0)
-                snapshot_unref(args->snapshot);
-        else
-                (*ret_inode)->snapshot = args->snapshot;
-        return r;
+        return inode_new(dir, name, args, object, ret_inode);
 }
 
 int inode_renew(struct inode *inode, struct inode **ret_inode)
@@ -255,7 +252,7 @@ int inode_renew(struct inode *inode, struct inode **ret_inode)
                 .kind = inode->kind,
                 .row = inode->row,
                 .object = inode->object,
-                .snapshot = inode->snapshot ? snapshot_ref(inode->snapshot) : NULL,
+                .qemu_name = inode->qemu_name,
                 .ino = inode->ino,
         };
 

@@ -12,8 +12,6 @@
 #include "slots.h"
 #include "writing.h"
 
-struct snapshot;
-
 struct inode {
         struct session *session;
         struct vm *vm;
@@ -24,14 +22,14 @@ struct inode {
         struct inode *parent;
         char *name;
         const struct kind *kind;
-        const struct row *row;     /* the declaration; NULL for members */
-        struct object *object;     /* the object that it is, or is in; a reference, NULL outside objects */
-        struct snapshot *snapshot; /* a query of its own; a reference, or NULL */
-        struct content *content;   /* shared by its open files and borrowed from them; NULL: not open */
-        int64_t size;              /* of the content when it was last read; -1: never */
-        int64_t told;              /* the kernel's st_size is at least this; -1: it has none */
-        unsigned writers;          /* open files that can be written */
-        bool announced;            /* the kernel knows that its attributes are not valid any more */
+        const struct row *row;   /* the declaration; NULL for members */
+        struct object *object;   /* the object that it is, or is in; a reference, NULL outside objects */
+        char *qemu_name;         /* the kind's: QEMU's name or path, where it is not the file's name; or NULL */
+        struct content *content; /* shared by its open files and borrowed from them; NULL: not open */
+        int64_t size;            /* of the content when it was last read; -1: never */
+        int64_t told;            /* the kernel's st_size is at least this; -1: it has none */
+        unsigned writers;        /* open files that can be written */
+        bool announced;          /* the kernel knows that its attributes are not valid any more */
         struct timespec born;
         uint64_t epoch; /* the vm's, when it was made */
         /* in qom/: the largest number of children that the object has had, and the serial of the last list counted */
@@ -77,10 +75,10 @@ struct inode *inode_find(struct session *session, uint64_t nodeid);
 struct inode_args {
         const struct kind *kind;
         const struct row *row;
-        struct object *object;     /* NULL: the parent's */
-        struct snapshot *snapshot; /* taken over, also on failure */
-        uint64_t ino;              /* 0: derived from the parent's number and the name */
-        uint64_t since;            /* a child created before this epoch of the vm is another file */
+        struct object *object; /* NULL: the parent's */
+        const char *qemu_name; /* copied; or NULL */
+        uint64_t ino;          /* 0: derived from the parent's number and the name */
+        uint64_t since;        /* a child created before this epoch of the vm is another file */
 };
 
 /*

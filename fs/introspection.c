@@ -5,14 +5,15 @@
 
 #include "fetch.h"
 #include "qmp/message.h"
-#include "request.h"
+#include "vm.h"
+#include "waiter.h"
 
 void introspection_init(struct vm *vm)
 {
         struct introspection *i = &vm->introspection;
 
-        i->schema_constant.vm = vm;
-        list_init(&i->schema_constant.waiters);
+        i->vm = vm;
+        list_init(&i->waiters);
         list_init(&i->probe_waiters);
 }
 
@@ -29,6 +30,8 @@ void introspection_deinit(struct vm *vm)
 {
         introspection_forget(vm);
         json_object_put(take_ptr(vm->introspection.commands));
+        free(vm->introspection.error_class);
+        free(vm->introspection.error_text);
 }
 
 static int compare(const void *a, const void *b)
@@ -140,60 +143,63 @@ static int take_schema(struct introspection *i, struct json_object *reply)
         return 0;
 }
 
+static void set_failure(struct introspection *i, int error, const char *class, const char *text)
+{
+        i->error = error;
+        free(i->error_class);
+        i->error_class = class ? strdup(class) : NULL;
+        free(i->error_text);
+        i->error_text = text ? strdup(text) : NULL;
+        i->error_stamp = ++i->vm->stamp;
+}
+
 static void schema_fetched(void *userdata, const struct fetch_result *result)
 {
-        struct constant *constant = userdata;
-        struct fetch_result failure = *result;
-        struct list waiters;
+        struct introspection *i = userdata;
+        int e = result->error;
 
-        constant->fetch = NULL;
+        i->fetch = NULL;
         /* the commands can't be found out then */
         if (result->error_class && streq(result->error_class, "CommandNotFound"))
-                constant->vm->introspection.limited = false;
-        if (!failure.error) {
-                failure.error = take_schema(&constant->vm->introspection, result->value);
-                failure.text = failure.error == -EPROTO ? "QEMU's answer is not a list" : "out of memory";
-        }
-        list_init(&waiters);
-        if (!failure.error)
-                requests_run(&constant->waiters);
+                i->limited = false;
+        if (e)
+                set_failure(i, e, result->error_class, result->text);
         else
-                list_splice(&waiters, &constant->waiters);
-        while (!list_empty(&waiters)) {
-                struct request *r = list_entry(waiters.next, struct request, waiter);
-
-                request_fail(r, failure.error, failure.error_class, "%s", failure.text);
-                request_finish(r, failure.error);
-        }
+                e = take_schema(i, result->value);
+        if (e && !result->error)
+                set_failure(i, e, NULL, e == -EPROTO ? "QEMU's answer is not a list" : "out of memory");
+        waiters_run(&i->waiters);
         /* parsed, the reply took two megabytes, of which a daemon has no use */
         malloc_trim(0);
 }
 
-static const struct fetch_spec schema_spec = { .kind = FETCH_COMMAND, .a = "query-qmp-schema" };
+static const struct query_spec schema_spec = { .plan = &plan_command, .a = "query-qmp-schema" };
 
-static int wait(struct constant *constant, struct request *r)
+static int wait(struct introspection *i, struct waiter *w)
 {
         int e = 0;
 
+        if (i->error_stamp > w->stamp)
+                return waiter_fail(w, i->error, i->error_class, "%s", i->error_text ? i->error_text : "");
         /* the fetch is patient, since a write may join it; a read must not wait that long */
-        if (!r->patient && qmp_client_is_overdue(r->vm->client))
-                request_hurry(r, qmp_client_patience(r->vm->client, r->vm->options.timeout_ns));
-        if (!constant->fetch)
-                e = fetch_start(r->vm, &schema_spec, true, schema_fetched, constant, &constant->fetch);
+        if (!w->patient && qmp_client_is_overdue(w->vm->client))
+                waiter_hurry(w, qmp_client_patience(w->vm->client, w->vm->options.timeout_ns));
+        if (!i->fetch)
+                e = fetch_start(w->vm, &schema_spec, true, schema_fetched, i, &i->fetch);
         if (e == -EHOSTDOWN)
-                return request_fail_down(r);
+                return waiter_fail_down(w);
         if (e < 0)
                 return e;
-        list_append(&constant->waiters, &r->waiter);
-        return REQUEST_PARKED;
+        list_append(&i->waiters, &w->link);
+        return WAITER_PARKED;
 }
 
-int introspection_schema(struct request *r, const struct qmp_schema **ret_schema)
+int introspection_schema(struct waiter *w, const struct qmp_schema **ret_schema)
 {
-        struct introspection *i = &r->vm->introspection;
+        struct introspection *i = &w->vm->introspection;
 
         *ret_schema = i->schema;
-        return i->schema ? 0 : wait(&i->schema_constant, r);
+        return i->schema ? 0 : wait(i, w);
 }
 
 void introspection_begin(struct vm *vm, bool probing)
@@ -208,26 +214,25 @@ void introspection_begin(struct vm *vm, bool probing)
 void introspection_probed(struct vm *vm, bool limited)
 {
         struct introspection *i = &vm->introspection;
-        struct constant *c = &i->schema_constant;
 
         i->probing = false;
         i->limited = limited;
         /* should that fail, the first request that needs it asks again */
-        if (limited && !i->schema && !c->fetch)
-                (void)fetch_start(vm, &schema_spec, true, schema_fetched, c, &c->fetch);
-        requests_run(&i->probe_waiters);
+        if (limited && !i->schema && !i->fetch)
+                (void)fetch_start(vm, &schema_spec, true, schema_fetched, i, &i->fetch);
+        waiters_run(&i->probe_waiters);
 }
 
-int introspection_commands(struct request *r)
+int introspection_commands(struct waiter *w)
 {
-        struct introspection *i = &r->vm->introspection;
+        struct introspection *i = &w->vm->introspection;
         const struct qmp_schema *schema;
 
-        if (r->vm->up && i->probing) {
-                list_append(&i->probe_waiters, &r->waiter);
-                return REQUEST_PARKED;
+        if (w->vm->up && i->probing) {
+                list_append(&i->probe_waiters, &w->link);
+                return WAITER_PARKED;
         }
-        return r->vm->up && i->limited && !i->commands ? introspection_schema(r, &schema) : 0;
+        return w->vm->up && i->limited && !i->commands ? introspection_schema(w, &schema) : 0;
 }
 
 bool introspection_has(const struct vm *vm, const char *command)

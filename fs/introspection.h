@@ -9,23 +9,22 @@
 #include "qmp/schema.h"
 
 struct fetch;
-struct request;
 struct vm;
-
-struct constant {
-        struct vm *vm;
-        struct fetch *fetch; /* under way, or NULL */
-        struct list waiters; /* requests */
-};
+struct waiter;
 
 struct introspection {
-        struct constant schema_constant;
-        struct qmp_schema *schema;
+        struct vm *vm;
+        struct qmp_schema *schema; /* NULL: not known */
+        struct fetch *fetch;       /* of the schema, under way, or NULL */
+        struct list waiters;       /* for it */
+        int error;                 /* of the last failed fetch … */
+        char *error_class, *error_text;
+        uint64_t error_stamp;      /* … with the vm's stamp then */
         struct json_object *types; /* names of the known device types, sorted; NULL: none yet */
         bool all_types;            /* these are all types that are not abstract */
         bool probing;              /* query-status is under way */
         bool limited;              /* the server has no query-status, and may also lack other commands */
-        struct list probe_waiters; /* requests */
+        struct list probe_waiters;
         /* {name: null}: all commands of a limited server, until the next connection; NULL: not limited, or unknown */
         struct json_object *commands;
 };
@@ -46,15 +45,15 @@ void introspection_begin(struct vm *vm, bool probing);
 /* To be called when query-status was answered, or will not be answered soon. @limited: the server lacks it. */
 void introspection_probed(struct vm *vm, bool limited);
 /* Ensures that introspection_has() can give a definite answer. Returns as introspection_schema(). */
-int introspection_commands(struct request *r);
+int introspection_commands(struct waiter *waiter);
 /* Whether the server has the command, as far as is known. Always true for QEMU. */
 bool introspection_has(const struct vm *vm, const char *command);
 
 /*
- * Ensures that the schema is known. 0, REQUEST_PARKED, or the error of the query, with its reason in @r. *ret_schema
+ * Ensures that the schema is known. 0, WAITER_PARKED, or the error of the query, with its reason in the waiter. *ret_schema
  * is borrowed until control returns to the event loop.
  */
-int introspection_schema(struct request *r, const struct qmp_schema **ret_schema);
+int introspection_schema(struct waiter *waiter, const struct qmp_schema **ret_schema);
 
 /* Stores all types after a write has queried them. @reply: the list that qom-list-types returned. 0 or -ENOMEM. */
 int introspection_set_types(struct vm *vm, struct json_object *reply);

@@ -11,7 +11,7 @@ static int object_lookup(struct request *r, struct inode *dir, const char *name,
 {
         const struct each *each = dir->object->collection->each;
         struct json_object *record;
-        int e = object_require(dir->object, r, FRESH_STRUCTURE, &record);
+        int e = object_require(dir->object, &r->waiter, FRESH_STRUCTURE, &record);
 
         if (e)
                 return e;
@@ -21,9 +21,9 @@ static int object_lookup(struct request *r, struct inode *dir, const char *name,
         if (each->properties)
                 return property_lookup(r, dir, name, ret_inode);
         e = member_lookup(dir, record, name, ret_inode);
-        if (e != -ENOENT || snapshot_is_news(dir->object->collection->snapshot, r))
+        if (e != -ENOENT || query_is_news(dir->object->collection->query, &r->waiter))
                 return e;
-        e = object_require(dir->object, r, FRESH_CONTENT, &record);
+        e = object_require(dir->object, &r->waiter, FRESH_CONTENT, &record);
         return e ? e : member_lookup(dir, record, name, ret_inode);
 }
 
@@ -31,7 +31,7 @@ static int object_list(struct request *r, struct inode *dir, struct listing *lis
 {
         const struct each *each = dir->object->collection->each;
         struct json_object *record;
-        int e = object_require(dir->object, r, FRESH_STRUCTURE, &record);
+        int e = object_require(dir->object, &r->waiter, FRESH_STRUCTURE, &record);
 
         if (e)
                 return e;
@@ -57,13 +57,13 @@ static int collection_lookup(struct request *r, struct inode *dir, const char *n
 
         if (e)
                 return e;
-        e = collection_require(c, r, FRESH_STRUCTURE);
+        e = collection_require(c, &r->waiter, FRESH_STRUCTURE);
         if (e)
                 return e;
         object = collection_find(c, name);
-        if (!object && !snapshot_is_news(c->snapshot, r)) {
+        if (!object && !query_is_news(c->query, &r->waiter)) {
                 /* it may have come just now */
-                e = collection_require(c, r, FRESH_CONTENT);
+                e = collection_require(c, &r->waiter, FRESH_CONTENT);
                 if (e)
                         return e;
                 object = collection_find(c, name);
@@ -82,7 +82,7 @@ static int collection_list(struct request *r, struct inode *dir, struct listing 
 
         if (e)
                 return e;
-        e = collection_require(c, r, FRESH_STRUCTURE);
+        e = collection_require(c, &r->waiter, FRESH_STRUCTURE);
         if (e)
                 return e;
         for (struct lh_entry *i = lh_table_head(c->objects); i; i = lh_entry_next(i)) {
@@ -99,7 +99,7 @@ static bool collection_supported(const struct vm *vm, const struct row *row)
 {
         const struct each *each = row->data;
 
-        return each->fetch.kind != FETCH_COMMAND || introspection_has(vm, each->fetch.a);
+        return introspection_has(vm, query_command(&each->query));
 }
 
 const struct kind kind_collection = {

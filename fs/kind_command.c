@@ -12,7 +12,7 @@
 #include "inode.h"
 #include "qmp/args.h"
 #include "render.h"
-#include "snapshot.h"
+#include "query.h"
 
 /*
  * Commands that take more than the schema says, because a type's properties are their arguments: which argument names
@@ -39,7 +39,7 @@ static int require(struct request *r, struct inode *inode, const struct qmp_sche
         int e = catalog_require_name(r, inode, &name);
 
         if (e == 0)
-                e = introspection_schema(r, ret_schema);
+                e = introspection_schema(&r->waiter, ret_schema);
         if (e)
                 return e;
         *ret_command = qmp_entities_find(&(*ret_schema)->commands, name);
@@ -165,7 +165,8 @@ static void command_failed(struct request *r, int error)
 static int require_properties(struct request *r, const struct qmp_args *args, const struct qmp_entity *command,
                               struct json_object **ret_properties)
 {
-        struct fetch_spec spec = { .kind = FETCH_TYPE, .asked = true };
+        struct query_spec spec = { .plan = &plan_type, .asked = true };
+        const struct query *query;
         const char *argument = type_argument(command->name);
         int e;
 
@@ -176,14 +177,9 @@ static int require_properties(struct request *r, const struct qmp_args *args, co
         e = asked_find(r->vm, &spec, ret_properties);
         if (e != -ENOENT)
                 return e;
-        if (!r->snapshot) {
-                e = snapshot_new(r->vm, &spec, &r->snapshot);
-                if (e < 0)
-                        return e;
-        }
-        e = snapshot_require(r->snapshot, r, FRESH_CONTENT);
+        e = query_require(&r->waiter, &spec, FRESH_CONTENT, &query);
         if (e == 0) {
-                *ret_properties = json_object_get(r->snapshot->value);
+                *ret_properties = json_object_get(query->value);
                 e = types_keep(r->vm, &spec, *ret_properties);
                 /* what can't be kept is good for now */
                 return e == -EPROTO ? 0 : e;

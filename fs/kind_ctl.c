@@ -22,7 +22,7 @@ static void ctl_cancel(struct request *r, int error)
 {
         struct ctl_op *op = take_ptr(r->op);
         const char *verb = op->verb->name;
-        double limit = (double)r->limit_ns / NSEC_PER_SEC;
+        double limit = (double)r->waiter.limit_ns / NSEC_PER_SEC;
 
         if (error == -ETIMEDOUT && op->replied)
                 request_fail(r, error, NULL, "'%s' was passed on but not completed within %.3g s%s", verb, limit,
@@ -226,11 +226,11 @@ static int ctl_write(struct request *r, struct file *file)
         r->cancel = ctl_cancel;
         r->is_committed = ctl_is_committed;
         if (wait.limit_ns)
-                request_set_limit(r, wait.limit_ns);
+                waiter_set_limit(&r->waiter, wait.limit_ns);
         else if (verb->guest && !wait.nowait)
-                request_set_limit(r, r->vm->options.unplug_timeout_ns);
+                waiter_set_limit(&r->waiter, r->vm->options.unplug_timeout_ns);
         vm_invalidate(r->vm);
-        return REQUEST_PARKED;
+        return WAITER_PARKED;
 }
 
 static int ctl_render(struct request *r, struct inode *inode, struct text *ret_text)

@@ -22,7 +22,7 @@ bool row_is_supported(const struct vm *vm, const struct row *row)
 /* A row without commands is always present, and needs no wait. */
 static int require(struct request *r, const struct row *row)
 {
-        return needed(row) || row->kind->supported ? introspection_commands(r) : 0;
+        return needed(row) || row->kind->supported ? introspection_commands(&r->waiter) : 0;
 }
 
 static bool is_present(const struct inode *dir, const struct row *row, struct json_object *record)

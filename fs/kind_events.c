@@ -91,7 +91,7 @@ static void stream_event(struct vm_listener *listener, const struct qmp_event *e
         if (!line) {
                 /* a reader that waits for this event would wait for ever */
                 s->lost++;
-                requests_run(&s->readers);
+                waiters_run(&s->readers);
                 return;
         }
         memcpy(line->text, text->data, text->size);
@@ -106,7 +106,7 @@ static void stream_event(struct vm_listener *listener, const struct qmp_event *e
                 drop(s, list_entry(oldest, struct line, link));
                 s->lost++;
         }
-        requests_run(&s->readers);
+        waiters_run(&s->readers);
 }
 
 /* Each gap is told once, to those too who don't read before it is over: as the error of the read that comes to it. */
@@ -118,7 +118,7 @@ static void stream_down(struct vm_listener *listener)
                 list_entry(s->lines.prev, struct line, link)->ended = true;
         else
                 s->ended = true;
-        requests_run(&s->readers);
+        waiters_run(&s->readers);
 }
 
 static int events_open(struct request *r, struct file *file)
@@ -209,9 +209,9 @@ static int events_read(struct request *r, struct file *file, struct text *ret_te
                 return take_lines(s, r->size, ret_text);
         if (r->flags & O_NONBLOCK)
                 return -EAGAIN;
-        request_set_limit(r, s->filter.limit_ns);
-        list_append(&s->readers, &r->waiter);
-        return REQUEST_PARKED;
+        waiter_set_limit(&r->waiter, s->filter.limit_ns);
+        list_append(&s->readers, &r->waiter.link);
+        return WAITER_PARKED;
 }
 
 /* Whether the filter lets the line pass; 1, 0 or -ENOMEM. */
@@ -285,7 +285,7 @@ static int check_names(struct request *r, const struct event_filter *filter)
 
                 if (is_own(name))
                         continue;
-                e = introspection_schema(r, &schema);
+                e = introspection_schema(&r->waiter, &schema);
                 if (e)
                         return e;
                 if (!qmp_entities_find(&schema->events, name))

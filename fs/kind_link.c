@@ -14,25 +14,24 @@
  */
 static int find_by_memdev(struct request *r, struct object *object, struct json_object *record, const char **ret_path)
 {
-        static const struct fetch_spec spec = { .kind = FETCH_MEMDEVS };
+        static const struct query_spec spec = { .plan = &plan_memdevs };
         const char *memdev = qmp_json_get_string(qmp_json_get(record, "data"), "memdev");
+        const struct query *query;
         int e;
 
         if (!memdev)
                 return request_fail(r, -ENODEV, NULL, "QEMU cannot name a device with this id");
-        e = r->inode->snapshot ? 0 : snapshot_new(r->vm, &spec, &r->inode->snapshot);
-        if (e == 0)
-                e = snapshot_require(r->inode->snapshot, r, FRESH_CONTENT);
+        e = query_require(&r->waiter, &spec, FRESH_CONTENT, &query);
         if (e)
                 return e;
-        *ret_path = qmp_json_get_string(r->inode->snapshot->value, memdev);
+        *ret_path = qmp_json_get_string(query->value, memdev);
         return *ret_path ? object_set_anonymous(object, *ret_path) : -ENODEV;
 }
 
 int object_device(struct request *r, struct object *object, const char **ret_path)
 {
         struct json_object *record;
-        int e = object_require(object, r, FRESH_CONTENT, &record);
+        int e = object_require(object, &r->waiter, FRESH_CONTENT, &record);
 
         if (e)
                 return e;
@@ -52,7 +51,7 @@ static int device_readlink(struct request *r, struct inode *inode, char **ret_ta
         if (e == 0)
                 e = collection_get(r->vm, &devices_each, &devices);
         if (e == 0)
-                e = collection_require(devices, r, FRESH_STRUCTURE);
+                e = collection_require(devices, &r->waiter, FRESH_STRUCTURE);
         if (e)
                 return e;
         device = collection_find_device(devices, path);

@@ -122,7 +122,7 @@ int member_list(struct inode *dir, struct json_object *value, const struct row *
 static int require(struct request *r, struct inode *inode, enum freshness freshness, struct json_object **ret_value)
 {
         struct json_object *record;
-        int e = object_require(inode->object, r, freshness, &record);
+        int e = object_require(inode->object, &r->waiter, freshness, &record);
 
         if (e == 0)
                 e = resolve(inode, record, ret_value);
@@ -137,7 +137,7 @@ static int member_dir_lookup(struct request *r, struct inode *dir, const char *n
         if (e)
                 return e;
         e = member_lookup(dir, value, name, ret_inode);
-        if (e != -ENOENT || snapshot_is_news(dir->object->collection->snapshot, r))
+        if (e != -ENOENT || query_is_news(dir->object->collection->query, &r->waiter))
                 return e;
         e = require(r, dir, FRESH_CONTENT, &value);
         return e ? e : member_lookup(dir, value, name, ret_inode);

@@ -11,39 +11,41 @@
 
 static const struct kind kind_property;
 
-/* The inode's own snapshot, made when it is first needed. */
-static int own_snapshot(struct inode *inode, const struct fetch_spec *spec, struct snapshot **ret_snapshot)
+/* The query for the list of the properties of an object's device. */
+static struct query_spec list_of(const struct object *object, struct json_object *record)
 {
-        int r = inode->snapshot ? 0 : snapshot_new(inode->vm, spec, &inode->snapshot);
-
-        if (r == 0)
-                *ret_snapshot = inode->snapshot;
-        return r;
+        return (struct query_spec){
+                .plan = &plan_properties,
+                .a = object->device,
+                .b = qmp_json_get_string(record, "driver"),
+        };
 }
 
-/* Makes sure of the list of the properties of the object in directory @dir. */
+/*
+ * Makes sure of the list of the properties of the object in directory @dir. *ret_is_news: it comes from a query after
+ * the request's arrival.
+ */
 static int require_list(struct request *r, struct inode *dir, enum freshness freshness,
-                        struct json_object **ret_properties)
+                        struct json_object **ret_properties, bool *ret_is_news)
 {
-        struct fetch_spec spec = { .kind = FETCH_PROPERTIES };
-        struct snapshot *snapshot;
+        const struct query *query;
+        struct query_spec spec;
         struct json_object *record;
-        int e = object_require(dir->object, r, FRESH_STRUCTURE, &record);
+        int e = object_require(dir->object, &r->waiter, FRESH_STRUCTURE, &record);
 
         if (e)
                 return e;
         /* no path leads to the object, so its properties can't be queried */
         *ret_properties = NULL;
-        spec.a = dir->object->device;
-        if (!spec.a)
+        *ret_is_news = true;
+        if (!dir->object->device)
                 return 0;
-        spec.b = qmp_json_get_string(record, "driver");
-        e = own_snapshot(dir, &spec, &snapshot);
-        if (e == 0)
-                e = snapshot_require(snapshot, r, freshness);
+        spec = list_of(dir->object, record);
+        e = query_require(&r->waiter, &spec, freshness, &query);
         if (e)
                 return e;
-        *ret_properties = snapshot->value;
+        *ret_properties = query->value;
+        *ret_is_news = query_is_news(query, &r->waiter);
         return 0;
 }
 
@@ -83,29 +85,31 @@ int property_find(struct json_object *properties, const char *file_name, const c
 static int require_name(struct request *r, struct inode *dir, const char *file_name, const char **ret_name)
 {
         struct json_object *properties;
-        int e = require_list(r, dir, FRESH_STRUCTURE, &properties);
+        bool is_news;
+        int e = require_list(r, dir, FRESH_STRUCTURE, &properties, &is_news);
 
         if (e)
                 return e;
         e = property_find(properties, file_name, ret_name, NULL);
-        if (e != -ENOENT || !properties || snapshot_is_news(dir->snapshot, r))
+        if (e != -ENOENT || is_news)
                 return e;
-        e = require_list(r, dir, FRESH_CONTENT, &properties);
+        e = require_list(r, dir, FRESH_CONTENT, &properties, &is_news);
         return e ? e : property_find(properties, file_name, ret_name, NULL);
 }
 
 int property_lookup(struct request *r, struct inode *dir, const char *name, struct inode **ret_inode)
 {
-        const char *property;
-        int e = require_name(r, dir, name, &property);
+        struct inode_args args = { .kind = &kind_property };
+        int e = require_name(r, dir, name, &args.qemu_name);
 
-        return e ? e : inode_child(dir, name, &(struct inode_args){ .kind = &kind_property }, ret_inode);
+        return e ? e : inode_child(dir, name, &args, ret_inode);
 }
 
 int property_list(struct request *r, struct inode *dir, const struct row *hidden, struct listing *listing)
 {
         struct json_object *properties;
-        int e = require_list(r, dir, FRESH_STRUCTURE, &properties);
+        bool is_news;
+        int e = require_list(r, dir, FRESH_STRUCTURE, &properties, &is_news);
 
         if (e || !properties)
                 return e;
@@ -127,71 +131,45 @@ int property_list(struct request *r, struct inode *dir, const struct row *hidden
 
 bool property_has_gone(const struct request *r, int error)
 {
-        return error == -ENOENT || (error == -EINVAL && r->reason && strstr(r->reason, "' not found"));
+        return error == -ENOENT || (error == -EINVAL && r->waiter.reason && strstr(r->waiter.reason, "' not found"));
 }
 
 static int property_render(struct request *r, struct inode *inode, struct text *ret_text)
 {
-        struct fetch_spec spec = { .kind = FETCH_PROPERTY };
-        struct snapshot *snapshot;
-        const struct snapshot *list = inode->parent->snapshot;
+        struct query_spec spec = { .plan = &plan_property, .b = inode->name };
+        const struct query *query;
         int e = object_is_alive(inode->object) ? 0 : -ENODEV;
 
-        /*
-         * Only those who are read have a snapshot: a walk that looks at all of them shall not cost that memory. What
-         * the property is called can't have changed since the lookup.
-         */
-        if (e == 0 && !inode->snapshot && !strchr(inode->name, '%'))
-                spec.b = inode->name;
-        else if (e == 0 && !inode->snapshot && list && list->has_value)
-                e = property_find(list->value, inode->name, &spec.b, NULL);
-        if (e == -ENOENT)
-                e = 0;
-        if (e == 0 && !inode->snapshot && !spec.b)
-                e = require_name(r, inode->parent, inode->name, &spec.b);
         spec.a = inode->object->device;
+        if (inode->qemu_name)
+                spec.b = inode->qemu_name;
         if (e == 0)
-                e = own_snapshot(inode, &spec, &snapshot);
-        if (e == 0)
-                e = snapshot_require(snapshot, r, FRESH_CONTENT);
+                e = query_require(&r->waiter, &spec, FRESH_CONTENT, &query);
         if (e)
                 return property_has_gone(r, e) ? -ENODEV : e;
-        return render_value(snapshot->value, &ret_text->data, &ret_text->size);
-}
-
-void property_release(struct file *file)
-{
-        struct inode *inode = file->inode;
-
-        /* unless somebody waits for it, or it is costly and may be used again */
-        if (inode->snapshot && snapshot_is_idle(inode->snapshot) && !snapshot_is_costly(inode->snapshot))
-                inode->snapshot = snapshot_unref(inode->snapshot);
+        return render_value(query->value, &ret_text->data, &ret_text->size);
 }
 
 static const struct kind kind_property = {
         .type = S_IFREG,
         .render = property_render,
-        .release = property_release,
 };
 
 static int properties_render(struct request *r, struct inode *inode, struct text *ret_text)
 {
-        struct fetch_spec spec = { .kind = FETCH_OBJECT, .a = inode->object->device };
-        struct snapshot *snapshot;
+        struct query_spec spec = { .plan = &plan_object, .a = inode->object->device };
+        const struct query *query;
         int e;
 
         if (!object_is_alive(inode->object))
                 return -ENODEV;
         if (!spec.a)
                 return request_fail(r, -ENODEV, NULL, "QEMU cannot name a device with this id");
-        e = own_snapshot(inode, &spec, &snapshot);
-        if (e == 0)
-                e = snapshot_require(snapshot, r, FRESH_CONTENT);
-        return e ? e : render_json(snapshot->value, &ret_text->data, &ret_text->size);
+        e = query_require(&r->waiter, &spec, FRESH_CONTENT, &query);
+        return e ? e : render_json(query->value, &ret_text->data, &ret_text->size);
 }
 
 const struct kind kind_properties = {
         .type = S_IFREG,
         .render = properties_render,
-        .release = property_release,
 };

@@ -332,7 +332,7 @@ static int qmp_write(struct request *r, struct file *file)
         r->op = op;
         r->cancel = qmp_cancel;
         r->is_committed = qmp_is_committed;
-        request_set_limit(r, r->vm->options.command_timeout_ns);
+        waiter_set_limit(&r->waiter, r->vm->options.command_timeout_ns);
         for (size_t i = 0; i < op->n; i++) {
                 e = send(r, &op->items[i]);
                 if (e == -EHOSTDOWN)
@@ -342,7 +342,7 @@ static int qmp_write(struct request *r, struct file *file)
                 op->pending++;
         }
         vm_invalidate(r->vm);
-        return REQUEST_PARKED;
+        return WAITER_PARKED;
 }
 
 static int qmp_open(struct request *r, struct file *file)

@@ -18,7 +18,7 @@
 #include "qmp/args.h"
 #include "qmp/message.h"
 #include "render.h"
-#include "snapshot.h"
+#include "query.h"
 
 static const struct kind kind_qom_link;
 
@@ -54,7 +54,7 @@ static bool is_of_another(const struct inode *inode)
         if (inode->epoch < gone_since(gone, NULL))
                 return true;
         for (; !is_root(dir); dir = dir->parent)
-                if (dir->epoch < gone_since(gone, dir->snapshot->spec.a))
+                if (dir->epoch < gone_since(gone, dir->qemu_name))
                         return true;
         return false;
 }
@@ -65,19 +65,19 @@ static int fail_gone(struct request *r)
 }
 
 /* The number never shrinks, so that nothing is gained by showing a walk one child at a time. */
-static void count_children(struct inode *dir)
+static void count_children(struct inode *dir, const struct query *list)
 {
         uint64_t n = 0;
 
-        if (dir->counted == dir->snapshot->serial)
+        if (dir->counted == list->serial)
                 return;
-        json_object_object_foreach(dir->snapshot->value, property, type) {
+        json_object_object_foreach(list->value, property, type) {
                 (void)property;
                 n += startswith(json_object_get_string(type), "child<") != NULL;
         }
         if (n > dir->n_children)
                 dir->n_children = n;
-        dir->counted = dir->snapshot->serial;
+        dir->counted = list->serial;
 }
 
 /* Whether the directory's children are still among the objects that a walk may meet. */
@@ -98,25 +98,30 @@ static int check_product(struct request *r, const struct inode *dir)
         }
 }
 
-/* Makes sure of the list of what the object has, and of its path, which is borrowed from the directory's snapshot. */
-static int require_list(struct request *r, struct inode *dir, enum freshness freshness,
-                        struct json_object **ret_properties)
+/* The object's path, borrowed; NULL: QEMU has none. */
+static const char *path_of(const struct inode *dir)
 {
-        /* only the root comes here without */
-        static const struct fetch_spec root = { .kind = FETCH_LIST, .a = "/" };
-        int e = dir->snapshot ? 0 : snapshot_new(dir->vm, &root, &dir->snapshot);
+        return is_root(dir) ? "/" : dir->qemu_name;
+}
 
-        if (e < 0)
-                return e;
+/* Makes sure of the list of what the object has. *ret_is_news: it comes from a query after the request's arrival. */
+static int require_list(struct request *r, struct inode *dir, enum freshness freshness,
+                        struct json_object **ret_properties, bool *ret_is_news)
+{
+        struct query_spec spec = { .plan = &plan_list, .a = path_of(dir) };
+        const struct query *query;
+        int e;
+
         if (is_of_another(dir))
                 return fail_gone(r);
-        if (!dir->snapshot->spec.a)
+        if (!spec.a)
                 return request_fail(r, -ENODEV, NULL, "QEMU has no path to an object with this name");
-        e = snapshot_require(dir->snapshot, r, freshness);
+        e = query_require(&r->waiter, &spec, freshness, &query);
         if (e)
                 return e;
-        count_children(dir);
-        *ret_properties = dir->snapshot->value;
+        count_children(dir, query);
+        *ret_properties = query->value;
+        *ret_is_news = query_is_news(query, &r->waiter);
         return 0;
 }
 
@@ -124,14 +129,15 @@ static int require_property(struct request *r, struct inode *dir, const char *fi
                             const char **ret_type)
 {
         struct json_object *properties;
-        int e = require_list(r, dir, FRESH_STRUCTURE, &properties);
+        bool is_news;
+        int e = require_list(r, dir, FRESH_STRUCTURE, &properties, &is_news);
 
         if (e)
                 return e;
         e = property_find(properties, file_name, ret_name, ret_type);
-        if (e != -ENOENT || snapshot_is_news(dir->snapshot, r))
+        if (e != -ENOENT || is_news)
                 return e;
-        e = require_list(r, dir, FRESH_CONTENT, &properties);
+        e = require_list(r, dir, FRESH_CONTENT, &properties, &is_news);
         return e ? e : property_find(properties, file_name, ret_name, ret_type);
 }
 
@@ -154,7 +160,7 @@ static unsigned depth_of(const char *path)
 /* The path of a child, owned by the caller; NULL: QEMU has no path to it. 0 or -ENOMEM. */
 static int child_path(const struct inode *dir, const char *name, char **ret_path)
 {
-        const char *parent = dir->snapshot->spec.a;
+        const char *parent = path_of(dir);
 
         *ret_path = NULL;
         /* QEMU takes a path apart at the slashes, whatever names there are */
@@ -183,22 +189,20 @@ static int qom_lookup(struct request *r, struct inode *dir, const char *file_nam
         if (e)
                 return e;
         args.kind = kind_of(type);
-        args.row = args.kind == &kind_qom_property                               ? &qom_property
-                   : streq(dir->snapshot->spec.a, "/") && streq(name, "objects") ? &qom_objects
-                                                                                 : NULL;
-        if (args.kind == &kind_qom && depth_of(dir->snapshot->spec.a) >= DEPTH_MAX)
+        args.row = args.kind == &kind_qom_property                      ? &qom_property
+                   : streq(path_of(dir), "/") && streq(name, "objects") ? &qom_objects
+                                                                        : NULL;
+        if (args.kind == &kind_qom && depth_of(path_of(dir)) >= DEPTH_MAX)
                 return request_fail(r, -ELOOP, NULL, "objects nested more than %d deep", DEPTH_MAX);
         if (args.kind == &kind_qom)
                 e = check_product(r, dir);
         if (e == 0 && args.kind == &kind_qom)
                 e = child_path(dir, name, &path);
-        /* its list, by which the directory knows its path */
-        if (e == 0 && args.kind == &kind_qom)
-                e = snapshot_new(dir->vm, &(struct fetch_spec){ .kind = FETCH_LIST, .a = path }, &args.snapshot);
         if (e < 0)
                 return e;
         args.since = gone_since(&dir->vm->gone, path);
         args.ino = child_ino(dir, file_name, args.since);
+        args.qemu_name = args.kind == &kind_qom ? path : name;
         return inode_child(dir, file_name, &args, ret_inode);
 }
 
@@ -217,7 +221,8 @@ static int list_child(struct inode *dir, const char *property, const struct kind
 static int qom_list(struct request *r, struct inode *dir, struct listing *listing)
 {
         struct json_object *properties;
-        int e = require_list(r, dir, FRESH_STRUCTURE, &properties);
+        bool is_news;
+        int e = require_list(r, dir, FRESH_STRUCTURE, &properties, &is_news);
 
         if (e)
                 return e;
@@ -238,23 +243,17 @@ const struct kind kind_qom = {
 /* Makes sure of the property's value. */
 static int require_value(struct request *r, struct inode *inode, struct json_object **ret_value)
 {
-        struct fetch_spec spec = { .kind = FETCH_PROPERTY, .b = inode->name };
-        const char *type;
-        int e = 0;
+        struct query_spec spec = { .plan = &plan_property, .a = path_of(inode->parent), .b = inode->name };
+        const struct query *query;
+        int e;
 
         if (is_of_another(inode))
                 return fail_gone(r);
-        /* mostly the file's name is the property's own, which can't have changed since the lookup */
-        if (!inode->snapshot && strchr(inode->name, '%'))
-                e = require_property(r, inode->parent, inode->name, &spec.b, &type);
-        if (e == 0 && !inode->snapshot) {
-                spec.a = inode->parent->snapshot->spec.a;
-                e = snapshot_new(inode->vm, &spec, &inode->snapshot);
-        }
+        if (inode->qemu_name)
+                spec.b = inode->qemu_name;
+        e = query_require(&r->waiter, &spec, FRESH_CONTENT, &query);
         if (e == 0)
-                e = snapshot_require(inode->snapshot, r, FRESH_CONTENT);
-        if (e == 0)
-                *ret_value = inode->snapshot->value;
+                *ret_value = query->value;
         return property_has_gone(r, e) ? -ENODEV : e;
 }
 
@@ -289,7 +288,7 @@ static int property_write(struct request *r, struct file *file)
         e = qmp_args_property(type, r->data, &value, &why);
         if (e < 0)
                 return why ? request_fail(r, e, NULL, "%s", why) : e;
-        if (!arguments || !qmp_json_add_string(arguments, "path", dir->snapshot->spec.a) ||
+        if (!arguments || !qmp_json_add_string(arguments, "path", path_of(dir)) ||
             !qmp_json_add_string(arguments, "property", name)) {
                 json_object_put(value);
                 return -ENOMEM;
@@ -302,7 +301,6 @@ static int property_write(struct request *r, struct file *file)
 const struct kind kind_qom_property = {
         .type = S_IFREG,
         .render = property_render,
-        .release = property_release,
         .write = property_write,
         .json = "{[",
 };

@@ -8,7 +8,7 @@
 #include "catalog.h"
 #include "inode.h"
 #include "render.h"
-#include "snapshot.h"
+#include "query.h"
 
 static const struct qmp_entities *commands_of(const struct inode *inode)
 {
@@ -103,16 +103,15 @@ int queries_find(struct inode *dir, const char *file_name, const char **ret_name
 
 static int query_render(struct request *r, struct inode *inode, struct text *ret_text)
 {
-        struct fetch_spec spec = { .kind = FETCH_COMMAND };
-        int e = inode->snapshot ? 0 : catalog_require_name(r, inode, &spec.a);
+        struct query_spec spec = { .plan = &plan_command };
+        const struct query *query;
+        int e = catalog_require_name(r, inode, &spec.a);
 
-        if (e == 0 && !inode->snapshot) {
-                spec.oob = qmp_entities_find(commands_of(inode), spec.a)->allow_oob;
-                e = snapshot_new(inode->vm, &spec, &inode->snapshot);
-        }
-        if (e == 0)
-                e = snapshot_require(inode->snapshot, r, FRESH_CONTENT);
-        return e ? e : render_json(inode->snapshot->value, &ret_text->data, &ret_text->size);
+        if (e)
+                return e;
+        spec.oob = qmp_entities_find(commands_of(inode), spec.a)->allow_oob;
+        e = query_require(&r->waiter, &spec, FRESH_CONTENT, &query);
+        return e ? e : render_json(query->value, &ret_text->data, &ret_text->size);
 }
 
 const struct kind kind_query_file = {
@@ -125,7 +124,7 @@ const struct kind kind_query_file = {
 static int asked_text(struct inode *inode, const char *name, struct text *ret_text)
 {
         _cleanup_(qmp_json_putp) struct json_object *value = NULL;
-        int e = asked_find(inode->vm, &(struct fetch_spec){ .kind = FETCH_COMMAND, .a = name }, &value);
+        int e = asked_find(inode->vm, &(struct query_spec){ .plan = &plan_command, .a = name }, &value);
 
         if (e == -ENOENT)
                 return asked_usage(inode, name, ret_text);
@@ -154,7 +153,7 @@ static int64_t asked_size(struct inode *inode)
 
 static int query_asked_write(struct request *r, struct file *file)
 {
-        struct fetch_spec spec = { .kind = FETCH_COMMAND, .asked = true };
+        struct query_spec spec = { .plan = &plan_command, .asked = true };
         int e = catalog_require_name(r, file->inode, &spec.a);
 
         if (e)

@@ -35,15 +35,19 @@ static int answer_row(struct request *r, const struct row *row, struct json_obje
 
 static int require(struct request *r, struct inode *inode, struct json_object **ret_value)
 {
-        struct fetch_spec spec = { .kind = FETCH_COMMAND, .a = inode->row->query };
-        int e = inode->snapshot ? 0 : snapshot_new(inode->vm, &spec, &inode->snapshot);
+        struct query_spec spec = { .plan = &plan_command, .a = inode->row->query };
+        const struct query *query;
+        int e = query_require(&r->waiter, &spec, FRESH_CONTENT, &query);
 
         if (e == 0)
-                e = snapshot_require(inode->snapshot, r, FRESH_CONTENT);
-        if (e)
-                return e;
-        *ret_value = inode->snapshot->value;
-        return 0;
+                *ret_value = query->value;
+        return e;
+}
+
+/* The latest result, however old; NULL: none. */
+static const struct query *peek(const struct inode *inode)
+{
+        return query_peek(inode->vm, &(struct query_spec){ .plan = &plan_command, .a = inode->row->query });
 }
 
 static int query_render(struct request *r, struct inode *inode, struct text *ret_text)
@@ -56,10 +60,10 @@ static int query_render(struct request *r, struct inode *inode, struct text *ret
 
 static int64_t query_size(struct inode *inode)
 {
+        const struct query *query = peek(inode);
         struct text text;
 
-        if (!inode->snapshot || !inode->snapshot->has_value ||
-            render_row(inode->row, inode->snapshot->value, &text) < 0)
+        if (!query || render_row(inode->row, query->value, &text) < 0)
                 return -1;
         free(text.data);
         return (int64_t)text.size;
@@ -80,7 +84,7 @@ const struct kind kind_value = {
 static int state_render(struct request *r, struct inode *inode, struct text *ret_text)
 {
         int e = query_render(r, inode, ret_text);
-        bool answers = e < 0 && r->reason_class && streq(r->reason_class, "CommandNotFound");
+        bool answers = e < 0 && r->waiter.reason_class && streq(r->waiter.reason_class, "CommandNotFound");
 
         /* a server that has no run state (qemu-storage-daemon) runs as long as it says so */
         if (e != -EHOSTDOWN && !answers)
@@ -126,10 +130,10 @@ static int version_render(struct request *r, struct inode *inode, struct text *r
 
 static int64_t version_size(struct inode *inode)
 {
-        struct snapshot *s = inode->snapshot;
+        const struct query *query = peek(inode);
         _cleanup_(qmp_freep) char *line = NULL;
 
-        if (!s || !s->has_value || version_line(s->value, &line) < 0)
+        if (!query || version_line(query->value, &line) < 0)
                 return -1;
         return (int64_t)strlen(line);
 }
@@ -143,7 +147,7 @@ const struct kind kind_version = {
 static int record_render(struct request *r, struct inode *inode, struct text *ret_text)
 {
         struct json_object *record;
-        int e = object_require(inode->object, r, FRESH_CONTENT, &record);
+        int e = object_require(inode->object, &r->waiter, FRESH_CONTENT, &record);
 
         return e ? e : answer_row(r, inode->row, record, ret_text);
 }

@@ -34,7 +34,7 @@ static void remove_cancel(struct request *r, int error)
 {
         struct remove_op *op = take_ptr(r->op);
         bool timed_out = error == -ETIMEDOUT;
-        _cleanup_(qmp_freep) char *state = removal_waiter_remove(&op->waiter, timed_out ? r->limit_ns : 0);
+        _cleanup_(qmp_freep) char *state = removal_waiter_remove(&op->waiter, timed_out ? r->waiter.limit_ns : 0);
 
         if (timed_out && state)
                 request_fail(r, error, NULL, "%s", state);
@@ -74,25 +74,7 @@ static int begin(struct request *r, const struct removal_target *target, bool no
         }
         r->op = op;
         r->cancel = remove_cancel;
-        return REQUEST_PARKED;
-}
-
-/* The inode's one snapshot, for another question than last time. */
-static int ask_property(struct inode *inode, const char *path, const char *property)
-{
-        struct fetch_spec spec = { .kind = FETCH_PROPERTY, .a = path, .b = property };
-        struct snapshot *snapshot = inode->snapshot;
-        int r;
-
-        /* the step runs again when the answer has come, and must find it */
-        if (snapshot && snapshot->spec.kind == spec.kind && streq(snapshot->a, path) && streq(snapshot->b, property))
-                return 0;
-        r = snapshot_new(inode->vm, &spec, &snapshot);
-        if (r < 0)
-                return r;
-        snapshot_unref(inode->snapshot);
-        inode->snapshot = snapshot;
-        return 0;
+        return WAITER_PARKED;
 }
 
 /*
@@ -104,7 +86,7 @@ static int ask_property(struct inode *inode, const char *path, const char *prope
 static bool has_drive(const struct remove *spec, const struct object *object, struct json_object *record,
                       const char *is)
 {
-        struct json_object *records = object->collection->snapshot->value;
+        struct json_object *records = object->collection->query->value;
         const char *qdev = spec->qdev(record);
 
         if (streq(is, spec->drive(record)))
@@ -129,18 +111,15 @@ static int check_drive(struct request *r, const struct remove *spec, struct json
 {
         const char *qdev = spec->qdev(record), *is;
         _cleanup_(qmp_freep) char *path = qdev_path(qdev);
-        struct json_object *drive;
-        int e = path ? ask_property(r->inode, path, "drive") : -ENOMEM;
+        struct query_spec drive = { .plan = &plan_property, .a = path, .b = "drive" };
+        const struct query *query;
+        int e = path ? query_require(&r->waiter, &drive, FRESH_CONTENT, &query) : -ENOMEM;
 
-        if (e < 0)
-                return e;
-        e = snapshot_require(r->inode->snapshot, r, FRESH_CONTENT);
         if (e == -ENODEV)
                 return request_fail(r, e, NULL, "query-block names the device '%s', which does not exist", qdev);
         if (e)
                 return e;
-        drive = r->inode->snapshot->value;
-        is = json_object_is_type(drive, json_type_string) ? json_object_get_string(drive) : "";
+        is = json_object_is_type(query->value, json_type_string) ? json_object_get_string(query->value) : "";
         if (!has_drive(spec, r->inode->object, record, is))
                 return request_fail(r, -ENODEV, NULL,
                                     "query-block names the device '%s', but its drive is '%s', not '%s'", qdev, is,
@@ -154,7 +133,7 @@ static int remove_block(struct request *r, const struct remove *spec, bool nowai
         struct removal_target target = { .slot = -1 };
         struct json_object *record;
         const char *qdev;
-        int e = object_require(object, r, FRESH_CONTENT, &record);
+        int e = object_require(object, &r->waiter, FRESH_CONTENT, &record);
 
         if (e)
                 return e;
@@ -179,21 +158,19 @@ static int remove_block(struct request *r, const struct remove *spec, bool nowai
 static int ask_slot(struct request *r, const struct removal_target *target, struct json_object *record, int *ret_slot)
 {
         const char *driver = qmp_json_get_string(record, "driver");
-        struct json_object *slot;
+        struct query_spec spec = { .plan = &plan_property, .a = target->path, .b = "slot" };
+        const struct query *query;
         int e;
 
         if (!driver || (!streq(driver, "pc-dimm") && !streq(driver, "nvdimm")) || qdev_id(target->path))
                 return 0;
-        e = ask_property(r->inode, target->path, "slot");
-        if (e == 0)
-                e = snapshot_require(r->inode->snapshot, r, FRESH_CONTENT);
-        if (e == REQUEST_PARKED || e == -ENOMEM || e == -ENODEV || e == -EHOSTDOWN)
+        e = query_require(&r->waiter, &spec, FRESH_CONTENT, &query);
+        if (e == WAITER_PARKED || e == -ENOMEM || e == -ENODEV || e == -EHOSTDOWN)
                 return e;
-        free(take_ptr(r->reason));
-        free(take_ptr(r->reason_class));
-        slot = e == 0 ? r->inode->snapshot->value : NULL;
-        if (json_object_is_type(slot, json_type_int))
-                *ret_slot = json_object_get_int(slot);
+        free(take_ptr(r->waiter.reason));
+        free(take_ptr(r->waiter.reason_class));
+        if (e == 0 && json_object_is_type(query->value, json_type_int))
+                *ret_slot = json_object_get_int(query->value);
         return 0;
 }
 
@@ -201,7 +178,7 @@ static int remove_device(struct request *r, const struct remove *spec, bool nowa
 {
         struct removal_target target = { .slot = -1 };
         struct json_object *record;
-        int e = object_require(r->inode->object, r, FRESH_CONTENT, &record);
+        int e = object_require(r->inode->object, &r->waiter, FRESH_CONTENT, &record);
 
         if (e == 0)
                 e = object_device(r, r->inode->object, &target.path);
@@ -222,9 +199,9 @@ static int remove_write(struct request *r, struct file *file)
         if (!streq(r->data, "1") && wait_parse(r->data, &wait) < 0)
                 return request_fail(r, -EINVAL, NULL, "expected 1, nowait or timeout=SEC");
         if (wait.limit_ns)
-                request_set_limit(r, wait.limit_ns);
+                waiter_set_limit(&r->waiter, wait.limit_ns);
         else if (!wait.nowait)
-                request_set_limit(r, r->vm->options.unplug_timeout_ns);
+                waiter_set_limit(&r->waiter, r->vm->options.unplug_timeout_ns);
         e = spec->qdev ? remove_block(r, spec, wait.nowait) : remove_device(r, spec, wait.nowait);
         /*
          * Two who write at the same time may come one after the other: a kernel may hold the second one back until
@@ -233,16 +210,16 @@ static int remove_write(struct request *r, struct file *file)
         if (e == -ENODEV && object->removed)
                 return 0;
         /* somebody was faster: it is done but for the drive, whose name is the identity of an entry that has one */
-        if (e == -ENODEV && object->deleted && r->arrival <= object->ended) {
+        if (e == -ENODEV && object->deleted && r->waiter.arrival <= object->ended) {
                 if (!spec->legacy_drive || !object->identity)
                         return 0;
                 return begin(r, &(struct removal_target){ .drive = object->identity, .slot = -1 }, wait.nowait);
         }
         /* the same of a drive that had no device, of which no event tells */
-        if (e == -ENODEV && object->missing && r->arrival <= object->ended && spec->legacy_drive &&
+        if (e == -ENODEV && object->missing && r->waiter.arrival <= object->ended && spec->legacy_drive &&
             object->identity && !object->device)
                 return 0;
-        if (e == -ENODEV && !r->reason)
+        if (e == -ENODEV && !r->waiter.reason)
                 request_fail(r, e, NULL,
                              object->doubtful ? "an anonymous device was deleted, and it may have been this one"
                                               : "it no longer exists");

@@ -7,8 +7,8 @@
 
 #include "asked.h"
 #include "catalog.h"
-#include "fetch.h"
 #include "inode.h"
+#include "query.h"
 #include "qmp/jsonc.h"
 #include "qmp/message.h"
 #include "render.h"
@@ -78,7 +78,7 @@ int types_find(struct inode *dir, const char *file_name, const char **ret_name)
         return 0;
 }
 
-int types_keep(struct vm *vm, const struct fetch_spec *spec, struct json_object *properties)
+int types_keep(struct vm *vm, const struct query_spec *spec, struct json_object *properties)
 {
         int e = asked_keep(vm, spec, properties);
 
@@ -151,12 +151,12 @@ static int render(struct json_object *properties, struct text *ret_text)
 
 static int type_text(struct inode *inode, const char *name, struct text *ret_text)
 {
-        const struct fetch_spec spec = { .kind = FETCH_TYPE, .a = name };
+        const struct query_spec spec = { .plan = &plan_type, .a = name };
         _cleanup_(qmp_json_putp) struct json_object *properties = NULL;
         int e = asked_find(inode->vm, &spec, &properties);
 
         if (e == -ENOENT)
-                return asked_usage(inode, fetch_command(&spec), ret_text);
+                return asked_usage(inode, query_command(&spec), ret_text);
         return e ? e : render(properties, ret_text);
 }
 
@@ -181,7 +181,7 @@ static int64_t type_size(struct inode *inode)
 
 static int type_write(struct request *r, struct file *file)
 {
-        struct fetch_spec spec = { .kind = FETCH_TYPE, .asked = true };
+        struct query_spec spec = { .plan = &plan_type, .asked = true };
         int e = catalog_require_name(r, file->inode, &spec.a);
 
         return e ? e : asked_write(r, &spec, types_keep);
@@ -199,12 +199,12 @@ const struct kind kind_type = {
 
 static int list_text(struct inode *inode, struct text *ret_text)
 {
-        const struct fetch_spec spec = { .kind = FETCH_TYPES };
+        const struct query_spec spec = { .plan = &plan_types };
         struct json_object *type;
         FILE *out;
 
         if (!inode->vm->introspection.all_types)
-                return asked_usage(inode, fetch_command(&spec), ret_text);
+                return asked_usage(inode, query_command(&spec), ret_text);
         out = open_memstream(&ret_text->data, &ret_text->size);
         if (!out)
                 return -ENOMEM;
@@ -238,7 +238,7 @@ static int64_t list_size(struct inode *inode)
         return (int64_t)text.size;
 }
 
-static int list_keep(struct vm *vm, const struct fetch_spec *spec, struct json_object *types)
+static int list_keep(struct vm *vm, const struct query_spec *spec, struct json_object *types)
 {
         (void)spec;
         return introspection_set_types(vm, types);
@@ -246,7 +246,7 @@ static int list_keep(struct vm *vm, const struct fetch_spec *spec, struct json_o
 
 static int list_write(struct request *r, struct file *file)
 {
-        static const struct fetch_spec spec = { .kind = FETCH_TYPES, .asked = true };
+        static const struct query_spec spec = { .plan = &plan_types, .asked = true };
 
         (void)file;
         return asked_write(r, &spec, list_keep);

@@ -14,7 +14,7 @@ extern const struct kind kind_dir;
 /*
  * Finds or creates the child for the row of this name in @rows; -ENOENT: there is no such row. @record: the record of
  * the object, or NULL. Rows whose commands the server lacks are absent; the test may park the request
- * (REQUEST_PARKED), or fail.
+ * (WAITER_PARKED), or fail.
  */
 int rows_lookup(struct request *r, const struct row *rows, struct inode *dir, const char *name,
                 struct json_object *record, struct inode **ret_inode);
@@ -46,10 +46,6 @@ int property_find(struct json_object *properties, const char *file_name, const c
  * the error "Property 'nvme.x' not found" means that it was removed meanwhile.
  */
 bool property_has_gone(const struct request *r, int error);
-/*
- * For release(): drops the inode's snapshot, since a walk over thousands of properties would leave thousands of them.
- */
-void property_release(struct file *file);
 /* All readable properties of the object's device, as one JSON object. */
 extern const struct kind kind_properties;
 
@@ -134,8 +130,8 @@ extern const struct kind kind_hmp;
 
 /*
  * Finds the QOM path of the object's device, by its record or, for an anonymous memory device, by its memdev. 0,
- * REQUEST_PARKED or a negative errno; -ENODEV: it has no device. *ret_path is borrowed from the object or the
- * snapshot.
+ * WAITER_PARKED or a negative errno; -ENODEV: it has no device. *ret_path is borrowed from the object or the
+ * query.
  */
 int object_device(struct request *r, struct object *object, const char **ret_path);
 

@@ -3,7 +3,7 @@
  *
  * tree.c declares the rows, as data only. A kind is a table of functions, called by ops.c. They return:
  *   0               done
- *   REQUEST_PARKED  it waits; the request is remembered by what it waits for, and its step runs again when that
+ *   WAITER_PARKED  it waits; the request is remembered by what it waits for, and its step runs again when that
  *                   comes. So everything up to the wait is done again, with the results at hand: a function asks
  *                   for all that it needs from the top, and keeps state only where doing it twice would matter
  *   a negative errno
@@ -15,8 +15,8 @@
 
 #include "qmp/util.h"
 
-#define REQUEST_PARKED 1
-#define READ_CONTENT   2
+#define WAITER_PARKED 1
+#define READ_CONTENT  2
 
 struct file;
 struct inode;

@@ -5,6 +5,7 @@
 
 #include "qdev.h"
 #include "render.h"
+#include "vm.h"
 
 /* The limits of recorded deletions: devices, and the bytes of their paths. */
 #define DELETED_MAX       1000
@@ -28,7 +29,7 @@ int collection_get(struct vm *vm, const struct each *each, struct collection **r
         c->vm = vm;
         c->each = each;
         c->objects = lh_kchar_table_new(16, NULL);
-        r = c->objects ? snapshot_new(vm, &each->fetch, &c->snapshot) : -ENOMEM;
+        r = c->objects ? query_get(vm, &each->query, &c->query) : -ENOMEM;
         if (r < 0) {
                 if (c->objects)
                         lh_table_free(c->objects);
@@ -185,7 +186,7 @@ void collections_free(struct vm *vm)
 
                 list_unlink(&c->link);
                 lh_table_free(c->objects);
-                snapshot_unref(c->snapshot);
+                query_release(c->query);
                 free(c);
         }
 }
@@ -312,10 +313,10 @@ static void renew_table(struct collection *c)
 
 static int collection_sync(struct collection *c)
 {
-        struct json_object *records = c->snapshot->value;
+        struct json_object *records = c->query->value;
         struct lh_entry *entry, *next;
 
-        if (c->synced == c->snapshot->serial)
+        if (c->synced == c->query->serial)
                 return 0;
         if (!json_object_is_type(records, json_type_array))
                 return -EPROTO;
@@ -337,45 +338,45 @@ static int collection_sync(struct collection *c)
                 object->ended = c->vm->stamp;
                 object_end(object);
         }
-        c->synced = c->snapshot->serial;
+        c->synced = c->query->serial;
         return 0;
 }
 
-/* Whether the snapshot's value is from before an event that ended an object, and would bring it back to life. */
+/* Whether the result is from before an event that ended an object, and would bring it back to life. */
 static bool is_outdated(const struct collection *c)
 {
-        return c->synced != c->snapshot->serial && c->snapshot->value_stamp <= c->ended;
+        return c->synced != c->query->serial && c->query->value_stamp <= c->ended;
 }
 
-int collection_require(struct collection *c, struct request *r, enum freshness freshness)
+int collection_require(struct collection *c, struct waiter *w, enum freshness freshness)
 {
-        int e = snapshot_require(c->snapshot, r, freshness);
+        const struct query *query;
+        int e = query_require(w, &c->query->spec, freshness, &query);
 
         if (e)
                 return e;
         settle(c->vm);
         if (is_outdated(c)) {
-                /* as if the request had come after the event */
-                if (r->stamp < c->ended)
-                        r->stamp = c->ended;
-                e = snapshot_require(c->snapshot, r, freshness);
+                /* as if the waiter had come after the event */
+                if (w->stamp < c->ended)
+                        w->stamp = c->ended;
+                e = query_require(w, &c->query->spec, freshness, &query);
                 if (e)
                         return e;
         }
         e = collection_sync(c);
         if (e == -EPROTO)
-                return request_fail(r, e, NULL, "QEMU's answer is not a list");
+                return waiter_fail(w, e, NULL, "QEMU's answer is not a list");
         return e;
 }
 
-int object_require(struct object *object, struct request *r, enum freshness freshness,
-                   struct json_object **ret_record)
+int object_require(struct object *object, struct waiter *w, enum freshness freshness, struct json_object **ret_record)
 {
         int e;
 
         if (!object_is_alive(object))
                 return -ENODEV;
-        e = collection_require(object->collection, r, freshness);
+        e = collection_require(object->collection, w, freshness);
         if (e)
                 return e;
         if (!object->alive)
@@ -388,7 +389,7 @@ struct json_object *object_record(struct object *object)
 {
         struct collection *c = object->collection;
 
-        if (!object_is_alive(object) || c->synced != c->snapshot->serial || !c->snapshot->has_value)
+        if (!object_is_alive(object) || c->synced != c->query->serial || !c->query->has_value)
                 return NULL;
-        return json_object_array_get_idx(c->snapshot->value, object->index);
+        return json_object_array_get_idx(c->query->value, object->index);
 }

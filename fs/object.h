@@ -1,7 +1,7 @@
 /*
  * Collections: directories with one directory per object of a query, and the identity of those objects.
  *
- * A collection maps the records of its latest snapshot to objects. An object lives as long as snapshots show its name
+ * A collection maps the records of its query to objects. An object lives as long as results show its name
  * and identity, and no event has reported its end. Its serial, which is its inode number, is never used again. So a
  * disk that was unplugged and plugged again under the same name is another object, and open files of the old object
  * fail with ENODEV.
@@ -9,13 +9,13 @@
 #ifndef FS_OBJECT_H
 #define FS_OBJECT_H
 
-#include "snapshot.h"
+#include "query.h"
 
 struct lh_table;
 
 /* The data of a collection's row (kind_collection). */
 struct each {
-        struct fetch_spec fetch; /* gives an array of records */
+        struct query_spec query; /* gives an array of records */
         /*
          * the name, before its conversion to a file name; *ret_size bytes, owned by the caller; NULL: out of memory
          */
@@ -33,8 +33,8 @@ struct collection {
         struct list link; /* in the vm */
         struct vm *vm;
         const struct each *each;
-        struct snapshot *snapshot;
-        uint64_t synced; /* the snapshot's serial */
+        struct query *query;
+        uint64_t synced; /* the query's serial */
         uint64_t ended;  /* the vm's stamp when an object was ended by an event: older results still show it */
         unsigned pass;
         struct lh_table *objects; /* name to struct object; … */
@@ -70,8 +70,8 @@ int collection_get(struct vm *vm, const struct each *each, struct collection **r
 /* Frees all collections of the vm. Their objects must have no other references. */
 void collections_free(struct vm *vm);
 
-/* Ensures that the snapshot is fresh (see snapshot_require()) and updates the objects from it. */
-int collection_require(struct collection *collection, struct request *r, enum freshness freshness);
+/* Ensures that the query is fresh (see query_require()) and updates the objects from it. */
+int collection_require(struct collection *collection, struct waiter *waiter, enum freshness freshness);
 
 /* Borrowed; NULL: not found. */
 struct object *collection_find(struct collection *collection, const char *name);
@@ -97,7 +97,7 @@ int object_set_anonymous(struct object *object, const char *path);
 bool object_is_alive(struct object *object);
 
 /* Gets the object's record, borrowed. Returns as collection_require(), or -ENODEV if the object has ended. */
-int object_require(struct object *object, struct request *r, enum freshness freshness,
+int object_require(struct object *object, struct waiter *waiter, enum freshness freshness,
                    struct json_object **ret_record);
 
 /* The last known record, borrowed; NULL: none. */

@@ -266,7 +266,7 @@ static int create_step(struct request *r)
         for (size_t i = 0; e == 0 && i < listing.n; i++)
                 qmp_nearest_offer(&nearest, listing.entries[i].name);
         listing_deinit(&listing);
-        if (e == REQUEST_PARKED)
+        if (e == WAITER_PARKED)
                 return e;
         name = qmp_nearest_get(&nearest);
         return request_fail(r, -ENOENT, NULL, "no file '%s' is here%s%s%s", r->data, name ? " (nearest: '" : "",
@@ -475,13 +475,13 @@ static void ops_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t s
                 return;
         r->offset = offset;
         r->answer = write_answer;
-        r->patient = true;
+        r->waiter.patient = true;
         e = r->inode->kind->write ? writing_take(r, data, size) : -EBADF;
         if (e < 0 && r->inode->kind->refuse)
                 r->inode->kind->refuse(r, r->file, e);
         /* a piece of a line is not a request yet, so there is no outcome to store */
         if (e == WRITING_KEPT)
-                r->patient = false;
+                r->waiter.patient = false;
         if (e == 0)
                 request_run(r);
         else

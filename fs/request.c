@@ -2,27 +2,31 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 
 #include "session.h"
-#include "snapshot.h"
 
 /* The grace time of a sent command. Most commands are done within it, and then the interrupt has no effect. */
 #define COMMITTED_NS (200 * NSEC_PER_MSEC)
 
 static void deadline(struct qmp_timer *timer)
 {
-        struct request *r = container_of(timer, struct request, deadline);
+        struct request *r = container_of(timer, struct request, waiter.deadline);
 
         if (r->interrupted) {
                 request_fail(r, -ECANCELED, NULL, "interrupted; QEMU may still carry it out");
                 request_finish(r, -ECANCELED);
                 return;
         }
-        if (!r->reason)
-                request_fail(r, -ETIMEDOUT, NULL, "no answer within %.3g s", (double)r->limit_ns / NSEC_PER_SEC);
+        if (!r->waiter.reason)
+                request_fail(r, -ETIMEDOUT, NULL, "no answer within %.3g s",
+                             (double)r->waiter.limit_ns / NSEC_PER_SEC);
         request_finish(r, -ETIMEDOUT);
+}
+
+static void run(struct waiter *waiter)
+{
+        request_run(container_of(waiter, struct request, waiter));
 }
 
 struct request *request_new(struct session *session, fuse_req_t req, fuse_ino_t ino, int (*step)(struct request *))
@@ -39,13 +43,9 @@ struct request *request_new(struct session *session, fuse_req_t req, fuse_ino_t 
         r->req = req;
         r->who = (struct who){ fuse_req_ctx(req)->uid, fuse_req_ctx(req)->pid };
         r->step = step;
-        r->deadline.fire = deadline;
-        r->limit_ns = r->vm->options.timeout_ns;
-        r->arrived = qmp_now();
-        r->stamp = r->arrival = r->begun = ++r->vm->stamp;
+        waiter_init(&r->waiter, r->vm, run, deadline);
+        r->begun = r->waiter.arrival;
         r->inode = inode_ref(inode);
-        list_init(&r->waiter);
-        list_init(&r->asking);
         list_append(&r->vm->requests, &r->link);
         return r;
 }
@@ -56,53 +56,11 @@ fuse_req_t request_take(struct request *r)
         return take_ptr(r->req);
 }
 
-void request_set_limit(struct request *r, uint64_t limit_ns)
-{
-        r->limit_ns = limit_ns;
-        if (r->parked && limit_ns > 0)
-                qmp_timer_arm(r->session->loop, &r->deadline, r->arrived + limit_ns);
-        else if (r->parked)
-                qmp_timer_disarm(r->session->loop, &r->deadline);
-}
-
-void request_hurry(struct request *r, uint64_t within_ns)
-{
-        uint64_t limit_ns = qmp_now() - r->arrived + within_ns;
-
-        if (r->limit_ns == 0 || r->limit_ns <= limit_ns)
-                return;
-        r->limit_ns = limit_ns;
-        if (r->parked)
-                qmp_timer_arm(r->session->loop, &r->deadline, r->arrived + limit_ns);
-}
-
-#undef request_fail
-int request_fail(struct request *r, int error, const char *class, const char *format, ...)
-{
-        va_list args;
-
-        free(r->reason);
-        va_start(args, format);
-        if (vasprintf(&r->reason, format, args) < 0)
-                r->reason = NULL;
-        va_end(args);
-        free(r->reason_class);
-        r->reason_class = class ? strdup(class) : NULL;
-        return error;
-}
-
 void request_log(const struct request *r, int error, const char *class, const char *words)
 {
         _cleanup_(qmp_freep) char *path = inode_path(r->inode);
 
         vm_log_error(r->vm, r->who, path ? path : "?", error, class, words);
-}
-
-int request_fail_down(struct request *r)
-{
-        _cleanup_(qmp_freep) char *why = vm_describe_connection(r->vm);
-
-        return request_fail(r, -EHOSTDOWN, NULL, "%s", why ? why : "");
 }
 
 int request_slice(struct request *r, const struct text *text, struct text *ret_text)
@@ -123,22 +81,21 @@ void request_finish(struct request *r, int error)
 {
         void (*cancel)(struct request *, int) = take_ptr(r->cancel);
 
-        list_unlink(&r->waiter);
+        list_unlink(&r->waiter.link);
         list_unlink(&r->link);
-        list_unlink(&r->asking);
-        qmp_timer_disarm(r->session->loop, &r->deadline);
+        qmp_timer_disarm(r->session->loop, &r->waiter.deadline);
         if (cancel)
                 cancel(r, error);
         /* a caller that interrupts a request, or does not wait, knows of the failure */
-        if (error < 0 && error != -EINTR && error != -EAGAIN && !r->reason && r->file)
+        if (error < 0 && error != -EINTR && error != -EAGAIN && !r->waiter.reason && r->file)
                 request_fail(r, error, NULL, "%s", strerror(-error));
-        if (error < 0 && error != -EINTR && r->reason)
-                request_log(r, -error, r->reason_class, r->reason);
+        if (error < 0 && error != -EINTR && r->waiter.reason)
+                request_log(r, -error, r->waiter.reason_class, r->waiter.reason);
         /* a write to an action's file */
-        if (r->patient && r->inode->kind->own_inode) {
-                _cleanup_(qmp_freep) char *words = vm_words(r->vm, r->reason);
+        if (r->waiter.patient && r->inode->kind->own_inode) {
+                _cleanup_(qmp_freep) char *words = vm_words(r->vm, r->waiter.reason);
 
-                outcomes_note(&r->vm->outcomes, r->inode->ino, r->who, -error, r->reason_class, words);
+                outcomes_note(&r->vm->outcomes, r->inode->ino, r->who, -error, r->waiter.reason_class, words);
         }
         if (r->req && error == 0) {
                 assert(r->answer);
@@ -149,17 +106,15 @@ void request_finish(struct request *r, int error)
         file_unref(r->file);
         inode_unref(r->found);
         inode_unref(r->inode);
-        snapshot_unref(r->snapshot);
+        waiter_deinit(&r->waiter);
         free(r->data);
-        free(r->reason);
-        free(r->reason_class);
         free(r);
 }
 
 static void interrupt(struct request *r)
 {
         if (r->is_committed && r->is_committed(r))
-                qmp_timer_arm(r->session->loop, &r->deadline, qmp_now() + COMMITTED_NS);
+                qmp_timer_arm(r->session->loop, &r->waiter.deadline, qmp_now() + COMMITTED_NS);
         else
                 request_finish(r, -EINTR);
 }
@@ -178,11 +133,9 @@ static void interrupted(fuse_req_t req, void *userdata)
 /* It has something to wait for: from now on it can be interrupted and has a deadline. */
 static void park(struct request *r)
 {
-        if (r->parked)
+        if (r->waiter.parked)
                 return;
-        r->parked = true;
-        if (r->limit_ns > 0)
-                qmp_timer_arm(r->session->loop, &r->deadline, r->arrived + r->limit_ns);
+        waiter_park(&r->waiter);
         r->registering = true;
         fuse_req_interrupt_func(r->req, interrupted, r);
         r->registering = false;
@@ -192,29 +145,12 @@ static void park(struct request *r)
 
 void request_run(struct request *r)
 {
-        int e;
+        int e = r->step(r);
 
-        list_unlink(&r->asking);
-        e = r->step(r);
-
-        if (e == REQUEST_PARKED)
+        if (e == WAITER_PARKED)
                 park(r);
         else
                 request_finish(r, e);
-}
-
-void requests_run(struct list *waiters)
-{
-        struct list running;
-
-        list_init(&running);
-        list_splice(&running, waiters);
-        while (!list_empty(&running)) {
-                struct request *r = list_entry(running.next, struct request, waiter);
-
-                list_unlink(&r->waiter);
-                request_run(r);
-        }
 }
 
 void request_finish_all(struct session *session, int error)

@@ -1,10 +1,10 @@
 /*
- * One request of the kernel: parked while it waits, answered once, interruptible, with a deadline.
+ * One request of the kernel: a waiter that is answered once, is interruptible, and has a deadline.
  *
  * ops.c creates a request and runs its step. The request ends in request_finish(), which answers it if the step did
- * not. A parked request belongs to exactly one object, which will run it again or finish it: a snapshot's list of
- * waiters, or an operation of the kind with a cancel function. The deadline and the kernel's interrupt also finish
- * it. In this case cancel() is called, and the request leaves the list of waiters.
+ * not. A parked request belongs to exactly one object, which will run it again or finish it: a list of waiters, or an
+ * operation of the kind with a cancel function. The deadline and the kernel's interrupt also finish it. In this case
+ * cancel() is called, and the request leaves the list of waiters.
  */
 #ifndef FS_REQUEST_H
 #define FS_REQUEST_H
@@ -12,13 +12,14 @@
 #include <fuse_lowlevel.h>
 
 #include "vm.h"
+#include "waiter.h"
 
 struct session;
-struct snapshot;
 
 struct request {
+        struct waiter waiter;
         struct session *session;
-        struct vm *vm;
+        struct vm *vm;  /* the waiter's */
         fuse_req_t req; /* NULL once answered */
         int (*step)(struct request *r);
         void (*answer)(struct request *r); /* a success that comes after parking without another step; may be NULL */
@@ -31,14 +32,8 @@ struct request {
         /* cancels and frees the operation under way; runs once, before the end, with the result; may be NULL */
         void (*cancel)(struct request *r, int error);
 
-        struct list link;   /* in the vm */
-        struct list waiter; /* in a snapshot */
-        struct list asking; /* in the vm, while it waits for a snapshot and may need earlier snapshots again */
-        struct qmp_timer deadline;
-        uint64_t limit_ns; /* since the arrival; 0: none */
-        uint64_t arrived, stamp;
-        uint64_t arrival; /* the first stamp; a request may need newer results later */
-        uint64_t begun;   /* the first stamp of an open(2) that has begun again; otherwise arrival */
+        struct list link; /* in the vm */
+        uint64_t begun;   /* the first stamp of an open(2) that has begun again; otherwise the waiter's arrival */
 
         struct who who;
         struct inode *inode; /* the inode of the request; a reference */
@@ -53,16 +48,13 @@ struct request {
          * share. 0: a read of the page cache's (fuse_send_read(), Linux 2.6.29).
          */
         uint64_t owner;
-        bool patient; /* a write: its queries also keep their limit while QEMU is stalled */
 
         unsigned phase; /* the kind's */
         void *op;       /* the kind's; released by cancel() or before finishing */
 
-        struct snapshot *snapshot; /* a query that the kind needs for this one; a reference, or NULL */
-        struct inode *found;       /* by a lookup that still needs its size; a reference, or NULL */
+        struct inode *found; /* by a lookup that still needs its size; a reference, or NULL */
 
-        char *reason_class, *reason; /* the reason of a failure, for `errors`; owned */
-        bool parked, registering, interrupted;
+        bool registering, interrupted;
         bool repeated; /* an open(2) that has started again, see content.h */
 };
 
@@ -81,17 +73,9 @@ void request_finish(struct request *r, int error);
 /* Takes the handle, for the one answer. */
 fuse_req_t request_take(struct request *r);
 
-/*
- * Sets the reason of a failure; a later reason replaces it. @class may be NULL. Returns @error, for "return
- * request_fail(…)".
- */
-_printf_(4, 5) int request_fail(struct request *r, int error, const char *class, const char *format, ...);
-#ifdef __clang_analyzer__ /* it sees one source at a time, and would take it for a success */
-#define request_fail(r, error, ...) (request_fail(r, error, __VA_ARGS__), (error))
-#endif
-
-/* The same for -EHOSTDOWN, with the state of the connection as the reason. */
-int request_fail_down(struct request *r);
+/* The reason of a failure, for `errors`; see waiter_fail(). */
+#define request_fail(r, ...) waiter_fail(&(r)->waiter, __VA_ARGS__)
+#define request_fail_down(r) waiter_fail_down(&(r)->waiter)
 
 /*
  * Adds a line about the request to `errors`, even if it succeeds. @error is a positive errno; @class and @words may
@@ -99,17 +83,8 @@ int request_fail_down(struct request *r);
  */
 void request_log(const struct request *r, int error, const char *class, const char *words);
 
-/* Sets the time limit, counted from the arrival and effective while the request is parked. 0: none. */
-void request_set_limit(struct request *r, uint64_t limit_ns);
-
-/* Shortens the time limit to @within_ns from now. */
-void request_hurry(struct request *r, uint64_t within_ns);
-
 /* Copies the part of @text at r->offset, at most r->size bytes, as the result of a read. 0 or -ENOMEM. */
 int request_slice(struct request *r, const struct text *text, struct text *ret_text);
-
-/* Runs all requests in the list. Afterwards it contains only requests that wait again. */
-void requests_run(struct list *waiters);
 
 /* Ends all requests of the session with @error. */
 void request_finish_all(struct session *session, int error);

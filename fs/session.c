@@ -49,7 +49,7 @@ static void dispatch(struct qmp_source *source, uint32_t revents)
                 /*
                  * -ENOMEM: libfuse had none for its buffer, which it keeps once it has it; the request is still there
                  */
-                if (r == -EAGAIN || r == -ENOMEM || list_empty(&session->vm->asking))
+                if (r == -EAGAIN || r == -ENOMEM || session->vm->queries.n_fetches == 0)
                         return;
         }
 }

@@ -124,7 +124,7 @@ static const struct row block_rows[] = {
 };
 
 static const struct each block_each = {
-        .fetch = { .kind = FETCH_COMMAND, .a = "query-block" },
+        .query = { .plan = &plan_command, .a = "query-block" },
         .name = block_name,
         .device = block_device,
         .identity = block_legacy_drive,
@@ -178,7 +178,7 @@ static const struct row cpu_rows[] = {
 };
 
 static const struct each cpus_each = {
-        .fetch = { .kind = FETCH_COMMAND, .a = "query-cpus-fast" },
+        .query = { .plan = &plan_command, .a = "query-cpus-fast" },
         .name = cpu_name,
         .device = cpu_device,
         .identity = cpu_identity,
@@ -244,7 +244,7 @@ static const struct row memory_rows[] = {
 };
 
 static const struct each memory_each = {
-        .fetch = { .kind = FETCH_COMMAND, .a = "query-memory-devices" },
+        .query = { .plan = &plan_command, .a = "query-memory-devices" },
         .name = memory_name,
         .device = memory_device,
         .identity = memory_identity,
@@ -280,7 +280,7 @@ static const struct row device_rows[] = {
 };
 
 const struct each devices_each = {
-        .fetch = { .kind = FETCH_DEVICES },
+        .query = { .plan = &plan_devices },
         .name = device_name,
         .device = device_device,
         .rows = device_rows,

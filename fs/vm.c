@@ -12,7 +12,6 @@
 #include "reads.h"
 #include "removal.h"
 #include "render.h"
-#include "snapshot.h"
 
 /* After these `state` may have another word. */
 static const char *const state_events[] = {
@@ -300,11 +299,9 @@ static void client_changed(void *userdata)
                         /* another QEMU, as far as anybody can tell */
                         objects_kill(vm, NULL);
                         gone_note(&vm->gone, NULL, vm->epoch);
-                        json_object_put(take_ptr(vm->unreadable));
-                        json_object_put(take_ptr(vm->type_names));
+                        plan_memory_forget(&vm->plan_memory);
                         vm->paused = false;
-                        vm->no_list_get = false;
-                        vm->load = vm->costly_load = (struct load){ 0 };
+                        vm->queries.load = vm->queries.costly_load = (struct load){ 0 };
                         introspection_begin(vm,
                                             qmp_client_send(vm->client, "query-status", NULL, vm->options.timeout_ns,
                                                             NULL, status_known, vm, NULL) == 0);
@@ -398,10 +395,6 @@ int vm_new(struct qmp_loop *loop, const char *address, const struct vm_options *
         vm->serial = 1; /* the root's inode number; objects come after it */
         introspection_init(vm);
         list_init(&vm->requests);
-        list_init(&vm->asking);
-        list_init(&vm->snapshots);
-        list_init(&vm->kept);
-        vm->sweep.fire = snapshots_sweep;
         list_init(&vm->collections);
         list_init(&vm->removals);
         list_init(&vm->listeners);
@@ -417,7 +410,10 @@ int vm_new(struct qmp_loop *loop, const char *address, const struct vm_options *
         clock_gettime(CLOCK_REALTIME, &vm->events_at);
         vm->errors_at = vm->events_at;
         r = qmp_client_new(loop, &config, &vm->client);
+        if (r == 0)
+                r = queries_init(vm);
         if (r < 0) {
+                qmp_client_free(vm->client);
                 free(vm);
                 return r;
         }
@@ -434,13 +430,12 @@ struct vm *vm_free(struct vm *vm)
                 return NULL;
         /* first, so that what is under way ends while everything is still there */
         vm->changed = NULL;
-        qmp_timer_disarm(vm->loop, &vm->sweep);
         removals_end(vm);
         qmp_client_free(vm->client);
         collections_free(vm);
         gone_deinit(&vm->gone);
-        json_object_put(vm->unreadable);
-        json_object_put(vm->type_names);
+        queries_deinit(vm);
+        plan_memory_forget(&vm->plan_memory);
         introspection_deinit(vm);
         asked_forget(vm);
         journal_deinit(&vm->events);

@@ -8,10 +8,11 @@
 #include "gone.h"
 #include "introspection.h"
 #include "journal.h"
-#include "load.h"
 #include "node.h"
 #include "outcomes.h"
+#include "plan.h"
 #include "qmp/client.h"
+#include "query.h"
 #include "repeats.h"
 
 /* The number of lines that `events` and `errors` keep. */
@@ -70,15 +71,9 @@ struct vm {
         bool up;
         bool was_down; /* a connection has ended since vm_new() */
 
-        /* {driver: {property: null}}: what the types of devices seen so far don't let anybody read; NULL: none yet */
-        struct json_object *unreadable;
-        size_t unreadable_bytes; /* see fetch.c */
-
-        struct json_object *type_names; /* {type: type} of QOM properties, see fetch.c; NULL: none yet */
-
+        struct plan_memory plan_memory;
         struct introspection introspection;
         struct asked asked; /* the answers to queries by writes */
-        bool no_list_get;   /* QEMU has no qom-list-get */
 
         struct json_object *deleted; /* {path: null}: see objects_kill(); NULL: none */
         size_t deleted_bytes;        /* of its paths */
@@ -87,11 +82,7 @@ struct vm {
         struct gone gone; /* paths that lead to other objects now, see kind_qom.c */
 
         struct list requests; /* of the kernel, in order of arrival */
-        struct list asking;   /* those that wait for a snapshot */
-        struct list snapshots;
-        struct load load, costly_load; /* of QEMU's time: by all queries, by costly ones */
-        struct list kept;              /* snapshots with a value, the oldest first … */
-        struct qmp_timer sweep;        /* … which is let go of then */
+        struct queries queries;
         struct list collections;
         struct list removals;
         struct list listeners;

@@ -163,8 +163,8 @@ static void check_each(const struct row *row, const char *prefix, bool in_object
                 return;
         ck_assert_ptr_nonnull(each->name);
         ck_assert_ptr_nonnull(each->rows);
-        if (each->fetch.kind == FETCH_COMMAND)
-                ck_assert(startswith(each->fetch.a, "query-"));
+        if (each->query.plan == &plan_command)
+                ck_assert(startswith(each->query.a, "query-"));
         /* each object tells all of itself */
         ck_assert_msg(rows_have(each->rows, "status"), "%s%s", prefix, row->name);
 }

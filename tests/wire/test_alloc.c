@@ -876,9 +876,7 @@ static void forget_schema(void)
 static void forget_types(void)
 {
         plug_in();
-        json_object_put(take_ptr(rig.vm->unreadable));
-        json_object_put(take_ptr(rig.vm->type_names));
-        rig.vm->no_list_get = false;
+        plan_memory_forget(&rig.vm->plan_memory);
 }
 
 static void known_schema(void)

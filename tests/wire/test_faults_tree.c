@@ -5,7 +5,7 @@
 #include "tests/lib/faults.h"
 
 #define STRIDE 3
-#define LEAST  4300
+#define LEAST  4200
 
 // clang-format off
 static const char schema[] =

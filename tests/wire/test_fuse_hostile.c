@@ -459,7 +459,7 @@ START_TEST(new_names_without_end_are_found_as_fast_as_ever)
         }
         ASSERT_OK(rig_walk("block/d59.999", &entry));
         c = list_entry(rig.vm->collections.next, struct collection, link);
-        ck_assert_str_eq(c->each->fetch.a, "query-block");
+        ck_assert_str_eq(c->each->query.a, "query-block");
         ck_assert_int_eq(lh_table_length(c->objects), 1000);
         /* where a search ends for what isn't there */
         for (int i = 0; i < c->objects->size; i++)
@@ -592,9 +592,9 @@ START_TEST(types_without_end_are_not_all_remembered)
                 ASSERT_LS("devices/nv0", "driver status qom remove");
                 ASSERT_OK(rig_ls("qom", &ls));
         }
-        ck_assert_int_lt(json_object_object_length(rig.vm->unreadable), 20);
-        ck_assert_uint_lt(longest_key(rig.vm->type_names), 1000);
-        ck_assert_int_lt(json_object_object_length(rig.vm->type_names), 20);
+        ck_assert_int_lt(json_object_object_length(rig.vm->plan_memory.unreadable), 20);
+        ck_assert_uint_lt(longest_key(rig.vm->plan_memory.type_names), 1000);
+        ck_assert_int_lt(json_object_object_length(rig.vm->plan_memory.type_names), 20);
 }
 END_TEST
 

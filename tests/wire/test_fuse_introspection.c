@@ -3,7 +3,7 @@
  */
 #include "fs/introspection.h"
 #include "fs/reads.h"
-#include "fs/snapshot.h"
+#include "fs/query.h"
 #include "tests/lib/rig.h"
 
 #define COMMAND(name, arg, more)                                                                                     \
@@ -472,18 +472,18 @@ END_TEST
 /* No kind can have it sent by mistake. */
 START_TEST(fetch_for_a_read_sends_no_other_command)
 {
-        static const struct fetch_spec specs[] = {
-                { .kind = FETCH_TYPES },
-                { .kind = FETCH_TYPE, .a = "nvme" },
-                { .kind = FETCH_COMMAND, .a = "stop" },
-                { .kind = FETCH_COMMAND, .a = "query-nothing" },
+        static const struct query_spec specs[] = {
+                { .plan = &plan_types },
+                { .plan = &plan_type, .a = "nvme" },
+                { .plan = &plan_command, .a = "stop" },
+                { .plan = &plan_command, .a = "query-nothing" },
         };
         struct fetch *fetch;
 
         for (size_t i = 0; i < ARRAY_SIZE(specs); i++)
                 ASSERT_ERROR(fetch_start(rig.vm, &specs[i], false, NULL, NULL, &fetch), EPERM);
         for (size_t i = 0; i < n_reads_commands; i++) {
-                struct fetch_spec spec = { .kind = FETCH_COMMAND, .a = reads_commands[i].name };
+                struct query_spec spec = { .plan = &plan_command, .a = reads_commands[i].name };
 
                 if (!reads_commands[i].harmless)
                         ASSERT_ERROR(fetch_start(rig.vm, &spec, true, NULL, NULL, &fetch), EPERM);
@@ -497,7 +497,7 @@ START_TEST(answers_end_with_the_connection_and_are_bounded)
 {
         enum { SIZE = ASKED_MAX_BYTES / 4 };
         static char big[SIZE + 8];
-        struct fetch_spec spec = { .kind = FETCH_COMMAND };
+        struct query_spec spec = { .plan = &plan_command };
         struct json_object *value = NULL;
 
         memset(big, 'x', SIZE);
@@ -861,7 +861,7 @@ START_TEST(query_that_is_held_back_outlives_another_reader)
 
         file = rig_must_open_and_read("devices/nv0/serial", O_RDONLY);
         other = rig_must_open_and_read("devices/nv0/serial", O_RDONLY);
-        rig.vm->load = (struct load){ .debt_ns = SNAPSHOT_ADVANCE_NS + 50 * MS, .at = qmp_now() };
+        rig.vm->queries.load = (struct load){ .debt_ns = QUERY_ADVANCE_NS + 50 * MS, .at = qmp_now() };
         before = rig_count("qom-get");
         unique = _i == 0 ? k_send_read(&file, 0, 4096) : k_send_open(file.node, O_RDONLY);
         SETTLE();
@@ -884,7 +884,7 @@ START_TEST(who_waits_for_a_query_that_is_held_back_may_go)
         size_t before;
 
         file = rig_must_open_and_read("devices/nv0/serial", O_RDONLY);
-        rig.vm->load = (struct load){ .debt_ns = SNAPSHOT_ADVANCE_NS + 50 * MS, .at = qmp_now() };
+        rig.vm->queries.load = (struct load){ .debt_ns = QUERY_ADVANCE_NS + 50 * MS, .at = qmp_now() };
         before = rig_count("qom-get");
         unique = _i == 0 ? k_send_read(&file, 0, 4096) : k_send_open(file.node, O_RDONLY);
         SETTLE();
@@ -948,16 +948,16 @@ START_TEST(values_are_let_go_of)
                 ASSERT_OK(rig_read_all(&file, &text, &sizes[i]));
                 free(text);
         }
-        ck_assert(!list_empty(&rig.vm->kept));
-        ck_assert(rig.vm->sweep.armed);
+        ck_assert(!list_empty(&rig.vm->queries.kept));
+        ck_assert(rig.vm->queries.sweep.armed);
         PUMP_FOR(rig.loop, 1100 * MS);
-        ck_assert(list_empty(&rig.vm->kept));
-        ck_assert(!rig.vm->sweep.armed);
-        list_for_each(i, &rig.vm->snapshots) {
-                struct snapshot *s = list_entry(i, struct snapshot, link);
+        ck_assert(list_empty(&rig.vm->queries.kept));
+        ck_assert(!rig.vm->queries.sweep.armed);
+        for (struct lh_entry *i = lh_table_head(rig.vm->queries.all); i; i = lh_entry_next(i)) {
+                const struct query *q = lh_entry_v(i);
 
-                ck_assert(!s->has_value);
-                ck_assert_ptr_null(s->value);
+                ck_assert(!q->has_value);
+                ck_assert_ptr_null(q->value);
         }
         /* the sizes stay, and nothing is asked for them */
         free(rig_sent());
@@ -968,12 +968,12 @@ START_TEST(values_are_let_go_of)
         ASSERT_SENT("");
         /* and all can be read again */
         ASSERT_CAT("query/mice", "{\n  \"a\": 1\n}\n");
-        ck_assert(rig.vm->sweep.armed);
+        ck_assert(rig.vm->queries.sweep.armed);
         ASSERT_CAT("block/NVME1/type", "unknown\n");
         ASSERT_CAT("devices/nv0/serial", "abc\n");
         PUMP_FOR(rig.loop, 1100 * MS);
-        ck_assert(list_empty(&rig.vm->kept));
-        ck_assert(!rig.vm->sweep.armed);
+        ck_assert(list_empty(&rig.vm->queries.kept));
+        ck_assert(!rig.vm->queries.sweep.armed);
 }
 END_TEST
 
@@ -987,10 +987,10 @@ START_TEST(values_in_use_are_kept_as_long_as_they_are_fresh)
         for (size_t i = 0; i < 50; i++) {
                 PUMP_FOR(rig.loop, 40 * MS);
                 ASSERT_CAT("state", "running\n");
-                ck_assert(!list_empty(&rig.vm->kept));
-                ck_assert(rig.vm->sweep.armed);
+                ck_assert(!list_empty(&rig.vm->queries.kept));
+                ck_assert(rig.vm->queries.sweep.armed);
         }
-        ck_assert_ptr_eq(rig.vm->kept.next, rig.vm->kept.prev);
+        ck_assert_ptr_eq(rig.vm->queries.kept.next, rig.vm->queries.kept.prev);
         /* what was asked a moment ago is there for all of its time */
         ASSERT_OK(rig_walk("block/NVME1", &entry));
         free(rig_sent());
@@ -1014,7 +1014,7 @@ START_TEST(longer_structure_ttl_keeps_longer)
         ASSERT_OK(rig_walk("block/NVME1", &entry));
         ASSERT_SENT("query-block");
         PUMP_FOR(rig.loop, 6 * SEC);
-        ck_assert(!rig.vm->sweep.armed);
+        ck_assert(!rig.vm->queries.sweep.armed);
 }
 END_TEST
 
@@ -1023,9 +1023,9 @@ START_TEST(value_that_fails_next_is_not_kept)
         ASSERT_CAT("name", "vm1\n");
         fake_on_error(rig.fake, "query-name", "GenericError", "no");
         ASSERT_ERROR(rig_cat("name", NULL), EIO);
-        ck_assert(list_empty(&rig.vm->kept));
+        ck_assert(list_empty(&rig.vm->queries.kept));
         PUMP_FOR(rig.loop, 1100 * MS);
-        ck_assert(!rig.vm->sweep.armed);
+        ck_assert(!rig.vm->queries.sweep.armed);
 }
 END_TEST
 

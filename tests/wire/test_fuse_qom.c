@@ -513,6 +513,7 @@ START_TEST(property_with_an_encoded_name_may_vanish_too)
         rig_qom("/objects", "a/b", "\"x\"");
         ASSERT_OK(rig_walk("qom/objects/a%2Fb", &entry));
         rig_qom("/objects", NULL, "[]");
+        rig_qom("/objects", "a/b", NULL);
         PUMP_FOR(rig.loop, SEC);
         ASSERT_ERROR(k_open_once(entry.nodeid, O_RDONLY, &file), ENODEV);
 }

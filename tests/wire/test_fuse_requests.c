@@ -4,7 +4,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#include "fs/snapshot.h"
+#include "fs/query.h"
 #include "tests/lib/rig.h"
 
 /* Requests that wait for QEMU, by kind; the command that QEMU leaves open. */
@@ -739,12 +739,12 @@ END_TEST
 START_TEST(cheap_queries_wait_when_their_advance_is_used_up)
 {
         struct k_file file = rig_must_open_and_read("status", O_RDONLY), ctl = rig_must_open("ctl", O_WRONLY);
-        struct load used_up = { .debt_ns = SNAPSHOT_ADVANCE_NS + 30 * NSEC_PER_MSEC, .at = qmp_now() };
+        struct load used_up = { .debt_ns = QUERY_ADVANCE_NS + 30 * NSEC_PER_MSEC, .at = qmp_now() };
         struct k_file remove = rig_must_open("block/NVME1/remove", O_WRONLY);
         unsigned before = rig_count("query-status");
         uint64_t unique, opening, start;
 
-        rig.vm->load = used_up;
+        rig.vm->queries.load = used_up;
         unique = k_send_read(&file, 0, 4096);
         opening = k_send_open(file.node, O_RDONLY);
         PUMP_FOR(rig.loop, 290 * NSEC_PER_MSEC);
@@ -756,8 +756,8 @@ START_TEST(cheap_queries_wait_when_their_advance_is_used_up)
         ck_assert_int_eq(k_wait_error(opening), 0);
 
         /* a write does not wait */
-        rig.vm->load = used_up;
-        rig.vm->load.at = qmp_now();
+        rig.vm->queries.load = used_up;
+        rig.vm->queries.load.at = qmp_now();
         fake_on(rig.fake, "cont", "{}");
         unique = k_send_write(&ctl, "cont\n", 5);
         SETTLE();
@@ -785,7 +785,7 @@ START_TEST(readers_who_wait_for_the_load_outlive_a_write_that_cannot_be_sent)
         struct k_file remove = rig_must_open("block/NVME1/remove", O_WRONLY);
         uint64_t unique, start = qmp_now();
 
-        rig.vm->load = (struct load){ .debt_ns = SNAPSHOT_ADVANCE_NS + 50 * MS, .at = start };
+        rig.vm->queries.load = (struct load){ .debt_ns = QUERY_ADVANCE_NS + 50 * MS, .at = start };
         unique = k_send_read(&file, 0, 4096);
         SETTLE();
         ck_assert(!k_is_answered(unique));
@@ -804,13 +804,13 @@ START_TEST(cheap_queries_are_counted)
         uint64_t unique;
 
         fake_on_nothing(rig.fake, "query-status");
-        rig.vm->load = (struct load){ 0 };
+        rig.vm->queries.load = (struct load){ 0 };
         unique = _i == 0 ? k_send_read(&file, 0, 4096) : k_send_open(file.node, O_RDONLY);
         PUMP_FOR(rig.loop, 50 * NSEC_PER_MSEC);
         fake_return(rig.fake, rig_last("query-status"),
                     "{\"status\": \"running\", \"singlestep\": false, \"running\": true}");
         ck_assert_int_eq(k_wait_error(unique), 0);
-        ck_assert_uint_eq(rig.vm->load.debt_ns, SNAPSHOT_COMMAND_NS * 3 / 2);
+        ck_assert_uint_eq(rig.vm->queries.load.debt_ns, QUERY_COMMAND_NS * 3 / 2);
 }
 END_TEST
 
