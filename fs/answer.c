@@ -1,10 +1,17 @@
 #include "answer.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 #include "inode.h"
 #include "qmp/message.h"
 #include "render.h"
+
+static void clear(struct file *file, struct answer *a)
+{
+        free(take_text(&a->text).data);
+        (void)file_hold(file, &a->held, 0);
+}
 
 int answer_begin(struct request *r, struct file *file)
 {
@@ -14,18 +21,24 @@ int answer_begin(struct request *r, struct file *file)
                 file->stream = a = calloc(1, sizeof(*a));
         if (!a)
                 return -ENOMEM;
-        free(a->text.data);
+        clear(file, a);
         *a = (struct answer){ .behind = r->offset + (off_t)r->written, .origin = -1 };
         return 0;
 }
 
-void answer_set(struct file *file, struct text *text)
+int answer_set(struct file *file, struct text *text)
 {
         struct answer *a = file->stream;
+        int r = 0;
 
-        free(a->text.data);
-        a->text = *text;
-        *text = (struct text){ 0 };
+        clear(file, a);
+        if ((file->flags & O_ACCMODE) == O_RDWR) {
+                r = file_hold(file, &a->held, text->size);
+                if (r == 0)
+                        a->text = take_text(text);
+        }
+        free(take_text(text).data);
+        return r;
 }
 
 void answer_set_error(struct file *file, const struct request *r, int error)
@@ -41,7 +54,7 @@ void answer_set_error(struct file *file, const struct request *r, int error)
         if ((!r->waiter.reason_class || qmp_json_add_string(what, "class", r->waiter.reason_class)) &&
             qmp_json_add_string(what, "desc", r->waiter.reason ? r->waiter.reason : strerror(-error)) &&
             render_json(answer, &text.data, &text.size) == 0)
-                answer_set(file, &text);
+                (void)answer_set(file, &text);
 }
 
 void answer_refuse(struct request *r, struct file *file, int error)

@@ -14,12 +14,16 @@ struct answer {
         struct text text;
         off_t behind; /* the end of the write, where a reader may begin */
         off_t origin; /* where the reader began; -1: not read yet */
+        size_t held;  /* see file_hold() */
 };
 
 /* Gives the file an answer, if it has none: after a request, reads return the answer, not the usage. 0 or -ENOMEM. */
 int answer_begin(struct request *r, struct file *file);
-/* Sets the text of the answer; @text is taken over. */
-void answer_set(struct file *file, struct text *text);
+/*
+ * Sets the text of the answer; @text is taken over. A file that is not open for reading keeps none. 0, or -ENOMEM: the
+ * open files would exceed their limit (memory.h), and there is no answer.
+ */
+int answer_set(struct file *file, struct text *text);
 /* Sets the answer to {"error": {"class", "desc"}}, from the request's reason. */
 void answer_set_error(struct file *file, const struct request *r, int error);
 /* Answers a write that was refused before the kind's write() was called. */

@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <malloc.h>
 
 #include "inode.h"
 #include "session.h"
@@ -11,8 +10,6 @@
 #define REPEAT_NS (1 * NSEC_PER_SEC)
 /* More at a time do not begin again: they would only make each open(2) slower. */
 #define REPEATS_MAX 64
-/* Contents that have gone are worth giving memory back for from that size on. */
-#define TRIM_MIN ((size_t)4 << 20)
 
 /* An open(2) that begins again. */
 struct repeat {
@@ -30,14 +27,6 @@ static void textp_free(struct text *text)
         free(text->data);
 }
 
-static struct text take_text(struct text *text)
-{
-        struct text taken = *text;
-
-        *text = (struct text){ 0 };
-        return taken;
-}
-
 /* --- the content ------------------------------------------------------------------------------------------------ */
 
 static uint64_t generation(const struct inode *inode)
@@ -53,22 +42,16 @@ static struct content *content_ref(struct content *content)
 
 struct content *content_unref(struct content *content)
 {
-        struct content_pool *pool;
+        struct content old;
 
         if (!content || --content->refs > 0)
                 return NULL;
-        pool = &content->session->contents;
-        pool->bytes -= content->text.size;
-        if (content->foreign)
-                pool->foreign_bytes -= content->text.size;
         if (content->inode)
                 content->inode->content = NULL;
+        old = *content;
         free(content->text.data);
         free(content);
-        if (pool->high - pool->bytes > TRIM_MIN && pool->bytes <= pool->high / 2) {
-                pool->high = pool->bytes;
-                malloc_trim(0);
-        }
+        (void)memory_change(&old.session->memory, old.foreign, old.text.size, 0);
         return NULL;
 }
 
@@ -86,22 +69,20 @@ static bool is_equal(const struct content *a, const struct content *b)
 static int fetch(struct request *r, struct content **ret_content)
 {
         struct session *session = r->session;
-        struct content_pool *pool = &session->contents;
         _cleanup_(textp_free) struct text text = { 0 };
-        uid_t uid = fuse_req_ctx(r->req)->uid;
-        bool foreign = uid != 0 && uid != session->options.uid;
+        bool foreign = memory_is_foreign(r);
         struct content *content;
         int e = r->inode->kind->render(r, r->inode, &text);
 
         if (e)
                 return e;
-        if (text.size > CONTENT_MAX - pool->bytes || (foreign && text.size + pool->foreign_bytes > CONTENT_MAX / 2))
-                return request_fail(r, -ENOMEM, NULL, "the contents of all open files would exceed %zu MiB%s",
-                                    (foreign ? CONTENT_MAX / 2 : CONTENT_MAX) >> 20,
-                                    foreign ? ", the limit of other users" : "");
         content = calloc(1, sizeof(*content));
         if (!content)
                 return -ENOMEM;
+        if (memory_change(&session->memory, foreign, 0, text.size) < 0) {
+                free(content);
+                return memory_fail(r, foreign);
+        }
         content->refs = 1;
         content->session = session;
         content->foreign = foreign;
@@ -109,11 +90,6 @@ static int fetch(struct request *r, struct content **ret_content)
         content->generation = generation(r->inode);
         content->asked = r->waiter.arrival;
         content->text = take_text(&text);
-        pool->bytes += content->text.size;
-        if (foreign)
-                pool->foreign_bytes += content->text.size;
-        if (pool->bytes > pool->high)
-                pool->high = pool->bytes;
         *ret_content = content;
         return 0;
 }

@@ -13,11 +13,6 @@
 
 #include "request.h"
 
-/*
- * The limit of the contents of all open files, in bytes. Users other than the owner of the mount may use half of it.
- */
-#define CONTENT_MAX ((size_t)256 << 20)
-
 struct content {
         unsigned refs;
         struct session *session;
@@ -29,9 +24,7 @@ struct content {
 };
 
 struct content_pool {
-        size_t bytes, foreign_bytes; /* of all contents, and of the foreign ones */
-        size_t high;                 /* the maximum since memory was last returned to the system */
-        struct list repeats;         /* open requests that start again */
+        struct list repeats; /* open requests that start again */
 };
 
 void content_pool_init(struct content_pool *pool);

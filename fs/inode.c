@@ -13,6 +13,8 @@
 /* Where a file's size isn't known without asking QEMU: as in sysfs. */
 #define SIZE_UNKNOWN 4096
 #define MIN_BUCKETS  64
+/* What malloc() adds to a small piece of memory, approximately. */
+#define ALLOCATION 16
 
 static uint64_t mix(uint64_t h, const char *s)
 {
@@ -378,6 +380,16 @@ bool file_is_stream(const struct file *file)
         return file->inode->kind->stream && (file->flags & O_ACCMODE) == O_RDWR;
 }
 
+int file_hold(struct file *file, size_t *held, size_t bytes)
+{
+        if (memory_change(&file->inode->session->memory, file->foreign, *held, bytes) < 0)
+                return -ENOMEM;
+        file->held += bytes;
+        file->held -= *held;
+        *held = bytes;
+        return 0;
+}
+
 struct file *file_find(struct session *session, uint64_t handle)
 {
         return slots_find(&session->inodes.files, handle);
@@ -404,6 +416,7 @@ struct file *file_unref(struct file *file)
         if ((file->flags & O_ACCMODE) != O_RDONLY)
                 file->inode->writers--;
         listing_deinit(&file->listing);
+        (void)memory_change(&file->inode->session->memory, file->foreign, file->held, 0);
         inode_unref(file->inode);
         free(file);
         return NULL;
@@ -417,10 +430,12 @@ int listing_add(struct listing *l, const char *name, mode_t type, uint64_t ino)
 
                 if (!entries)
                         return -ENOMEM;
+                l->bytes += (size - l->size) * sizeof(*entries);
                 l->entries = entries;
                 l->size = size;
         }
         l->entries[l->n] = (struct listing_entry){ strdup(name), type, ino };
+        l->bytes += strlen(name) + 1 + ALLOCATION;
         return l->entries[l->n].name ? (l->n++, 0) : -ENOMEM;
 }
 

@@ -58,11 +58,15 @@ struct file {
         struct writing writing;
         struct listing listing; /* directories */
         bool has_listing;
+        size_t listing_held;
         uint64_t seen;  /* the channel's generation when it was last read */
         uint64_t shift; /* of a journal's reader */
         struct fuse_pollhandle *poll;
         struct list watcher;
         void *stream; /* the kind's */
+
+        bool foreign; /* opened by a user other than the owner of the mount */
+        size_t held;  /* what it holds besides its content, in bytes, see file_hold() */
 };
 
 int inode_table_init(struct session *session, struct vm *vm, const struct row *root);
@@ -110,6 +114,11 @@ char *inode_path(const struct inode *inode);
 int file_new(struct inode *inode, int flags, struct file **ret_file);
 /* Whether it has no file position: of a kind with streams, and open for reading and writing. */
 bool file_is_stream(const struct file *file);
+/*
+ * A part of the open file, which held *@held bytes, is to hold @bytes. 0, or -ENOMEM: nothing was changed, since all
+ * open files would exceed their limit (memory.h). Less is always possible. What is left is released with the file.
+ */
+int file_hold(struct file *file, size_t *held, size_t bytes);
 struct file *file_find(struct session *session, uint64_t handle);
 struct file *file_ref(struct file *file);
 struct file *file_unref(struct file *file);

@@ -146,9 +146,7 @@ static int command_done(struct request *r, struct json_object *value)
         struct text text;
         int e = render_value(value, &text.data, &text.size);
 
-        if (e == 0)
-                answer_set(r->file, &text);
-        return e;
+        return e == 0 ? answer_set(r->file, &text) : e;
 }
 
 /* Both of the call and, as long as the request waits for something else, of the request itself. */

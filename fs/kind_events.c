@@ -13,9 +13,9 @@
 #include "qmp/jsonc.h"
 #include "qmp/nearest.h"
 
-/* The most that a reader may fall behind. */
+/* The most that a reader may fall behind, if all open files are within their limit (memory.h). */
 #define STREAM_MAX_LINES 10000
-#define STREAM_MAX_BYTES (64 << 20)
+#define STREAM_MAX_BYTES (8 << 20)
 
 struct line {
         struct list link;
@@ -30,6 +30,7 @@ struct stream {
         struct file *file;
         struct list lines;
         size_t n_lines, n_bytes;
+        size_t held;         /* see file_hold() */
         size_t at;           /* of the first line: the bytes already read */
         uint64_t lost;       /* lines dropped and not reported yet */
         bool ended;          /* the connection ended before the first line, and no read has failed for that yet */
@@ -78,6 +79,21 @@ static int tell_lost(struct stream *s)
         return 0;
 }
 
+/* 0 or -ENOMEM; less is always possible. */
+static int hold(struct stream *s)
+{
+        return file_hold(s->file, &s->held, s->n_bytes + s->n_lines * sizeof(struct line));
+}
+
+static void drop_oldest(struct stream *s)
+{
+        /* not the one that is half read */
+        struct list *oldest = s->at > 0 ? s->lines.next->next : s->lines.next;
+
+        drop(s, list_entry(oldest, struct line, link));
+        s->lost++;
+}
+
 static void stream_event(struct vm_listener *listener, const struct qmp_event *event)
 {
         struct stream *s = container_of(listener, struct stream, listener);
@@ -100,12 +116,10 @@ static void stream_event(struct vm_listener *listener, const struct qmp_event *e
         list_append(&s->lines, &line->link);
         s->n_bytes += line->size;
         s->n_lines++;
-        while (s->n_lines > STREAM_MAX_LINES || (s->n_lines > 2 && s->n_bytes > STREAM_MAX_BYTES)) {
-                struct list *oldest = s->at > 0 ? s->lines.next->next : s->lines.next;
-
-                drop(s, list_entry(oldest, struct line, link));
-                s->lost++;
-        }
+        while (s->n_lines > STREAM_MAX_LINES || (s->n_lines > 2 && s->n_bytes > STREAM_MAX_BYTES))
+                drop_oldest(s);
+        while (hold(s) < 0 && s->n_lines > (s->at > 0))
+                drop_oldest(s);
         waiters_run(&s->readers);
 }
 
@@ -185,6 +199,7 @@ static int take_lines(struct stream *s, size_t size, struct text *ret_text)
                 }
         }
         ret_text->size = done;
+        (void)hold(s);
         return 0;
 }
 
@@ -246,6 +261,7 @@ static int filter_lines(struct stream *s, const struct event_filter *filter)
         list_for_each_safe(i, &s->lines)
                 if (list_entry(i, struct line, link)->unwanted)
                         drop(s, list_entry(i, struct line, link));
+        (void)hold(s);
         return 0;
 }
 

@@ -68,8 +68,7 @@ static int hmp_done(struct request *r, struct json_object *value)
 
                 request_log(r, qmp_error_to_errno("GenericError", line ? line : ""), NULL, words);
         }
-        answer_set(r->file, &text);
-        return 0;
+        return answer_set(r->file, &text);
 }
 
 static void hmp_failed(struct request *r, int error)

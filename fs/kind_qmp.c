@@ -27,6 +27,7 @@ static const char usage[] =
 struct replies {
         char *data;
         size_t start, end, size;
+        size_t held; /* see file_hold() */
 };
 
 struct qmp_op;
@@ -43,6 +44,7 @@ struct item {
 struct qmp_op {
         struct request *r;       /* NULL once it has ended */
         size_t n, pending, size; /* size: of the replies */
+        size_t held;             /* see file_hold() */
         int error;               /* the first one of QEMU's, if it is the write's */
         struct item items[];
 };
@@ -148,20 +150,28 @@ static int parse(struct request *r, struct qmp_op **ret_op)
 
 /* --- replies ---------------------------------------------------------------------------------------------------- */
 
-static int make_room(struct replies *replies, size_t room)
+static int make_room(struct file *file, size_t room)
 {
+        struct replies *replies = file->stream;
         size_t unread = replies->end - replies->start, size = 2 * (unread + room);
         char *data;
 
         if (replies->size - replies->end >= room)
                 return 0;
+        if (file_hold(file, &replies->held, size) < 0) {
+                size = unread + room;
+                if (file_hold(file, &replies->held, size) < 0)
+                        return -ENOMEM;
+        }
         data = malloc(size);
-        if (!data)
+        if (!data) {
+                (void)file_hold(file, &replies->held, replies->size);
                 return -ENOMEM;
+        }
         if (unread > 0)
                 memcpy(data, replies->data + replies->start, unread);
         free(replies->data);
-        *replies = (struct replies){ data, 0, unread, size };
+        *replies = (struct replies){ data, 0, unread, size, replies->held };
         return 0;
 }
 
@@ -169,7 +179,7 @@ static int add_reply(struct file *file, const struct text *reply)
 {
         struct replies *replies = file->stream;
 
-        if (make_room(replies, reply->size + 1) < 0)
+        if (make_room(file, reply->size + 1) < 0)
                 return -ENOMEM;
         memcpy(replies->data + replies->end, reply->data, reply->size);
         replies->end += reply->size;
@@ -217,6 +227,7 @@ static void qmp_cancel(struct request *r, int error)
                 if (op->items[i].command)
                         qmp_command_cancel(op->items[i].command);
         deliver(op, r->file);
+        (void)file_hold(r->file, &op->held, 0);
         op_free(op);
 }
 
@@ -294,9 +305,11 @@ static void qmp_replied(void *userdata, const struct qmp_result *result)
         op->size += item->reply.size;
         if (e == 0 && op->size > UNREAD_MAX)
                 e = request_fail(r, -ENOBUFS, NULL, "more than %d MiB of replies to one write", UNREAD_MAX >> 20);
+        if (e == 0)
+                e = file_hold(r->file, &op->held, op->size);
         /* a success means that all replies can be read */
         if (e == 0 && op->pending == 0 && file_is_stream(r->file))
-                e = make_room(r->file->stream, op->size + op->n);
+                e = make_room(r->file, op->size + op->n);
         if (e == -ENOMEM)
                 request_fail(r, e, NULL, "no memory for QEMU's reply; %s been carried out",
                              op->pending > 0 ? "some may have" : "it has");
@@ -390,7 +403,8 @@ static int qmp_read(struct request *r, struct file *file, struct text *ret_text)
         replies->start += n;
         if (replies->start == replies->end) {
                 free(replies->data);
-                *replies = (struct replies){ 0 };
+                *replies = (struct replies){ .held = replies->held };
+                (void)file_hold(file, &replies->held, 0);
         }
         return 0;
 }

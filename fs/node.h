@@ -41,6 +41,14 @@ struct text {
         size_t size;
 };
 
+static inline struct text take_text(struct text *text)
+{
+        struct text taken = *text;
+
+        *text = (struct text){ 0 };
+        return taken;
+}
+
 struct row {
         const char *name;
         const struct kind *kind;
@@ -118,6 +126,7 @@ struct listing {
                 uint64_t ino;
         } * entries;
         size_t n, size;
+        size_t bytes; /* of memory, approximately */
 };
 
 /* 0 or -ENOMEM. */

@@ -6,6 +6,7 @@
 #include <poll.h>
 
 #include "kinds.h"
+#include "memory.h"
 #include "object.h"
 #include "qmp/nearest.h"
 #include "session.h"
@@ -335,6 +336,7 @@ static int open_step(struct request *r)
                 content_unref(content);
                 return e;
         }
+        file->foreign = memory_is_foreign(r);
         file->content = content;
         file->unread = content != NULL;
         if (r->inode->row)
@@ -545,6 +547,7 @@ static int opendir_step(struct request *r)
         e = file_new(r->inode, O_RDONLY, &file);
         if (e < 0)
                 return e;
+        file->foreign = memory_is_foreign(r);
         fi.fh = file->handle;
         if (fuse_reply_open(request_take(r), &fi) == -ENOENT)
                 file_unref(file);
@@ -571,6 +574,8 @@ static int list(struct request *r)
                 e = listing_add(&listing, "..", S_IFDIR, dir->parent ? dir->parent->ino : dir->ino);
         if (e == 0)
                 e = dir->kind->list(r, dir, &listing);
+        if (e == 0 && file_hold(r->file, &r->file->listing_held, listing.bytes) < 0)
+                e = memory_fail(r, r->file->foreign);
         if (e) {
                 listing_deinit(&listing);
                 return e;

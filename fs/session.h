@@ -6,6 +6,7 @@
 
 #include "content.h"
 #include "inode.h"
+#include "memory.h"
 
 struct session_options {
         uid_t uid;
@@ -24,6 +25,7 @@ struct session {
         struct vm *vm;
         struct inode_table inodes;
         struct content_pool contents;
+        struct memory memory;
         struct timespec born;
         bool begun; /* the first request, FUSE_INIT, has been answered */
         bool over;  /* there are no more requests, because of … */

@@ -4,14 +4,18 @@
 #include <fcntl.h>
 
 #include "inode.h"
+#include "memory.h"
 
 /* No writer has a smaller buffer. */
 #define BUFFER_MIN 512
 
-static void drop(struct writing *w)
+static void drop(struct file *file)
 {
+        struct writing *w = &file->writing;
+
         free(take_ptr(w->piece));
         w->size = 0;
+        (void)file_hold(file, &w->held, 0);
 }
 
 /* Its writes have succeeded, so this is the only word of it that everybody gets. */
@@ -27,7 +31,7 @@ static void drop_with_a_word(struct file *file)
         vm_log_error(file->inode->vm, w->who, path ? path : "?", EINVAL, NULL, text);
         if (file->inode->kind->own_inode)
                 outcomes_note(&file->inode->vm->outcomes, file->inode->ino, w->who, EINVAL, NULL, text);
-        drop(w);
+        drop(file);
 }
 
 void writing_end(struct file *file)
@@ -107,6 +111,7 @@ static int take_line(struct request *r)
         r->data = take_ptr(w->piece);
         r->data[r->size] = '\0';
         w->size = 0;
+        (void)file_hold(r->file, &w->held, 0);
         if (strlen(r->data) < r->size)
                 return request_fail(r, -EINVAL, NULL, "the line contains a NUL byte");
         return check_lines(r);
@@ -131,8 +136,11 @@ static int take(struct request *r, const char *data, size_t size, bool ends)
         e = append(r, data, size);
         if (e == 0 && ends)
                 return take_line(r);
-        if (e == 0 && size % BUFFER_MIN == 0)
-                return WRITING_KEPT;
+        if (e == 0 && size % BUFFER_MIN == 0) {
+                if (file_hold(r->file, &w->held, w->size + 1) == 0)
+                        return WRITING_KEPT;
+                e = memory_fail(r, r->file->foreign);
+        }
         w->refused = ends ? 0 : e == -EMSGSIZE ? e : -EINVAL;
         return e < 0 ? e : request_fail(r, -EINVAL, NULL, "a line without a newline at its end: nothing was done");
 }
@@ -175,6 +183,6 @@ int writing_take(struct request *r, const char *data, size_t size)
         if (e == 0)
                 e = take(r, data, size, ends);
         if (e < 0)
-                drop(w);
+                drop(r->file);
         return e;
 }

@@ -29,6 +29,7 @@
 struct writing {
         char *piece;     /* of an incomplete line; owned, NULL: none */
         size_t size;     /* of it */
+        size_t held;     /* see file_hold() */
         struct who who;  /* the last writer of it */
         uint64_t owner;  /* the process of it, see struct request */
         uint64_t broken; /* the process whose line was broken by another's, up to the end of that line; 0: none */

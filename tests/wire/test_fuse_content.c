@@ -258,9 +258,9 @@ START_TEST(opening_that_does_not_come_again_leaves_nothing)
         ASSERT_OK(rig_walk("name", &entry));
         name_of(5000, 'x');
         ASSERT_ERROR(k_open_once(entry.nodeid, O_RDONLY, &file), ESTALE);
-        ck_assert_uint_eq(rig.session->contents.bytes, 5001);
+        ck_assert_uint_eq(rig.session->memory.bytes, 5001);
         PUMP_FOR(rig.loop, 2 * SEC);
-        ck_assert_uint_eq(rig.session->contents.bytes, 0);
+        ck_assert_uint_eq(rig.session->memory.bytes, 0);
         ck_assert(list_empty(&rig.session->contents.repeats));
 }
 END_TEST
@@ -286,10 +286,10 @@ START_TEST(equal_contents_are_one)
         name_of(999, 'x');
         for (size_t i = 0; i < ARRAY_SIZE(files); i++)
                 files[i] = open_name();
-        ck_assert_uint_eq(rig.session->contents.bytes, 1000);
+        ck_assert_uint_eq(rig.session->memory.bytes, 1000);
         for (size_t i = 0; i < ARRAY_SIZE(files); i++)
                 k_release(&files[i]);
-        ck_assert_uint_eq(rig.session->contents.bytes, 0);
+        ck_assert_uint_eq(rig.session->memory.bytes, 0);
 }
 END_TEST
 
@@ -380,12 +380,12 @@ START_TEST(contents_are_bounded)
         struct k_file file = open_name();
 
         ASSERT_OK(rig_walk("uuid", &entry));
-        rig.session->contents.bytes += CONTENT_MAX - 10;
+        rig.session->memory.bytes += MEMORY_MAX - 10;
         ASSERT_ERROR(k_open(entry.nodeid, O_RDONLY, &file), ENOMEM);
         ASSERT_CAT_CONTAINS("errors", " /uuid ENOMEM - the contents of all open files would exceed 256 MiB\n");
         /* another user comes to his limit sooner */
-        rig.session->contents.bytes = CONTENT_MAX / 2;
-        rig.session->contents.foreign_bytes = CONTENT_MAX / 2 - 10;
+        rig.session->memory.bytes = MEMORY_MAX / 2;
+        rig.session->memory.foreign_bytes = MEMORY_MAX / 2 - 10;
         rig.uid = 4321;
         ASSERT_ERROR(k_open(entry.nodeid, O_RDONLY, &file), ENOMEM);
         ASSERT_CAT_CONTAINS("errors", "would exceed 128 MiB, the limit of other users\n");
@@ -393,6 +393,135 @@ START_TEST(contents_are_bounded)
         ASSERT_OK(k_open(entry.nodeid, O_RDONLY, &file));
         rig.uid = 0;
         ASSERT_OK(k_open(entry.nodeid, O_RDONLY, &file));
+}
+END_TEST
+
+/* Leaves so many bytes of the limit; returns the number that open files really hold. */
+static size_t leave(size_t bytes)
+{
+        size_t held = rig.session->memory.bytes;
+
+        rig.session->memory.bytes = MEMORY_MAX - bytes;
+        return held;
+}
+
+START_TEST(listings_are_bounded)
+{
+        struct fuse_entry_out entry;
+        struct k_file dir, other;
+        size_t held;
+
+        ASSERT_OK(rig_walk("block", &entry));
+        ASSERT_OK(k_opendir(entry.nodeid, &dir));
+        ASSERT_OK(k_opendir(entry.nodeid, &other));
+        ASSERT_OK(k_wait_error(k_send_readdir(&dir, 0, 4096)));
+        held = leave(100);
+        ck_assert_uint_gt(held, 100);
+        ASSERT_ERROR(k_wait_error(k_send_readdir(&other, 0, 4096)), ENOMEM);
+        ASSERT_CAT_CONTAINS("errors", " /block ENOMEM - the contents of all open files would exceed 256 MiB\n");
+        /* a listing is replaced by one of the same size */
+        ASSERT_OK(k_wait_error(k_send_readdir(&dir, 0, 4096)));
+        k_release(&dir);
+        ASSERT_OK(k_wait_error(k_send_readdir(&other, 0, 4096)));
+        k_release(&other);
+        ck_assert_uint_eq(rig.session->memory.bytes, MEMORY_MAX - 100 - held);
+        /* another user's counts as such */
+        rig.session->memory.bytes = 0;
+        rig.uid = 4321;
+        ASSERT_OK(k_opendir(entry.nodeid, &dir));
+        ASSERT_OK(k_wait_error(k_send_readdir(&dir, 0, 4096)));
+        ck_assert_uint_eq(rig.session->memory.foreign_bytes, held);
+        k_release(&dir);
+        ck_assert_uint_eq(rig.session->memory.foreign_bytes, 0);
+        ck_assert_uint_eq(rig.session->memory.bytes, 0);
+}
+END_TEST
+
+/* No event is lost silently. */
+START_TEST(streams_of_events_are_bounded)
+{
+        struct k_file stream = rig_must_open("events", O_RDWR);
+        struct k_reply *reply;
+
+        rig_event("A", "{\"x\": \"%0500d\"}", 0);
+        SETTLE();
+        ck_assert_uint_gt(rig.session->memory.bytes, 500);
+        (void)leave(300);
+        rig_event("B", "{\"x\": \"%0500d\"}", 0);
+        SETTLE();
+        reply = k_wait(k_send_read(&stream, 0, 4096));
+        ck_assert_int_eq(reply->error, 0);
+        ck_assert_contains(reply->data, "\"event\":\"QMPFS_EVENTS_LOST\",\"data\":{\"count\":1}}\n");
+        ck_assert_contains(reply->data, "\"event\":\"B\"");
+        free(reply);
+        /* not one that is half read, but the new one */
+        (void)leave(1000);
+        rig_event("C", "{\"x\": \"%0500d\"}", 0);
+        SETTLE();
+        ASSERT_REPLY(k_send_read(&stream, 0, 5), "{\"tim");
+        rig_event("D", "{\"x\": \"%0500d\"}", 0);
+        SETTLE();
+        reply = k_wait(k_send_read(&stream, 0, 4096));
+        ck_assert_contains(reply->data, "\"event\":\"C\"");
+        free(reply);
+        reply = k_wait(k_send_read(&stream, 0, 4096));
+        ck_assert_contains(reply->data, "\"data\":{\"count\":1}}\n");
+        free(reply);
+        k_release(&stream);
+}
+END_TEST
+
+START_TEST(replies_are_bounded)
+{
+        static const char command[] = "{\"execute\": \"query-name\"}";
+        struct k_file qmp = rig_must_open("qmp", O_RDWR), hmp = rig_must_open("hmp", O_RDWR);
+        size_t n = rig_count("query-name");
+
+        name_of(2000, 'x');
+        fake_on(rig.fake, "human-monitor-command", "\"a reply of some length\"");
+        (void)leave(1000);
+        ASSERT_ERROR(k_wait_error(k_send_write(&qmp, command, strlen(command))), ENOMEM);
+        ASSERT_CAT_CONTAINS("errors", " /qmp ENOMEM - no memory for QEMU's reply; it has been carried out\n");
+        ck_assert_uint_eq(rig_count("query-name"), n + 1);
+        /* with room for one copy, but not for growth */
+        (void)leave(5000);
+        ASSERT_OK(k_wait_error(k_send_write(&qmp, command, strlen(command))));
+        ck_assert_uint_gt(rig.session->memory.bytes, MEMORY_MAX - 5000 + 2000);
+        ck_assert_int_eq(k_wait_error(k_send_read(&qmp, 0, 65536)), 0);
+        ck_assert_uint_eq(rig.session->memory.bytes, MEMORY_MAX - 5000);
+        (void)leave(10);
+        ASSERT_ERROR(k_wait_error(k_send_write(&hmp, "info", 4)), ENOMEM);
+        ASSERT_CAT_CONTAINS("errors", " /hmp ENOMEM - no memory for QEMU's reply; it has been carried out\n");
+        (void)leave(100);
+        ASSERT_OK(k_wait_error(k_send_write(&hmp, "info", 4)));
+        ck_assert_uint_gt(rig.session->memory.bytes, MEMORY_MAX - 100);
+        k_release(&hmp);
+        k_release(&qmp);
+        ck_assert_uint_eq(rig.session->memory.bytes, MEMORY_MAX - 100);
+        /* a file that is not open for reading keeps no reply */
+        hmp = rig_must_open("hmp", O_WRONLY);
+        (void)leave(10);
+        ASSERT_OK(k_wait_error(k_send_write(&hmp, "info", 4)));
+}
+END_TEST
+
+START_TEST(incomplete_lines_are_bounded)
+{
+        struct k_file file = rig_must_open("hmp", O_WRONLY);
+        char piece[1024];
+
+        memset(piece, 'x', sizeof(piece));
+        (void)leave(1500);
+        ASSERT_OK(k_wait_error(k_send_pwrite(&file, piece, sizeof(piece), 0)));
+        ck_assert_uint_gt(rig.session->memory.bytes, MEMORY_MAX - 1500 + 1000);
+        ASSERT_ERROR(k_wait_error(k_send_pwrite(&file, piece, sizeof(piece), 1024)), ENOMEM);
+        ASSERT_CAT_CONTAINS("errors", " /hmp ENOMEM - the contents of all open files would exceed 256 MiB\n");
+        ck_assert_uint_eq(rig.session->memory.bytes, MEMORY_MAX - 1500);
+        ASSERT_ERROR(k_wait_error(k_send_pwrite(&file, "x\n", 2, 2048)), EINVAL);
+        ASSERT_OK(k_wait_error(k_send_pwrite(&file, piece, sizeof(piece), 0)));
+        k_release(&file);
+        ck_assert_uint_eq(rig.session->memory.bytes, MEMORY_MAX - 1500);
+        ck_assert_uint_eq(rig_count("human-monitor-command"), 0);
 }
 END_TEST
 
@@ -499,6 +628,10 @@ int main(void)
                 TEST(openings_at_the_same_time_have_the_size_of_what_they_read),
                 TEST(reading_again_leaves_the_size_to_the_others),
                 TEST(contents_are_bounded),
+                TEST(listings_are_bounded),
+                TEST(streams_of_events_are_bounded),
+                TEST(replies_are_bounded),
+                TEST(incomplete_lines_are_bounded),
                 TEST(exact_sizes_are_those_of_the_contents),
                 TEST(what_cannot_be_read_has_no_size_and_no_failure),
                 TEST(exact_size_of_a_file_that_is_open_is_its_contents),
