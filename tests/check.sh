@@ -72,7 +72,7 @@ check_python() {
     /usr/bin/python3 -m pyflakes tests
 }
 
-# In addition to the checks of tests/fs/test_tree.c: only fs/ may use libfuse.
+# In addition to the checks of tests/fs/tree/test_tree.c: only fs/ may use libfuse.
 check_layers() {
     ! grep -rn '#include [<"]fuse' qmp tests/{lib,qmp,fs,wire}
 }

@@ -5,8 +5,8 @@
  */
 #include <errno.h>
 
-#include "fs/event_filter.h"
-#include "fs/wait.h"
+#include "fs/util/event_filter.h"
+#include "fs/util/wait.h"
 #include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -5,8 +5,8 @@
  */
 #include <stdio.h>
 
-#include "fs/qdev.h"
-#include "fs/render.h"
+#include "fs/util/qdev.h"
+#include "fs/util/render.h"
 #include "qmp/message.h"
 #include "fuzz.h"
 

@@ -5,7 +5,7 @@
  */
 #include <errno.h>
 
-#include "fs/render.h"
+#include "fs/util/render.h"
 #include "fuzz.h"
 #include "qmp/schema.h"
 

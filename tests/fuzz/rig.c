@@ -10,7 +10,8 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#include "fs/inode.h"
+#include "fs/tree/tree.h"
+#include "fs/fuse/inode.h"
 #include "tests/lib/clock.h"
 
 /* More turns than any input of a few kilobytes can keep it busy for. */
@@ -1076,7 +1077,7 @@ void rig_new(void)
                 .structure_ttl_ns = 100 * MS,
                 .max_load = 10,
         };
-        struct session_options session_options = { .uid = 1000, .gid = 100 };
+        struct session_options session_options = { .root = &tree_root, .uid = 1000, .gid = 100 };
         char *argv[] = { (char *)(uintptr_t) "qmpfs", NULL };
         struct fuse_args args = FUSE_ARGS_INIT(1, argv);
         int fds[2];
@@ -1128,7 +1129,7 @@ static void check_nothing_left(void)
         MUST(live(&rig.session->inodes.nodes) == 1);
         MUST(rig.session->inodes.n == 0);
         for (size_t i = 0; i < N_CHANNELS; i++)
-                MUST(list_empty(&rig.vm->watchers[i]));
+                MUST(list_empty(&rig.vm->news[i].watchers));
 }
 
 void rig_free(void)

@@ -12,8 +12,8 @@
 
 #include <linux/fuse.h>
 
-#include "fs/session.h"
-#include "fs/vm.h"
+#include "fs/fuse/session.h"
+#include "fs/vm/vm.h"
 #include "fuzz.h"
 
 #define MS  NSEC_PER_MSEC

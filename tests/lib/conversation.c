@@ -3,7 +3,7 @@
 #include <dirent.h>
 #include <stdarg.h>
 
-#include "fs/reads.h"
+#include "fs/vm/reads.h"
 
 /* Commands of a part. */
 #define PART 5

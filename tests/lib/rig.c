@@ -1,4 +1,5 @@
 #include "tests/lib/rig.h"
+#include "fs/tree/tree.h"
 
 #include <stdarg.h>
 #include <sys/epoll.h>
@@ -849,7 +850,7 @@ static void session_ended(struct session *session)
 
 void rig_make_with(const char *address, const struct vm_options *options)
 {
-        struct session_options session_options = { .uid = 1000, .gid = 100 };
+        struct session_options session_options = { .root = &tree_root, .uid = 1000, .gid = 100 };
         char *argv[] = { (char *)(uintptr_t) "qmpfs", NULL };
         struct fuse_args args = FUSE_ARGS_INIT(1, argv);
         int fds[2];
@@ -948,7 +949,7 @@ void rig_forget(void)
         CHECK(rig.session->inodes.n == 0);
         CHECK(list_empty(&rig.vm->listeners));
         for (size_t i = 0; i < N_CHANNELS; i++)
-                CHECK(list_empty(&rig.vm->watchers[i]));
+                CHECK(list_empty(&rig.vm->news[i].watchers));
 }
 
 void rig_unmake(void)

@@ -16,10 +16,10 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "fs/inode.h"
-#include "fs/kinds.h"
-#include "fs/session.h"
-#include "fs/vm.h"
+#include "fs/fuse/inode.h"
+#include "fs/kinds/kinds.h"
+#include "fs/fuse/session.h"
+#include "fs/vm/vm.h"
 #include "tests/lib/fake_qemu.h"
 
 /* Like ck_assert(), of which libcheck remembers each: too slow for what is done thousands of times. */

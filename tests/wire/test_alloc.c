@@ -19,7 +19,8 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#include "fs/introspection.h"
+#include "fs/tree/tree.h"
+#include "fs/vm/introspection.h"
 #include "tests/lib/rig.h"
 #include "qmp/jsonc.h"
 
@@ -1129,7 +1130,7 @@ static void check_rest(const struct operation *op, unsigned long k)
         CHECK(list_empty(&rig.vm->listeners));
         CHECK(rig.session->inodes.n == 0);
         for (size_t i = 0; i < N_CHANNELS; i++)
-                CHECK(list_empty(&rig.vm->watchers[i]));
+                CHECK(list_empty(&rig.vm->news[i].watchers));
 }
 
 static int run(const struct operation *op, char **ret_text)
@@ -1232,7 +1233,7 @@ END_TEST
 START_TEST(mounting_without_memory_fails)
 {
         struct vm_options options = { .timeout_ns = SEC, .max_load = 10 };
-        struct session_options session_options = { 0 };
+        struct session_options session_options = { .root = &tree_root };
         bool refused_any = true;
 
         for (unsigned long k = 1; refused_any; k++) {

@@ -4,7 +4,8 @@
  *
  * The kernel is played with its caches: names and attributes are asked for again as soon as the daemon's timeouts say so.
  */
-#include "fs/kinds.h"
+#include "fs/tree/tree.h"
+#include "fs/kinds/kinds.h"
 #include "tests/lib/rig.h"
 
 #define SD "/machine/peripheral/sd"

@@ -3,7 +3,7 @@
  */
 #include <poll.h>
 
-#include "fs/introspection.h"
+#include "fs/vm/introspection.h"
 #include "tests/lib/rig.h"
 
 #define COMMAND(name, arg, ret, more)                                                                                \

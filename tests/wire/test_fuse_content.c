@@ -1,7 +1,7 @@
 /*
  * Contents: fetched when a file is opened, of an exact size from then on, shared by those who have it open, and bounded.
  */
-#include "fs/content.h"
+#include "fs/fuse/content.h"
 #include "tests/lib/rig.h"
 
 /* QEMU has a name of so many characters, so that `name` has one byte more. */

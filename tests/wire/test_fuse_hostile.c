@@ -4,7 +4,7 @@
  */
 #include <dirent.h>
 
-#include "fs/object.h"
+#include "fs/vm/object.h"
 #include "tests/lib/operation.h"
 
 static const char *const values[] = {

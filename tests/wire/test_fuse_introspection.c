@@ -1,9 +1,9 @@
 /*
  * What QEMU tells of itself: query/, schema/ and types/; when it is asked, and for how long what it said is kept.
  */
-#include "fs/introspection.h"
-#include "fs/reads.h"
-#include "fs/query.h"
+#include "fs/vm/introspection.h"
+#include "fs/vm/reads.h"
+#include "fs/vm/query.h"
 #include "tests/lib/rig.h"
 
 #define COMMAND(name, arg, more)                                                                                     \

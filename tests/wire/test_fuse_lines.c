@@ -1,7 +1,7 @@
 /*
  * What is written, put together to requests: where it is written, and lines that come in pieces.
  */
-#include "fs/writing.h"
+#include "fs/fuse/writing.h"
 #include "tests/lib/rig.h"
 
 /* --- where it is written ----------------------------------------------------------------------------------------- */

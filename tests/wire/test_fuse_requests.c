@@ -4,7 +4,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#include "fs/query.h"
+#include "fs/vm/query.h"
 #include "tests/lib/rig.h"
 
 /* Requests that wait for QEMU, by kind; the command that QEMU leaves open. */

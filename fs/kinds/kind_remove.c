@@ -1,0 +1,284 @@
+/*
+ * `remove`: the written line sets the length of the wait. The device to remove is looked up each time, and, for a
+ * block device, only believed when the device itself says that its drive is this one.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "fs/fuse/inode.h"
+#include "fs/kinds/kinds.h"
+#include "fs/util/qdev.h"
+#include "qmp/message.h"
+#include "fs/vm/removal.h"
+#include "fs/util/wait.h"
+
+struct remove_op {
+        struct removal_waiter waiter;
+        struct request *r;
+};
+
+/* By what is known of the object, without asking. */
+static struct removal_target known_target(struct inode *inode)
+{
+        const struct remove *spec = inode->row->data;
+        struct json_object *record = object_record(inode->object);
+
+        return (struct removal_target){
+                .path = inode->object->device,
+                .drive = spec->legacy_drive && record ? spec->legacy_drive(record) : NULL,
+                .node = spec->node && record ? spec->node(record) : NULL,
+        };
+}
+
+static void remove_cancel(struct request *r, int error)
+{
+        struct remove_op *op = take_ptr(r->op);
+        bool timed_out = error == -ETIMEDOUT;
+        _cleanup_(qmp_freep) char *state = removal_waiter_remove(&op->waiter, timed_out ? r->waiter.limit_ns : 0);
+
+        if (timed_out && state)
+                request_fail(r, error, NULL, "%s", state);
+        free(op);
+}
+
+static void remove_done(struct removal_waiter *waiter, int error, const char *class, const char *text)
+{
+        struct request *r = container_of(waiter, struct remove_op, waiter)->r;
+
+        if (error < 0) {
+                request_fail(r, error, class, "%s", text);
+        } else if (!waiter->until_accepted) {
+                r->inode->object->removed = true;
+                object_kill(r->inode->object);
+        }
+        request_finish(r, error);
+}
+
+static int begin(struct request *r, const struct removal_target *target, bool nowait)
+{
+        struct remove_op *op = calloc(1, sizeof(*op));
+        int e;
+
+        if (!op)
+                return -ENOMEM;
+        list_init(&op->waiter.link);
+        op->waiter.until_accepted = nowait;
+        op->waiter.wants_drive = target->drive && !nowait;
+        op->waiter.done = remove_done;
+        op->r = r;
+        e = removal_start(r->vm, target, &op->waiter);
+        if (e < 0) {
+                free(op);
+                return request_fail(r, e, NULL, "cannot ask for the removal of '%s': %s",
+                                    target->path ? target->path : target->drive, strerror(-e));
+        }
+        r->op = op;
+        r->cancel = remove_cancel;
+        return WAITER_PARKED;
+}
+
+/*
+ * Whether the drive @is may be that of the entry @record. The name of a legacy drive is the device's to the letter. A
+ * node's is not while a job runs: mirror, commit and stream insert a node of their own, named '#block477',
+ * which query-block skips and the device does not. So what is neither empty nor another entry's is this one's, unless
+ * another entry names the same device.
+ */
+static bool has_drive(const struct remove *spec, const struct object *object, struct json_object *record,
+                      const char *is)
+{
+        struct json_object *records = object->collection->query->value;
+        const char *qdev = spec->qdev(record);
+
+        if (streq(is, spec->drive(record)))
+                return true;
+        if (*is == '\0' || spec->legacy_drive(record))
+                return false;
+        for (size_t i = 0; i < json_object_array_length(records); i++) {
+                struct json_object *other = json_object_array_get_idx(records, i);
+                const char *its = spec->qdev(other);
+
+                if (other != record && (streq(is, spec->drive(other)) || (its && streq(its, qdev))))
+                        return false;
+        }
+        return true;
+}
+
+/*
+ * "qdev" can lie: after a failed device_add nvme (QEMU 7.2) query-block names a device that doesn't exist, and a
+ * later one of that id has another drive. The device's own "drive" is the drive's name, else its node's, else empty.
+ */
+static int check_drive(struct request *r, const struct remove *spec, struct json_object *record)
+{
+        const char *qdev = spec->qdev(record), *is;
+        _cleanup_(qmp_freep) char *path = qdev_path(qdev);
+        struct query_spec drive = { .plan = &plan_property, .a = path, .b = "drive" };
+        const struct query *query;
+        int e = path ? query_require(&r->waiter, &drive, FRESH_CONTENT, &query) : -ENOMEM;
+
+        if (e == -ENODEV)
+                return request_fail(r, e, NULL, "query-block names the device '%s', which does not exist", qdev);
+        if (e)
+                return e;
+        is = json_object_is_type(query->value, json_type_string) ? json_object_get_string(query->value) : "";
+        if (!has_drive(spec, r->inode->object, record, is))
+                return request_fail(r, -ENODEV, NULL,
+                                    "query-block names the device '%s', but its drive is '%s', not '%s'", qdev, is,
+                                    spec->drive(record));
+        return 0;
+}
+
+static int remove_block(struct request *r, const struct remove *spec, bool nowait)
+{
+        struct object *object = r->inode->object;
+        struct removal_target target = { .slot = -1 };
+        struct json_object *record;
+        const char *qdev;
+        int e = object_require(object, &r->waiter, FRESH_CONTENT, &record);
+
+        if (e)
+                return e;
+        qdev = spec->qdev(record);
+        target.path = object->device;
+        target.drive = spec->legacy_drive(record);
+        target.node = spec->node(record);
+        if (!qdev && !target.drive)
+                return request_fail(r, -ENODEV, NULL, "no device has this drive");
+        if (qdev && !target.path)
+                return request_fail(r, -ENODEV, NULL, "QEMU cannot name the device '%s'", qdev);
+        /* what QEMU made itself was never the target of a device_add, and may have no "drive" (a floppy's unit) */
+        if (qdev && qdev_is_pluggable(target.path))
+                e = check_drive(r, spec, record);
+        return e ? e : begin(r, &target, nowait);
+}
+
+/*
+ * The guest's refusal names an anonymous DIMM by its slot alone, which the record in devices/ does not have. A removal
+ * is not made to depend on it: without the slot, only the refusal is missed.
+ */
+static int ask_slot(struct request *r, const struct removal_target *target, struct json_object *record, int *ret_slot)
+{
+        const char *driver = qmp_json_get_string(record, "driver");
+        struct query_spec spec = { .plan = &plan_property, .a = target->path, .b = "slot" };
+        const struct query *query;
+        int e;
+
+        if (!driver || (!streq(driver, "pc-dimm") && !streq(driver, "nvdimm")) || qdev_id(target->path))
+                return 0;
+        e = query_require(&r->waiter, &spec, FRESH_CONTENT, &query);
+        if (e == WAITER_PARKED || e == -ENOMEM || e == -ENODEV || e == -EHOSTDOWN)
+                return e;
+        free(take_ptr(r->waiter.reason));
+        free(take_ptr(r->waiter.reason_class));
+        if (e == 0 && json_object_is_type(query->value, json_type_int))
+                *ret_slot = json_object_get_int(query->value);
+        return 0;
+}
+
+static int remove_device(struct request *r, const struct remove *spec, bool nowait)
+{
+        struct removal_target target = { .slot = -1 };
+        struct json_object *record;
+        int e = object_require(r->inode->object, &r->waiter, FRESH_CONTENT, &record);
+
+        if (e == 0)
+                e = object_device(r, r->inode->object, &target.path);
+        if (e == 0 && spec->slot)
+                target.slot = spec->slot(record);
+        else if (e == 0)
+                e = ask_slot(r, &target, record, &target.slot);
+        return e ? e : begin(r, &target, nowait);
+}
+
+static int remove_write(struct request *r, struct file *file)
+{
+        const struct remove *spec = file->inode->row->data;
+        struct object *object = r->inode->object;
+        struct wait wait = { 0 };
+        int e;
+
+        if (!streq(r->data, "1") && wait_parse(r->data, &wait) < 0)
+                return request_fail(r, -EINVAL, NULL, "expected 1, nowait or timeout=SEC");
+        if (wait.limit_ns)
+                waiter_set_limit(&r->waiter, wait.limit_ns);
+        else if (!wait.nowait)
+                waiter_set_limit(&r->waiter, r->vm->options.unplug_timeout_ns);
+        e = spec->qdev ? remove_block(r, spec, wait.nowait) : remove_device(r, spec, wait.nowait);
+        /*
+         * Two who write at the same time may come one after the other: a kernel may hold the second one back until
+         * the first is done. What it asks for is done too.
+         */
+        if (e == -ENODEV && object->removed)
+                return 0;
+        /* somebody was faster: it is done but for the drive, whose name is the identity of an entry that has one */
+        if (e == -ENODEV && object->deleted && r->waiter.arrival <= object->ended) {
+                if (!spec->legacy_drive || !object->identity)
+                        return 0;
+                return begin(r, &(struct removal_target){ .drive = object->identity, .slot = -1 }, wait.nowait);
+        }
+        /* the same of a drive that had no device, of which no event tells */
+        if (e == -ENODEV && object->missing && r->waiter.arrival <= object->ended && spec->legacy_drive &&
+            object->identity && !object->device)
+                return 0;
+        if (e == -ENODEV && !r->waiter.reason)
+                request_fail(r, e, NULL,
+                             object->doubtful ? "an anonymous device was deleted, and it may have been this one"
+                                              : "it no longer exists");
+        return e;
+}
+
+/* The state is the first line, for scripts. */
+static int render(struct inode *inode, const struct removal_target *target, struct text *ret_text)
+{
+        _cleanup_(qmp_freep) char *state = removal_describe(inode->vm, target);
+        FILE *out = state ? open_memstream(&ret_text->data, &ret_text->size) : NULL;
+
+        if (!out)
+                return -ENOMEM;
+        fprintf(out,
+                "%s\n"
+                "write 1 to unplug it and wait until it is gone, timeout=SEC to limit the wait, nowait not to wait\n",
+                state);
+        outcomes_print(&inode->vm->outcomes, inode->ino, out);
+        return qmp_close_text(out, &ret_text->data);
+}
+
+static int remove_render(struct request *r, struct inode *inode, struct text *ret_text)
+{
+        struct removal_target target = known_target(inode);
+        int e = 0;
+
+        if (!object_is_alive(inode->object))
+                return -ENODEV;
+        /* the path of an anonymous memory device has to be found out; if it can't be, there was no request either */
+        if (!target.path && !target.drive)
+                e = object_device(r, inode->object, &target.path);
+        if (e && (e != -ENODEV || !object_is_alive(inode->object)))
+                return e;
+        return render(inode, &target, ret_text);
+}
+
+static int64_t remove_size(struct inode *inode)
+{
+        struct removal_target target = known_target(inode);
+        struct text text;
+
+        if ((!target.path && !target.drive) || render(inode, &target, &text) < 0)
+                return -1;
+        free(text.data);
+        return (int64_t)text.size;
+}
+
+static bool remove_supported(const struct vm *vm, const struct row *row)
+{
+        (void)row;
+        return introspection_has(vm, "device_del");
+}
+
+const struct kind kind_remove = {
+        .type = S_IFREG,
+        .supported = remove_supported,
+        .own_inode = true,
+        .render = remove_render,
+        .write = remove_write,
+        .size = remove_size,
+};

@@ -1,0 +1,109 @@
+/*
+ * Collections: directories with one directory per object of a query, and the identity of those objects.
+ *
+ * A collection maps the records of its query to objects. An object lives as long as results show its name
+ * and identity, and no event has reported its end. Its serial, which is its inode number, is never used again. So a
+ * disk that was unplugged and plugged again under the same name is another object, and open files of the old object
+ * fail with ENODEV.
+ */
+#ifndef FS_OBJECT_H
+#define FS_OBJECT_H
+
+#include "fs/vm/query.h"
+
+struct lh_table;
+
+/* The data of a collection's row (kind_collection). */
+struct each {
+        struct query_spec query; /* gives an array of records */
+        /*
+         * the name, before its conversion to a file name; *ret_size bytes, owned by the caller; NULL: out of memory
+         */
+        char *(*name)(struct json_object *record, size_t *ret_size);
+        /* the path of the device (see qdev_target()), owned by the caller; NULL: none. 0 or -ENOMEM */
+        int (*device)(struct json_object *record, char **ret_path);
+        /* a string that, with the name, identifies the object; may be NULL; borrowed until the next call */
+        const char *(*identity)(struct json_object *record);
+        const struct row *rows; /* the files of each object, which come before its members */
+        bool has_anonymous;     /* an object without a path may have a device, see object_set_anonymous() */
+        bool properties; /* the object's files are the QOM properties of its device, not the record's members */
+};
+
+struct collection {
+        struct list link; /* in the vm */
+        struct vm *vm;
+        const struct each *each;
+        struct query *query;
+        uint64_t synced; /* the query's serial */
+        uint64_t ended;  /* the vm's stamp when an object was ended by an event: older results still show it */
+        unsigned pass;
+        struct lh_table *objects; /* name to struct object; … */
+        size_t n_left;            /* … the number of objects removed from it since its last rebuild */
+};
+
+struct object {
+        unsigned refs;
+        struct collection *collection;
+        uint64_t serial;
+        char *name;     /* as a file name */
+        char *identity; /* or NULL */
+        /*
+         * The path of its device, or NULL: none, or no usable path. It may change (and be freed) with each
+         * collection_require() and object_require().
+         */
+        char *device;
+        char *anonymous; /* the path of a device that its record does not name, once found; it stays the same */
+        size_t index;    /* of its record */
+        bool alive;      /* see object_is_alive() */
+        bool removed;    /* removed by `remove` */
+        bool deleted;    /* its device was deleted, by any monitor or the guest, … */
+        bool doubtful;   /* a device was that may have been its own */
+        bool missing;    /* or a result no longer contained it, … */
+        uint64_t ended;  /* … when the vm's stamp was this */
+        unsigned pass, twins;
+        struct timespec born;
+        uint64_t epoch; /* the vm's, when it was made */
+};
+
+/* Finds the collection of the row's data, or creates it on first use. Owned by the vm. 0 or -ENOMEM. */
+int collection_get(struct vm *vm, const struct each *each, struct collection **ret_collection);
+/* Frees all collections of the vm. Their objects must have no other references. */
+void collections_free(struct vm *vm);
+
+/* Ensures that the query is fresh (see query_require()) and updates the objects from it. */
+int collection_require(struct collection *collection, struct waiter *waiter, enum freshness freshness);
+
+/* Borrowed; NULL: not found. */
+struct object *collection_find(struct collection *collection, const char *name);
+struct object *collection_find_device(struct collection *collection, const char *device);
+
+/*
+ * The device at @path was deleted, or all of them (NULL): their objects have ended. The call only records this, since
+ * QEMU may send any number of events; the next use of the objects carries it out.
+ */
+void objects_kill(struct vm *vm, const char *path);
+/* Ends this object. */
+void object_kill(struct object *object);
+/*
+ * The object's device, which its record does not name, has been found at @path. 0, or -ENODEV if it was found
+ * elsewhere before: then the object has ended. An object whose device was never found ends when any anonymous device
+ * is deleted, since that may have been its own, and another device may have its name and its back end by now.
+ */
+int object_set_anonymous(struct object *object, const char *path);
+/*
+ * Whether the object still exists. Carries out the records of objects_kill() first; the fields of objects are valid
+ * afterwards.
+ */
+bool object_is_alive(struct object *object);
+
+/* Gets the object's record, borrowed. Returns as collection_require(), or -ENODEV if the object has ended. */
+int object_require(struct object *object, struct waiter *waiter, enum freshness freshness,
+                   struct json_object **ret_record);
+
+/* The last known record, borrowed; NULL: none. */
+struct json_object *object_record(struct object *object);
+
+struct object *object_ref(struct object *object);
+struct object *object_unref(struct object *object);
+
+#endif
