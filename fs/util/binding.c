@@ -1,0 +1,183 @@
+#include "fs/util/binding.h"
+
+#include <assert.h>
+#include <errno.h>
+
+/* The parts of one alternative, as places in the binding. */
+struct alternative {
+        const char *prefix, *path, *suffix; /* path: NULL if there is none */
+        size_t prefix_size, path_size, suffix_size;
+};
+
+/* Advances *at past the alternative and the '|' after it; *at is NULL after the last one. False: it is malformed. */
+static bool next(const char **at, struct alternative *ret_alternative)
+{
+        struct alternative a = { .prefix = *at };
+        size_t size = strcspn(*at, "|");
+        const char *end = *at + size;
+        bool valid = size > 0;
+
+        *at = *end ? end + 1 : NULL;
+        a.prefix_size = strcspn(a.prefix, "{}|");
+        a.suffix = a.prefix + a.prefix_size;
+        if (*a.suffix == '{') {
+                a.path = a.suffix + 1;
+                a.path_size = strcspn(a.path, "{}|");
+                a.suffix = a.path + a.path_size;
+                valid = valid && *a.suffix == '}';
+                a.suffix += valid;
+        }
+        a.suffix_size = (size_t)(end - a.suffix);
+        *ret_alternative = a;
+        return valid && strcspn(a.suffix, "{}|") == a.suffix_size;
+}
+
+static bool is_path(const char *path, size_t size)
+{
+        for (const char *name = path; name <= path + size;) {
+                const char *dot = memchr(name, '.', (size_t)(path + size - name));
+                size_t n = (size_t)((dot ? dot : path + size) - name);
+
+                if (n == 0 || n > BINDING_NAME_MAX)
+                        return false;
+                name += n + 1;
+        }
+        return true;
+}
+
+static bool check(const char *binding, bool plain)
+{
+        struct alternative a;
+
+        if (!binding)
+                return false;
+        for (const char *at = binding; at;)
+                if (!next(&at, &a) || (a.path && !is_path(a.path, a.path_size)) ||
+                    (plain && (!a.path || a.prefix_size > 0 || a.suffix_size > 0)))
+                        return false;
+        return true;
+}
+
+bool binding_is_valid(const char *binding)
+{
+        return check(binding, false);
+}
+
+bool binding_is_plain(const char *binding)
+{
+        return check(binding, true);
+}
+
+static bool has_value(struct json_object *value)
+{
+        switch (json_object_get_type(value)) {
+        case json_type_null:
+                return false;
+        case json_type_string:
+                return json_object_get_string_len(value) > 0;
+        case json_type_int:
+                return json_object_get_int64(value) >= 0;
+        default:
+                return true;
+        }
+}
+
+/* Borrowed; NULL: no value. */
+static struct json_object *find(const struct alternative *a, struct json_object *record)
+{
+        const char *end = a->path + a->path_size;
+
+        for (const char *name = a->path; name <= end;) {
+                const char *dot = memchr(name, '.', (size_t)(end - name));
+                size_t n = (size_t)((dot ? dot : end) - name);
+                char key[BINDING_NAME_MAX + 1];
+
+                assert(n < sizeof(key));
+                memcpy(key, name, n);
+                key[n] = '\0';
+                if (!json_object_is_type(record, json_type_object) ||
+                    !json_object_object_get_ex(record, key, &record))
+                        return NULL;
+                name += n + 1;
+        }
+        return has_value(record) ? record : NULL;
+}
+
+/* The text of a value, in @buffer or borrowed from the value; NULL: its type has none. */
+static const char *text_of(struct json_object *value, char buffer[24], size_t *ret_size)
+{
+        switch (json_object_get_type(value)) {
+        case json_type_string:
+                *ret_size = (size_t)json_object_get_string_len(value);
+                return json_object_get_string(value);
+        case json_type_int:
+                *ret_size = (size_t)snprintf(buffer, 24, "%llu", (unsigned long long)json_object_get_uint64(value));
+                return buffer;
+        case json_type_boolean:
+                *ret_size = json_object_get_boolean(value) ? 4 : 5;
+                return json_object_get_boolean(value) ? "true" : "false";
+        default:
+                return NULL;
+        }
+}
+
+int binding_text(const char *binding, struct json_object *record, char **ret_text, size_t *ret_size)
+{
+        assert(binding_is_valid(binding));
+        for (const char *at = binding; at;) {
+                struct alternative a;
+                struct json_object *value;
+                const char *middle = "";
+                char buffer[24], *text, *to;
+                size_t size = 0;
+
+                (void)next(&at, &a);
+                value = a.path ? find(&a, record) : NULL;
+                if (a.path)
+                        middle = value ? text_of(value, buffer, &size) : NULL;
+                if (!middle)
+                        continue;
+                text = to = malloc(a.prefix_size + size + a.suffix_size + 1);
+                if (!text)
+                        return -ENOMEM;
+                to = mempcpy(to, a.prefix, a.prefix_size);
+                to = mempcpy(to, middle, size);
+                to = mempcpy(to, a.suffix, a.suffix_size);
+                *to = '\0';
+                *ret_text = text;
+                *ret_size = (size_t)(to - text);
+                return 0;
+        }
+        return -ENOENT;
+}
+
+const char *binding_string(const char *binding, struct json_object *record)
+{
+        assert(binding_is_plain(binding));
+        for (const char *at = binding; at;) {
+                struct alternative a;
+                struct json_object *value;
+
+                (void)next(&at, &a);
+                value = find(&a, record);
+                if (json_object_is_type(value, json_type_string) &&
+                    strlen(json_object_get_string(value)) == (size_t)json_object_get_string_len(value))
+                        return json_object_get_string(value);
+        }
+        return NULL;
+}
+
+struct json_object *binding_get(const char *binding, struct json_object *record)
+{
+        assert(binding_is_plain(binding));
+        for (const char *at = binding; at;) {
+                struct alternative a;
+                struct json_object *value;
+
+                (void)next(&at, &a);
+                value = find(&a, record);
+                if (value)
+                        return value;
+        }
+        return NULL;
+}
