@@ -223,7 +223,9 @@ static int check_text(const char *text, size_t size, size_t at, struct json_obje
         return 0;
 }
 
-int qmp_json_next(const char *text, size_t *offset, struct json_object **ret_value, char **ret_why)
+/* qmp_json_next(), and whether the text may go on. */
+static int next(const char *text, size_t *offset, struct json_object **ret_value, bool *ret_incomplete,
+                char **ret_why)
 {
         _cleanup_(tokener_freep) struct json_tokener *tokener = json_tokener_new_ex(QMP_JSON_DEPTH_MAX);
         _cleanup_(qmp_json_putp) struct json_object *value = NULL;
@@ -232,6 +234,7 @@ int qmp_json_next(const char *text, size_t *offset, struct json_object **ret_val
         int r;
 
         *ret_why = NULL;
+        *ret_incomplete = false;
         if (!tokener)
                 return -ENOMEM;
         json_tokener_set_flags(tokener,
@@ -246,8 +249,10 @@ int qmp_json_next(const char *text, size_t *offset, struct json_object **ret_val
         error = json_tokener_get_error(tokener);
         used = json_tokener_get_parse_end(tokener);
         if (error == json_tokener_continue || error == json_tokener_error_parse_eof ||
-            (error == json_tokener_success && used > rest))
+            (error == json_tokener_success && used > rest)) {
+                *ret_incomplete = true;
                 return qmp_invalid(ret_why, "the JSON value is incomplete");
+        }
         if (error != json_tokener_success && qmp_json_lacks_memory(tokener))
                 return -ENOMEM;
         if (error != json_tokener_success)
@@ -262,6 +267,29 @@ int qmp_json_next(const char *text, size_t *offset, struct json_object **ret_val
         *offset = start + used + strspn(text + start + used, BLANKS);
         *ret_value = take_ptr(value);
         return 0;
+}
+
+int qmp_json_next(const char *text, size_t *offset, struct json_object **ret_value, char **ret_why)
+{
+        bool incomplete;
+
+        return next(text, offset, ret_value, &incomplete, ret_why);
+}
+
+int qmp_json_check(const char *text)
+{
+        size_t offset = strspn(text, BLANKS);
+
+        while (text[offset] == '{' || text[offset] == '[') {
+                _cleanup_(qmp_json_putp) struct json_object *value = NULL;
+                _cleanup_(qmp_freep) char *why = NULL;
+                bool incomplete;
+                int r = next(text, &offset, &value, &incomplete, &why);
+
+                if (r < 0)
+                        return incomplete ? QMP_JSON_INCOMPLETE : r;
+        }
+        return text[offset] ? -EINVAL : 0;
 }
 
 int qmp_json_parse(const char *text, struct json_object **ret_value, char **ret_why)

@@ -23,6 +23,14 @@ int qmp_json_next(const char *text, size_t *offset, struct json_object **ret_val
 /* The same for a text that consists of one value. */
 int qmp_json_parse(const char *text, struct json_object **ret_value, char **ret_why);
 
+#define QMP_JSON_INCOMPLETE 1
+
+/*
+ * Whether @text consists of JSON objects and lists, any number of them: 0, -EINVAL or -ENOMEM. QMP_JSON_INCOMPLETE: so
+ * far, but the end of the last one is missing.
+ */
+int qmp_json_check(const char *text);
+
 /* Whether a value is nested deeper than QMP_JSON_DEPTH_MAX. Values parsed by the functions above never are. */
 bool qmp_json_is_too_deep(struct json_object *value);
 

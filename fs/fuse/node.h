@@ -86,6 +86,7 @@ struct kind {
          * lines, if they come in one write. NULL: each request is one line.
          */
         const char *json;
+        bool or_text; /* … or is a plain text that begins like JSON */
         /* a line was refused before write() was called; may be NULL */
         void (*refuse)(struct request *r, struct file *file, int error);
         int (*open)(struct request *r, struct file *file);

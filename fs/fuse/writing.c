@@ -5,6 +5,7 @@
 
 #include "fs/fuse/inode.h"
 #include "fs/fuse/memory.h"
+#include "qmp/json.h"
 
 /* No writer has a smaller buffer. */
 #define BUFFER_MIN 512
@@ -37,6 +38,7 @@ static void drop_with_a_word(struct file *file)
 void writing_end(struct file *file)
 {
         drop_with_a_word(file);
+        free(take_ptr(file->writing.json));
 }
 
 void writing_note_read(struct writing *w, off_t to)
@@ -103,9 +105,52 @@ static int check_lines(struct request *r)
                                                : ", unless it is a JSON object or list");
 }
 
+/*
+ * A JSON text whose lines come one by one. The first is refused here, not by its kind, for the sake of the others:
+ * each is refused as long as it continues the text, even if it is a request by itself.
+ */
+static int check_json(struct request *r)
+{
+        struct writing *w = &r->file->writing;
+        _cleanup_(qmp_freep) char *before = take_ptr(w->json), *text = NULL;
+        bool continues = before != NULL;
+        int e;
+
+        if (!r->inode->kind->json || r->inode->kind->or_text)
+                return 0;
+        if (asprintf(&text, "%s%s%s", continues ? before : "", continues ? "\n" : "", r->data) < 0)
+                text = NULL;
+        e = text ? qmp_json_check(text) : -ENOMEM;
+        if (e == -EINVAL && continues) {
+                /* something else */
+                free(text);
+                text = strdup(r->data);
+                e = text ? qmp_json_check(text) : -ENOMEM;
+                continues = false;
+        }
+        if (e == -ENOMEM) {
+                w->json = take_ptr(before);
+                return e;
+        }
+        if (e == QMP_JSON_INCOMPLETE && strlen(text) <= WRITING_MAX)
+                w->json = take_ptr(text);
+        free(take_ptr(before));
+        if (file_hold(r->file, &w->json_held, w->json ? strlen(w->json) : 0) < 0) {
+                free(take_ptr(w->json));
+                (void)file_hold(r->file, &w->json_held, 0);
+                return memory_fail(r, r->file->foreign);
+        }
+        if (continues)
+                return request_fail(r, -EINVAL, NULL, "the rest of a refused JSON text, up to its end");
+        if (e == QMP_JSON_INCOMPLETE)
+                return request_fail(r, -EINVAL, NULL, "the JSON value is incomplete");
+        return 0;
+}
+
 static int take_line(struct request *r)
 {
         struct writing *w = &r->file->writing;
+        int e;
 
         r->size = w->size - 1;
         r->data = take_ptr(w->piece);
@@ -114,7 +159,8 @@ static int take_line(struct request *r)
         (void)file_hold(r->file, &w->held, 0);
         if (strlen(r->data) < r->size)
                 return request_fail(r, -EINVAL, NULL, "the line contains a NUL byte");
-        return check_lines(r);
+        e = check_lines(r);
+        return e < 0 ? e : check_json(r);
 }
 
 static int fail_rest(struct request *r, int error)

@@ -13,6 +13,10 @@
  * "{ head -c 4096 file; echo; } > ctl", are refused as well: most of their pieces do not fill a buffer anyway.
  * Processes are told apart by the kernel's lock owner; a pid would be that of a thread, and the threads of a Go
  * program or of an NFS server write pieces of one line.
+ *
+ * Only JSON may have several lines, in one write. If its lines come one by one, the first is refused, since it is
+ * incomplete, and the others are refused up to the end of the text: an empty line or "{}" in the midst of it would be
+ * a request by itself.
  */
 #ifndef FS_WRITING_H
 #define FS_WRITING_H
@@ -27,13 +31,15 @@
 
 /* Of an open file. */
 struct writing {
-        char *piece;     /* of an incomplete line; owned, NULL: none */
-        size_t size;     /* of it */
-        size_t held;     /* see file_hold() */
-        struct who who;  /* the last writer of it */
-        uint64_t owner;  /* the process of it, see struct request */
-        uint64_t broken; /* the process whose line was broken by another's, up to the end of that line; 0: none */
-        int refused;     /* a piece of the line was refused with this errno, and so is the rest up to its end; or 0 */
+        char *piece;      /* of an incomplete line; owned, NULL: none */
+        size_t size;      /* of it */
+        size_t held;      /* see file_hold() */
+        struct who who;   /* the last writer of it */
+        uint64_t owner;   /* the process of it, see struct request */
+        uint64_t broken;  /* the process whose line was broken by another's, up to the end of that line; 0: none */
+        char *json;       /* refused lines that are the beginning of a JSON text; owned, NULL: none */
+        size_t json_held; /* see file_hold() */
+        int refused; /* a piece of the line was refused with this errno, and so is the rest up to its end; or 0 */
         /*
          * Possible file positions: the start and end of the last write, the end of the last read, and the farthest
          * end of the reads since that write (some may have used pread(2)).

@@ -311,6 +311,7 @@ const struct kind kind_qom_property = {
         .render = property_render,
         .write = property_write,
         .json = "{[",
+        .or_text = true,
 };
 
 /* --- links ------------------------------------------------------------------------------------------------------ */

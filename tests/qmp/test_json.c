@@ -78,6 +78,32 @@ START_TEST(value_without_loss)
 END_TEST
 
 static const struct {
+        const char *text;
+        int result;
+} beginnings[] = {
+        { "{", QMP_JSON_INCOMPLETE },
+        { " [", QMP_JSON_INCOMPLETE },
+        { "{\"a\": [{}, ", QMP_JSON_INCOMPLETE },
+        { "{\"a\": \"}", QMP_JSON_INCOMPLETE },
+        { "{} {", QMP_JSON_INCOMPLETE },
+        { "", 0 },
+        { "{}", 0 },
+        { "{} ", 0 },
+        { "{} {}", 0 },
+        { "{} t", -EINVAL },
+        { "tru", -EINVAL },
+        { "}", -EINVAL },
+        { "{{", -EINVAL },
+        { "{\"a\": 1{", -EINVAL },
+};
+
+START_TEST(beginning_of_json)
+{
+        ck_assert_int_eq(qmp_json_check(beginnings[_i].text), beginnings[_i].result);
+}
+END_TEST
+
+static const struct {
         const char *text, *why;
 } refused[] = {
         { "", "incomplete" },
@@ -377,6 +403,7 @@ int main(void)
 {
         const struct test tests[] = {
                 TEST_EACH(value_without_loss, ARRAY_SIZE(values)),
+                TEST_EACH(beginning_of_json, ARRAY_SIZE(beginnings)),
                 TEST_EACH(all_else_is_refused, ARRAY_SIZE(refused)),
                 TEST(values_one_after_the_other),
                 TEST(error_leaves_the_offset_and_counts_from_the_beginning),

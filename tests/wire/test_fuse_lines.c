@@ -428,6 +428,34 @@ START_TEST(json_may_have_several_lines)
 }
 END_TEST
 
+static const struct {
+        const char *path, *text, *then;
+} one_by_one[] = {
+        { "cmd/set", "{\n\n\"a\":\n1\n}\n", "set" },
+        { "cmd/set", "{\"a\":\n{}\n}\n", "set" },
+        { "cmd/set", "{\"a\":[\n{\"a\":1}\n]}\n", "set" },
+        { "cmd/set", "{\n\n", "set" },
+        { "qmp", "{\"execute\":\"stop\"} {\n\"execute\":\"cont\"\n}\n", "stop" },
+        { "qmp", "{\"execute\":\"stop\",\"arguments\":\n{\"execute\":\"cont\"}\n}\n", "stop" },
+};
+
+/* By a writer with a buffer for each line, which does not end at an error: bash. */
+START_TEST(json_whose_lines_come_one_by_one_is_refused_whole)
+{
+        struct k_file file = rig_must_open(one_by_one[_i].path, O_RDWR);
+        bool is_qmp = streq(one_by_one[_i].path, "qmp");
+
+        free(rig_sent());
+        for (const char *line = one_by_one[_i].text; *line; line = strchr(line, '\n') + 1)
+                ASSERT_ERROR(k_wait_error(k_send_pwrite(&file, line, strcspn(line, "\n") + 1, 0)), EINVAL);
+        ASSERT_SENT("");
+        ASSERT_CAT_CONTAINS("errors", " EINVAL - the JSON value is incomplete\n");
+        /* what does not continue it is another request */
+        write_at(&file, 0, is_qmp ? "{\"execute\":\"stop\"}\n" : "a=1\n", 0);
+        ASSERT_SENT(one_by_one[_i].then);
+}
+END_TEST
+
 START_TEST(files_that_can_be_written_ask_for_long_writes)
 {
         struct fuse_entry_out entry;
@@ -483,6 +511,7 @@ int main(void)
                 TEST_EACH(several_lines_are_no_request, ARRAY_SIZE(several)),
                 TEST(filter_of_several_lines_is_refused),
                 TEST_EACH(json_may_have_several_lines, ARRAY_SIZE(json)),
+                TEST_EACH(json_whose_lines_come_one_by_one_is_refused_whole, ARRAY_SIZE(one_by_one)),
                 TEST(files_that_can_be_written_ask_for_long_writes),
         };
 
