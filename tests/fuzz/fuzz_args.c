@@ -52,21 +52,21 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
         (void)argc;
         (void)argv;
-        MUST(f && text);
+        CHECK(f && text);
         size = fread(text, 1, 1 << 20, f);
         fclose(f);
         real = read_schema(text, size);
         free(text);
-        MUST(real);
-        MUST(parse_json(property_list, strlen(property_list), &properties));
+        CHECK(real);
+        CHECK(parse_json(property_list, strlen(property_list), &properties));
         no_properties = json_object_new_array();
         return 0;
 }
 
 static void check_refusal(int r, char *why)
 {
-        MUST(r == -EINVAL);
-        MUST(why && *why);
+        CHECK(r == -EINVAL);
+        CHECK(why && *why);
         free(why);
 }
 
@@ -79,16 +79,16 @@ static void check_accepted(const struct qmp_entity *command, struct json_object 
         char *why = NULL;
         size_t size;
 
-        MUST(json_object_is_type(arguments, json_type_object) && json_object_object_length(arguments) > 0);
+        CHECK(json_object_is_type(arguments, json_type_object) && json_object_object_length(arguments) > 0);
         text = json_object_to_json_string_length(arguments, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE,
                                                  &size);
-        MUST_MSG(is_json(text, size, DEPTH_MAX), "no JSON for QEMU: %s", text);
-        MUST_MSG(qmp_json_parse(text, &parsed, &why) == 0, "%s: %s", text, why);
-        MUST_MSG(same_json(parsed, arguments), "not the same: %s", text);
+        CHECK_MSG(is_json(text, size, DEPTH_MAX), "no JSON for QEMU: %s", text);
+        CHECK_MSG(qmp_json_parse(text, &parsed, &why) == 0, "%s: %s", text, why);
+        CHECK_MSG(same_json(parsed, arguments), "not the same: %s", text);
         json_object_put(parsed);
-        MUST_MSG(qmp_args_parse(text, &args, &why) == 0, "%s: %s", text, why);
-        MUST_MSG(qmp_args_build(args, command, with, &again, &why) == 0, "%s: %s", text, why);
-        MUST(same_json(again, arguments));
+        CHECK_MSG(qmp_args_parse(text, &args, &why) == 0, "%s: %s", text, why);
+        CHECK_MSG(qmp_args_build(args, command, with, &again, &why) == 0, "%s: %s", text, why);
+        CHECK(same_json(again, arguments));
         json_object_put(again);
         qmp_args_free(args);
 }
@@ -128,7 +128,7 @@ static void run_property(const char *type, const char *text)
                 return;
         }
         json = json_object_to_json_string_length(value, JSON_C_TO_STRING_PLAIN, &size);
-        MUST_MSG(is_json(json, size, DEPTH_MAX), "no JSON for QEMU: %s", json);
+        CHECK_MSG(is_json(json, size, DEPTH_MAX), "no JSON for QEMU: %s", json);
         json_object_put(value);
 }
 

@@ -28,8 +28,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "fuzz.h"
-#include "rig.h"
+#include "daemon.h"
 
 #define STEPS_MAX 80
 /* By the virtual clock, of one input. */
@@ -45,7 +44,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
         (void)argc;
         (void)argv;
-        rig_init();
+        daemon_init();
         return 0;
 }
 
@@ -73,20 +72,24 @@ static size_t next_index(char **rest, size_t n)
 }
 
 /* A copy, since the table changes under whoever uses it. */
-static bool next_node(char **rest, struct rig_node *ret_node)
+static struct k_node next_node(char **rest)
 {
-        *ret_node = rig.nodes[next_index(rest, rig.n_nodes)];
+        return kernel.nodes[next_index(rest, kernel.n_nodes)];
+}
+
+static bool next_file(char **rest, struct k_file *ret_file)
+{
+        size_t i = next_index(rest, kernel.n_files);
+
+        if (kernel.n_files == 0)
+                return false;
+        *ret_file = kernel.files[i];
         return true;
 }
 
-static bool next_file(char **rest, struct rig_file *ret_file)
+static bool is_dir(const struct k_file *file)
 {
-        size_t i = next_index(rest, rig.n_files);
-
-        if (rig.n_files == 0)
-                return false;
-        *ret_file = rig.files[i];
-        return true;
+        return file->flags & O_DIRECTORY;
 }
 
 static int next_flags(char **rest)
@@ -108,23 +111,23 @@ static int next_flags(char **rest)
 static void step_open(char *rest)
 {
         int flags = next_flags(&rest);
-        struct rig_file *file;
+        struct k_file file;
 
-        (void)rig_open_path(rest, flags, &file);
+        (void)daemon_open(rest, flags, &file);
 }
 
 static void step_opendir(char *rest)
 {
-        struct rig_file *file;
+        struct k_file file;
 
-        (void)rig_open_path(rest, O_RDONLY | O_DIRECTORY, &file);
+        (void)daemon_open(rest, O_RDONLY | O_DIRECTORY, &file);
 }
 
 static void step_walk(char *rest)
 {
-        struct rig_node *node;
+        struct fuse_entry_out entry;
 
-        (void)rig_walk(rest, &node);
+        (void)daemon_walk(rest, &entry);
 }
 
 /* A name as the kernel sends them. */
@@ -135,114 +138,110 @@ static bool is_name(const char *name)
 
 static void step_lookup(char *rest)
 {
-        struct rig_node node;
+        struct k_node node = next_node(&rest);
 
-        if (next_node(&rest, &node) && is_name(rest))
-                (void)rig_send_lookup(&node, rest);
+        if (is_name(rest))
+                (void)k_send_lookup(node.id, rest);
 }
 
 static void step_open_node(char *rest)
 {
-        struct rig_node node;
+        struct k_node node = next_node(&rest);
 
-        if (next_node(&rest, &node))
-                (void)rig_send_open(&node, S_ISDIR(node.mode) ? O_RDONLY | O_DIRECTORY : next_flags(&rest));
+        (void)k_send_open(node.id, S_ISDIR(node.mode) ? O_RDONLY | O_DIRECTORY : next_flags(&rest));
 }
 
 static void step_read(char *rest)
 {
-        struct rig_file file;
+        struct k_file file;
         uint64_t offset;
 
         if (!next_file(&rest, &file))
                 return;
         offset = next_number(&rest);
-        (void)rig_send_read(&file, offset & INT64_MAX, (uint32_t)next_number(&rest) % 8193);
+        offset &= INT64_MAX;
+        if (is_dir(&file))
+                (void)k_send_readdir(&file, offset, (uint32_t)next_number(&rest) % 8193);
+        else
+                (void)k_send_read(&file, offset, (uint32_t)next_number(&rest) % 8193);
 }
 
 static void step_write(char *rest)
 {
-        struct rig_file file;
+        struct k_file file;
 
-        if (next_file(&rest, &file) && !file.dir)
-                (void)rig_send_write(&file, 0, rest, strlen(rest));
+        if (next_file(&rest, &file) && !is_dir(&file))
+                (void)k_send_pwrite(&file, rest, strlen(rest), 0);
 }
 
 static void step_write_at(char *rest)
 {
-        struct rig_file file;
+        struct k_file file;
         uint64_t offset;
 
-        if (!next_file(&rest, &file) || file.dir)
+        if (!next_file(&rest, &file) || is_dir(&file))
                 return;
         offset = next_number(&rest);
-        (void)rig_send_write(&file, offset & INT64_MAX, rest, strlen(rest));
+        (void)k_send_pwrite(&file, rest, strlen(rest), offset & INT64_MAX);
 }
 
 static void step_close(char *rest)
 {
-        struct rig_file file;
+        struct k_file file;
 
-        /* room for its own request */
-        if (rig.n_requests < RIG_REQUESTS_MAX && next_file(&rest, &file))
-                rig_release(&file);
+        if (!kernel.ended && next_file(&rest, &file))
+                (void)k_send_release(&file);
 }
 
 static void step_poll(char *rest)
 {
         static uint64_t handle;
-        struct rig_file file;
-        struct fuse_poll_in in;
+        struct k_file file;
 
-        if (!next_file(&rest, &file) || file.dir)
+        if (!next_file(&rest, &file) || is_dir(&file))
                 return;
-        in = (struct fuse_poll_in){ .fh = file.handle, .kh = ++handle, .flags = FUSE_POLL_SCHEDULE_NOTIFY };
-        (void)rig_send(FUSE_POLL, &file.node, &in, sizeof(in), NULL, 0);
+        (void)k_send_poll(&file, ++handle);
 }
 
 static void step_readlink(char *rest)
 {
-        struct rig_node node;
-
-        if (next_node(&rest, &node))
-                (void)rig_send(FUSE_READLINK, &node, NULL, 0, NULL, 0);
+        (void)k_send_readlink(next_node(&rest).id);
 }
 
 static void step_getattr(char *rest)
 {
         struct fuse_getattr_in in = { 0 };
-        struct rig_node node;
 
-        if (next_node(&rest, &node))
-                (void)rig_send(FUSE_GETATTR, &node, &in, sizeof(in), NULL, 0);
+        (void)k_send(FUSE_GETATTR, next_node(&rest).id, &in, sizeof(in), NULL, 0);
 }
 
 static void step_setattr(char *rest)
 {
         struct fuse_setattr_in in = { 0 };
-        struct rig_node node;
+        struct k_node node = next_node(&rest);
 
-        if (!next_node(&rest, &node))
-                return;
         in.valid = (uint32_t)next_number(&rest);
-        (void)rig_send(FUSE_SETATTR, &node, &in, sizeof(in), NULL, 0);
+        (void)k_send(FUSE_SETATTR, node.id, &in, sizeof(in), NULL, 0);
 }
 
 static void step_forget(char *rest)
 {
-        size_t i = next_index(&rest, rig.n_nodes);
+        struct k_node node = next_node(&rest);
         uint64_t lookups = next_number(&rest);
 
-        rig_forget(&rig.nodes[i], lookups > 0 ? lookups : 1);
+        if (node.id == FUSE_ROOT_ID || kernel.ended)
+                return;
+        lookups = lookups > 0 ? lookups : 1;
+        k_forget(node.id, lookups < node.lookups ? lookups : node.lookups);
 }
 
 static void step_interrupt(char *rest)
 {
-        size_t i = next_index(&rest, rig.n_requests);
+        size_t i = next_index(&rest, kernel.n_requests);
 
-        /* and one that is not there, or not any more */
-        if (rig.n_requests < RIG_REQUESTS_MAX)
-                rig_interrupt(rig.n_requests > 0 ? rig.requests[i].unique : rig.unique);
+        /* and one that is not there, or not any more; with room for what follows it */
+        if (kernel.n_requests < DAEMON_REQUESTS_MAX)
+                daemon_interrupt(kernel.n_requests > 0 ? kernel.requests[i].unique : kernel.unique);
 }
 
 /* What the kernel may send, too. Each has a body of its own, and a name where it has one. */
@@ -284,12 +283,10 @@ static void step_other(char *rest)
                 { 4000, 0, false, false },
         };
         static const char zeros[256];
-        struct rig_node node;
+        struct k_node node = next_node(&rest);
         char names[600];
         size_t i, n = 0;
 
-        if (!next_node(&rest, &node))
-                return;
         i = next_index(&rest, ARRAY_SIZE(others));
         if (others[i].name) {
                 if (!is_name(rest))
@@ -301,13 +298,13 @@ static void step_other(char *rest)
                         n *= 2;
                 }
         }
-        (void)rig_send(others[i].opcode, &node, zeros, others[i].body, names, n);
+        (void)k_send(others[i].opcode, node.id, zeros, others[i].body, names, n);
 }
 
 static void step_unmount(char *rest)
 {
         (void)rest;
-        rig_unmount();
+        k_unmount();
 }
 
 /* --- QEMU's steps ------------------------------------------------------------------------------------------------ */
@@ -315,43 +312,43 @@ static void step_unmount(char *rest)
 static void step_manual(char *rest)
 {
         (void)rest;
-        rig.manual = !rig.manual;
-        while (!rig.manual && (rig_answer(NULL) || rig_answer_oob(NULL)))
+        daemon_qemu.manual = !daemon_qemu.manual;
+        while (!daemon_qemu.manual && (daemon_answer(NULL) || daemon_answer_oob(NULL)))
                 ;
 }
 
 static void step_answer(char *rest)
 {
-        (void)rig_answer(*rest ? rest : NULL);
+        (void)daemon_answer(*rest ? rest : NULL);
 }
 
 static void step_answer_oob(char *rest)
 {
-        (void)rig_answer_oob(*rest ? rest : NULL);
+        (void)daemon_answer_oob(*rest ? rest : NULL);
 }
 
 static void step_table(char *rest)
 {
         char *key = next_word(&rest);
 
-        rig_on(key, rest);
+        daemon_on(key, rest);
 }
 
 static void step_event(char *rest)
 {
         char *name = next_word(&rest), *text;
 
-        MUST(asprintf(&text,
-                      "{\"timestamp\": {\"seconds\": 1795164681, \"microseconds\": 361414}, \"event\": "
-                      "\"%s\"%s%s}\r\n",
-                      name, *rest ? ", \"data\": " : "", rest) >= 0);
-        rig_say(text, strlen(text));
+        CHECK(asprintf(&text,
+                       "{\"timestamp\": {\"seconds\": 1795164681, \"microseconds\": 361414}, \"event\": "
+                       "\"%s\"%s%s}\r\n",
+                       name, *rest ? ", \"data\": " : "", rest) >= 0);
+        daemon_say(text, strlen(text));
         free(text);
 }
 
 static void step_say(char *rest)
 {
-        rig_say(rest, strlen(rest));
+        daemon_say(rest, strlen(rest));
 }
 
 static void step_flood(char *rest)
@@ -359,11 +356,11 @@ static void step_flood(char *rest)
         size_t n = next_number(&rest), size = strlen(rest);
         char *all = malloc(FLOOD_MAX);
 
-        MUST(all);
+        CHECK(all);
         n = size > 0 && n > flood_left / size ? flood_left / size : n;
         for (size_t i = 0; i < n && size > 0; i++)
                 memcpy(all + i * size, rest, size);
-        rig_say(all, n * size);
+        daemon_say(all, n * size);
         flood_left -= n * size;
         free(all);
 }
@@ -371,17 +368,17 @@ static void step_flood(char *rest)
 static void step_disconnect(char *rest)
 {
         (void)rest;
-        rig_disconnect();
+        fake_close(rig.fake);
 }
 
 static void step_connect(char *rest)
 {
-        rig_connect(streq(rest, "!") ? RIG_GREETING_OOB : *rest ? rest : NULL);
+        daemon_connect(streq(rest, "!") ? FAKE_GREETING_OOB : *rest ? rest : NULL);
 }
 
 static void step_chunk(char *rest)
 {
-        rig.chunk = next_number(&rest);
+        daemon_qemu.chunk = rig.fake->write_chunk = next_number(&rest);
 }
 
 static void step_time(char *rest)
@@ -390,7 +387,7 @@ static void step_time(char *rest)
 
         ns = ns < time_left ? ns : time_left;
         time_left -= ns;
-        rig_pass(ns);
+        PUMP_FOR(rig.loop, ns);
 }
 
 /* --- */
@@ -416,7 +413,7 @@ static void run_step(char *line)
         line++;
         steps[c](line + (*line == ' '));
         if (!at_once)
-                rig_settle();
+                SETTLE();
 }
 
 /* What is for people to read can't do anything to their terminals. */
@@ -427,11 +424,11 @@ static void check_texts(void)
         char *text;
 
         for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
-                if (rig_cat(lines[i], &text, &size) < 0)
+                if (rig_cat_all(lines[i], &text, &size) < 0)
                         continue;
-                MUST(size == 0 || text[size - 1] == '\n');
-                MUST_MSG(is_printable(text, size, "\n"), "control characters in %s: %s", lines[i], text);
-                MUST(i > 0 || memchr(text, '\n', size) == text + size - 1);
+                CHECK(size == 0 || text[size - 1] == '\n');
+                CHECK_MSG(is_printable(text, size, "\n"), "control characters in %s: %s", lines[i], text);
+                CHECK(i > 0 || memchr(text, '\n', size) == text + size - 1);
                 free(text);
         }
 }
@@ -442,17 +439,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
         time_left = TIME_MAX;
         flood_left = FLOOD_MAX;
-        rig_new();
-        rig_plain_vm();
-        rig_connect(RIG_GREETING_OOB);
+        daemon_new();
+        daemon_connect(FAKE_GREETING_OOB);
         for (unsigned i = 0; i < STEPS_MAX && input.size > 0; i++) {
                 char *line = input_until(&input, '\n', NULL);
 
                 run_step(line);
                 free(line);
         }
-        rig_settle();
+        SETTLE();
         check_texts();
-        rig_free();
+        daemon_free();
         return 0;
 }

@@ -25,8 +25,8 @@ static void check_greeting(struct json_object *greeting)
         int r = qmp_version_format(qmp_json_get(greeting, "version"), &version);
 
         (void)qmp_greeting_offers(greeting, "oob");
-        MUST(r == 0 || r == -EBADMSG);
-        MUST((r == 0) == (version != NULL));
+        CHECK(r == 0 || r == -EBADMSG);
+        CHECK((r == 0) == (version != NULL));
         free(version);
 }
 
@@ -35,22 +35,22 @@ static void check_message(struct json_object *value)
         struct qmp_message m;
         int r = qmp_message_classify(value, &m);
 
-        MUST(r == 0 || r == -EBADMSG);
+        CHECK(r == 0 || r == -EBADMSG);
         if (r < 0)
                 return;
         switch (m.kind) {
         case QMP_MESSAGE_GREETING:
-                MUST(json_object_is_type(m.value, json_type_object));
+                CHECK(json_object_is_type(m.value, json_type_object));
                 check_greeting(m.value);
                 break;
         case QMP_MESSAGE_RETURN:
                 break;
         case QMP_MESSAGE_ERROR:
-                MUST(m.error_class && m.error_desc);
+                CHECK(m.error_class && m.error_desc);
                 break;
         case QMP_MESSAGE_EVENT:
-                MUST(m.event);
-                MUST(!m.data || json_object_is_type(m.data, json_type_object));
+                CHECK(m.event);
+                CHECK(!m.data || json_object_is_type(m.data, json_type_object));
                 break;
         }
 }
@@ -62,11 +62,11 @@ static void check_value(struct json_object *value)
         const char *text;
         size_t size;
 
-        MUST(json_object_is_type(value, json_type_object));
+        CHECK(json_object_is_type(value, json_type_object));
         text = json_object_to_json_string_length(value, JSON_C_TO_STRING_PLAIN, &size);
-        MUST_MSG(is_json(text, size, QMP_FRAMER_MAX_DEPTH), "no JSON: %s", text);
-        MUST(parse_json(text, size, &again));
-        MUST_MSG(same_json(value, again), "not the same: %s", text);
+        CHECK_MSG(is_json(text, size, QMP_FRAMER_MAX_DEPTH), "no JSON: %s", text);
+        CHECK(parse_json(text, size, &again));
+        CHECK_MSG(same_json(value, again), "not the same: %s", text);
         json_object_put(again);
 }
 
@@ -96,23 +96,23 @@ static void feed(struct run *run, const uint8_t *data, size_t size)
                 char *room;
                 int r;
 
-                MUST(qmp_framer_room(&framer, &room, &room_size) == 0);
-                MUST(room_size > 0);
+                CHECK(qmp_framer_room(&framer, &room, &room_size) == 0);
+                CHECK(room_size > 0);
                 n = n < room_size ? n : room_size;
                 memcpy(room, data, n);
                 qmp_framer_fed(&framer, n);
                 data += n;
                 size -= n;
                 while ((r = qmp_framer_next(&framer, &value)) == QMP_FRAMER_VALUE)
-                        MUST(json_object_array_add(run->values, value) == 0);
-                MUST(r == QMP_FRAMER_MORE || r == -EBADMSG || r == -EMSGSIZE || r == -E2BIG || r == -ELOOP);
+                        CHECK(json_object_array_add(run->values, value) == 0);
+                CHECK(r == QMP_FRAMER_MORE || r == -EBADMSG || r == -EMSGSIZE || r == -E2BIG || r == -ELOOP);
                 run->end = r;
                 /* nobody makes it hold more than a message and what came with it */
                 (void)qmp_framer_rest(&framer, &n);
-                MUST(r < 0 || n <= run->max_text);
+                CHECK(r < 0 || n <= run->max_text);
         }
         qmp_framer_reset(&framer);
-        MUST(framer.max_text == run->max_text);
+        CHECK(framer.max_text == run->max_text);
         qmp_framer_deinit(&framer);
         qmp_framer_deinit(&framer);
 }
@@ -126,10 +126,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
         for (size_t i = 0; i < ARRAY_SIZE(runs); i++) {
                 runs[i].values = json_object_new_array();
-                MUST(runs[i].values);
+                CHECK(runs[i].values);
                 feed(&runs[i], input.data, input.size);
-                MUST_MSG(runs[i].end == runs[0].end, "%d, not %d", runs[i].end, runs[0].end);
-                MUST(same_json(runs[i].values, runs[0].values));
+                CHECK_MSG(runs[i].end == runs[0].end, "%d, not %d", runs[i].end, runs[0].end);
+                CHECK(same_json(runs[i].values, runs[0].values));
         }
         for (size_t i = 0; i < json_object_array_length(runs[0].values); i++) {
                 check_value(json_object_array_get_idx(runs[0].values, i));

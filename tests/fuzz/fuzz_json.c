@@ -34,29 +34,29 @@ static void check_value(const char *text, size_t from, size_t to, struct json_ob
         const char *plain;
         size_t size;
 
-        MUST(one);
-        MUST_MSG(is_json(one, to - from, DEPTH_MAX), "no JSON: %s", one);
-        MUST_MSG(count_members(value) == count_json_members(one, to - from), "not all members of %s", one);
-        MUST(qmp_utf8_check(one, &why) == 0);
-        MUST(qmp_json_parse(one, &again, &why) == 0);
-        MUST(same_json(value, again));
+        CHECK(one);
+        CHECK_MSG(is_json(one, to - from, DEPTH_MAX), "no JSON: %s", one);
+        CHECK_MSG(count_members(value) == count_json_members(one, to - from), "not all members of %s", one);
+        CHECK(qmp_utf8_check(one, &why) == 0);
+        CHECK(qmp_json_parse(one, &again, &why) == 0);
+        CHECK(same_json(value, again));
         json_object_put(again);
         /* what is sent on */
         plain = json_object_to_json_string_length(value, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE,
                                                   &size);
-        MUST_MSG(is_json(plain, size, DEPTH_MAX), "no JSON: %s", plain);
-        MUST_MSG(same_json_numbers(one, plain), "other numbers in %s than in %s", plain, one);
-        MUST_MSG(qmp_json_parse(plain, &again, &why) == 0, "%s: %s", plain, why);
-        MUST_MSG(same_json(value, again), "%s is not what was written: %s", plain, one);
+        CHECK_MSG(is_json(plain, size, DEPTH_MAX), "no JSON: %s", plain);
+        CHECK_MSG(same_json_numbers(one, plain), "other numbers in %s than in %s", plain, one);
+        CHECK_MSG(qmp_json_parse(plain, &again, &why) == 0, "%s: %s", plain, why);
+        CHECK_MSG(same_json(value, again), "%s is not what was written: %s", plain, one);
         json_object_put(again);
         free(one);
 }
 
 static void check_refusal(int r, char *why)
 {
-        MUST(r == -EINVAL);
-        MUST(why && *why);
-        MUST(strlen(why) < 200);
+        CHECK(r == -EINVAL);
+        CHECK(why && *why);
+        CHECK(strlen(why) < 200);
         free(why);
 }
 
@@ -76,22 +76,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                         check_refusal(r, why);
                         break;
                 }
-                MUST(offset > from && offset <= strlen(text));
+                CHECK(offset > from && offset <= strlen(text));
                 check_value(text, from, offset, value);
                 json_object_put(value);
                 n++;
         }
         r = qmp_json_parse(text, &value, &why);
         if (r == 0) {
-                MUST(n == 1);
+                CHECK(n == 1);
                 json_object_put(value);
         } else {
-                MUST(n != 1 || text[offset]);
+                CHECK(n != 1 || text[offset]);
                 check_refusal(r, why);
         }
         r = qmp_utf8_check(text, &why);
         if (r == 0)
-                MUST(is_utf8(text, strlen(text)));
+                CHECK(is_utf8(text, strlen(text)));
         else
                 check_refusal(r, why);
         free(text);

@@ -14,18 +14,18 @@ static void check_legal(const char *name)
 {
         size_t n = strlen(name);
 
-        MUST(n > 0);
-        MUST(n <= 255);
-        MUST(!streq(name, ".") && !streq(name, ".."));
-        MUST(!strchr(name, '/'));
-        MUST_MSG(is_utf8(name, n), "not UTF-8: %s", name);
-        MUST(is_printable(name, n, ""));
+        CHECK(n > 0);
+        CHECK(n <= 255);
+        CHECK(!streq(name, ".") && !streq(name, ".."));
+        CHECK(!strchr(name, '/'));
+        CHECK_MSG(is_utf8(name, n), "not UTF-8: %s", name);
+        CHECK(is_printable(name, n, ""));
 }
 
 /* The value of a hexadecimal digit, of which names have the large ones only. */
 static unsigned digit(char c)
 {
-        MUST((c >= '0' && c <= '9') || (c >= 'A' && c <= 'F'));
+        CHECK((c >= '0' && c <= '9') || (c >= 'A' && c <= 'F'));
         return (unsigned)(c <= '9' ? c - '0' : c - 'A' + 10);
 }
 
@@ -35,37 +35,37 @@ static void check_decodes(const char *name, const char *string, size_t size)
         size_t n = 0;
 
         if (streq(name, "%empty")) {
-                MUST(size == 0);
+                CHECK(size == 0);
                 return;
         }
         for (; *name; n++) {
                 unsigned char c = (unsigned char)*name;
 
-                MUST(n < size);
+                CHECK(n < size);
                 if (c == '%' && name[1] == '~') {
-                        MUST(strlen(name) == 2 + 64);
-                        MUST(strspn(name + 2, "0123456789abcdef") == 64);
+                        CHECK(strlen(name) == 2 + 64);
+                        CHECK(strspn(name + 2, "0123456789abcdef") == 64);
                         return;
                 }
                 if (c == '%') {
                         c = (unsigned char)(16 * digit(name[1]) + digit(name[2]));
                         name += 2;
                 }
-                MUST(c == (unsigned char)string[n]);
+                CHECK(c == (unsigned char)string[n]);
                 name++;
         }
-        MUST(n == size);
+        CHECK(n == size);
 }
 
 static char *check_name(const char *string, size_t size)
 {
         char *name = render_name(string, size), *again;
 
-        MUST(name);
+        CHECK(name);
         check_legal(name);
         check_decodes(name, string, size);
         again = render_name(string, size);
-        MUST(streq(name, again));
+        CHECK(streq(name, again));
         free(again);
         return name;
 }
@@ -79,10 +79,10 @@ static void check_again(const char *a, const char *b, unsigned nth)
         check_legal(second);
         check_legal(third);
         check_legal(other);
-        MUST(!streq(second, third));
-        MUST(streq(a, b) || !streq(second, other));
+        CHECK(!streq(second, third));
+        CHECK(streq(a, b) || !streq(second, other));
         /* nor is it any string's */
-        MUST(!streq(second, a) && !streq(second, b));
+        CHECK(!streq(second, a) && !streq(second, b));
         check_legal(other);
         free(second);
         free(third);
@@ -93,8 +93,8 @@ static void check_line(const char *string)
 {
         char *line = qmp_words(string);
 
-        MUST(line);
-        MUST(is_printable(line, strlen(line), ""));
+        CHECK(line);
+        CHECK(is_printable(line, strlen(line), ""));
         free(line);
 }
 
@@ -109,16 +109,16 @@ static void check_qdev(const char *string)
                 return;
         path = qdev_path(string);
         target = qdev_target(string);
-        MUST(path && *path == '/');
-        MUST(target && strncmp(path, target, strlen(target)) == 0);
+        CHECK(path && *path == '/');
+        CHECK(target && strncmp(path, target, strlen(target)) == 0);
         if (qdev_is_pluggable(target)) {
                 const char *id = qdev_id(target);
 
-                MUST(qdev_is_pluggable(path));
-                MUST(!id || !strchr(id, '/'));
-                MUST(*string == '/' || streq(id, string));
+                CHECK(qdev_is_pluggable(path));
+                CHECK(!id || !strchr(id, '/'));
+                CHECK(*string == '/' || streq(id, string));
         } else {
-                MUST(streq(path, target));
+                CHECK(streq(path, target));
         }
         free(path);
         free(target);
@@ -133,7 +133,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         char *name_a = check_name(a, size_a), *name_b = check_name(b, size_b);
         bool same = size_a == size_b && memcmp(a, b, size_a) == 0;
 
-        MUST_MSG(streq(name_a, name_b) == same, "two strings have the name %s", name_a);
+        CHECK_MSG(streq(name_a, name_b) == same, "two strings have the name %s", name_a);
         check_again(name_a, name_b, nth > 200 ? nth * 20000000 : nth);
         check_line(a);
         check_qdev(a);

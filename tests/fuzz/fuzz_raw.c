@@ -7,9 +7,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 
-#include "fuzz.h"
+#include "daemon.h"
 #include "qmp/json.h"
-#include "rig.h"
 
 static struct {
         struct input answers;
@@ -22,7 +21,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
         (void)argc;
         (void)argv;
-        rig_init();
+        daemon_init();
         return 0;
 }
 
@@ -32,7 +31,7 @@ static struct json_object *new_reply(const char *text)
         const char *bar = strchrnul(text, '|');
 
         if (*text != '!') {
-                MUST(parse_json(text, strlen(text), &value));
+                CHECK(parse_json(text, strlen(text), &value));
                 json_object_object_add(reply, "return", value);
                 return reply;
         }
@@ -43,15 +42,14 @@ static struct json_object *new_reply(const char *text)
         return reply;
 }
 
-static bool on_command(void *userdata, const struct rig_command *command)
+static void on_command(const struct fake_command *command)
 {
         struct json_object *json;
         char *answer;
 
-        (void)userdata;
         if (!qemu.on)
-                return false;
-        MUST(parse_json(command->text, strlen(command->text), &json));
+                return;
+        CHECK(parse_json(command->text, strlen(command->text), &json));
         json_object_object_del(json, "id");
         json_object_array_add(qemu.commands, json);
         answer = input_until(&qemu.answers, '\n', NULL);
@@ -61,9 +59,8 @@ static bool on_command(void *userdata, const struct rig_command *command)
                 answer = strdup("{}");
         }
         json_object_array_add(qemu.replies, new_reply(answer));
-        rig_on(command->key, answer);
+        daemon_on(command->key, answer);
         free(answer);
-        return false;
 }
 
 /* What was written, one command: what QEMU got is the same but for the id. */
@@ -71,9 +68,9 @@ static void check_command(struct json_object *written, struct json_object *got)
 {
         struct json_object *same = NULL;
 
-        MUST(json_object_deep_copy(written, &same, NULL) == 0);
+        CHECK(json_object_deep_copy(written, &same, NULL) == 0);
         json_object_object_del(same, "id");
-        MUST_MSG(same_json(same, got), "QEMU got %s", json_object_to_json_string(got));
+        CHECK_MSG(same_json(same, got), "QEMU got %s", json_object_to_json_string(got));
         json_object_put(same);
 }
 
@@ -81,86 +78,86 @@ static void check_line(const char *line, size_t size, struct json_object *writte
 {
         struct json_object *reply, *id, *found;
 
-        MUST_MSG(is_json(line, size, 1000), "no JSON: %s", line);
-        MUST(parse_json(line, size, &reply));
-        MUST(json_object_object_get_ex(written, "id", &id) == json_object_object_get_ex(reply, "id", &found));
+        CHECK_MSG(is_json(line, size, 1000), "no JSON: %s", line);
+        CHECK(parse_json(line, size, &reply));
+        CHECK(json_object_object_get_ex(written, "id", &id) == json_object_object_get_ex(reply, "id", &found));
         if (json_object_object_get_ex(written, "id", &id))
-                MUST(same_json(id, found));
+                CHECK(same_json(id, found));
         json_object_object_del(reply, "id");
-        MUST_MSG(same_json(reply, said), "read %s", line);
+        CHECK_MSG(same_json(reply, said), "read %s", line);
         json_object_put(reply);
 }
 
 /* All that was written was carried out, and all replies are there. */
-static void check_replies(const char *text, const struct rig_file *file)
+static void check_replies(const char *text, const struct k_file *file)
 {
         size_t size, offset = 0, n = 0;
         char *replies, *at, *why;
 
-        MUST(rig_read_all(file, &replies, &size) == 0);
+        CHECK(rig_read_all(file, &replies, &size) == 0);
         for (at = replies; text[offset]; n++) {
                 struct json_object *written;
                 char *end = memchr(at, '\n', size - (size_t)(at - replies));
 
-                MUST(qmp_json_next(text, &offset, &written, &why) == 0);
-                MUST(end);
-                MUST(n < json_object_array_length(qemu.commands));
+                CHECK(qmp_json_next(text, &offset, &written, &why) == 0);
+                CHECK(end);
+                CHECK(n < json_object_array_length(qemu.commands));
                 check_command(written, json_object_array_get_idx(qemu.commands, n));
                 check_line(at, (size_t)(end - at), written, json_object_array_get_idx(qemu.replies, n));
                 json_object_put(written);
                 at = end + 1;
         }
-        MUST(at == replies + size);
-        MUST(n == json_object_array_length(qemu.commands));
+        CHECK(at == replies + size);
+        CHECK(n == json_object_array_length(qemu.commands));
         free(replies);
 }
 
 /* The text that a line's answer is: a terminal's line ends are ours. */
-static void check_answer(const char *line, const struct rig_file *file)
+static void check_answer(const char *line, const struct k_file *file)
 {
         struct json_object *command = json_object_array_get_idx(qemu.commands, 0), *value = NULL, *text;
         const char *said;
         size_t size, n, at = 0;
         char *read;
 
-        MUST(json_object_array_length(qemu.commands) == 1);
-        MUST(json_object_object_get_ex(command, "arguments", &value));
-        MUST(json_object_object_get_ex(value, "command-line", &text));
-        MUST(streq(json_object_get_string(text), line));
-        MUST(json_object_object_get_ex(json_object_array_get_idx(qemu.replies, 0), "return", &text));
-        MUST(json_object_is_type(text, json_type_string));
+        CHECK(json_object_array_length(qemu.commands) == 1);
+        CHECK(json_object_object_get_ex(command, "arguments", &value));
+        CHECK(json_object_object_get_ex(value, "command-line", &text));
+        CHECK(streq(json_object_get_string(text), line));
+        CHECK(json_object_object_get_ex(json_object_array_get_idx(qemu.replies, 0), "return", &text));
+        CHECK(json_object_is_type(text, json_type_string));
         said = json_object_get_string(text);
         n = (size_t)json_object_get_string_len(text);
-        MUST(rig_read_all(file, &read, &size) == 0);
+        CHECK(rig_read_all(file, &read, &size) == 0);
         for (size_t i = 0; i < n; i++) {
                 if (said[i] == '\r' && i + 1 < n && said[i + 1] == '\n')
                         continue;
-                MUST(at < size && read[at++] == said[i]);
+                CHECK(at < size && read[at++] == said[i]);
         }
         if (at > 0 && read[at - 1] != '\n')
-                MUST(at < size && read[at++] == '\n');
-        MUST(at == size);
+                CHECK(at < size && read[at++] == '\n');
+        CHECK(at == size);
         free(read);
 }
 
 static void write_and_read(bool is_hmp, char *text, size_t size)
 {
-        struct rig_file *file;
+        struct k_file file;
         int r;
 
-        MUST(rig_open_path(is_hmp ? "hmp" : "qmp", O_RDWR, &file) == 0);
+        CHECK(daemon_open(is_hmp ? "hmp" : "qmp", O_RDWR, &file) == 0);
         qemu.on = true;
-        r = rig_write(file, 0, text, size);
+        r = k_wait_error(k_send_pwrite(&file, text, size, 0));
         qemu.on = false;
-        MUST(r != -ETIME);
+        CHECK(r != -ETIME);
         if (size > 0 && text[size - 1] == '\n')
                 text[--size] = '\0';
         if (r == -EINVAL)
-                MUST(json_object_array_length(qemu.commands) == 0 || is_hmp);
+                CHECK(json_object_array_length(qemu.commands) == 0 || is_hmp);
         if (r == 0 && is_hmp)
-                check_answer(text, file);
+                check_answer(text, &file);
         else if (r == 0)
-                check_replies(text, file);
+                check_replies(text, &file);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -173,14 +170,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         qemu.answers = input;
         qemu.commands = json_object_new_array();
         qemu.replies = json_object_new_array();
-        rig_new();
-        rig_plain_vm();
-        rig.on_command = on_command;
-        rig_connect(RIG_GREETING_OOB);
+        daemon_new();
+        daemon_qemu.on_command = on_command;
+        daemon_connect(FAKE_GREETING_OOB);
         if (n > 0)
                 write_and_read(is_hmp, text, n);
-        MUST(rig.vm->up);
-        rig_free();
+        CHECK(rig.vm->up);
+        daemon_free();
         json_object_put(qemu.commands);
         json_object_put(qemu.replies);
         free(text);

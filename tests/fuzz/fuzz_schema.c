@@ -19,9 +19,9 @@ static void check_name(const char *name)
 {
         char *file_name = render_name(name, strlen(name));
 
-        MUST(*name);
-        MUST_MSG(streq(file_name, name), "'%s' is not a file name", name);
-        MUST(!strpbrk(name, " \t\n'\"\\$`&|;<>(){}*?!#~="));
+        CHECK(*name);
+        CHECK_MSG(streq(file_name, name), "'%s' is not a file name", name);
+        CHECK(!strpbrk(name, " \t\n'\"\\$`&|;<>(){}*?!#~="));
         free(file_name);
 }
 
@@ -35,9 +35,9 @@ static void check_words(const struct qmp_entity *type)
 {
         char *words = qmp_type_words(type);
 
-        MUST(words && *words);
-        MUST(strlen(words) < WORDS_MAX);
-        MUST(is_utf8(words, strlen(words)) && is_printable(words, strlen(words), ""));
+        CHECK(words && *words);
+        CHECK(strlen(words) < WORDS_MAX);
+        CHECK(is_utf8(words, strlen(words)) && is_printable(words, strlen(words), ""));
         free(words);
 }
 
@@ -46,19 +46,19 @@ static void check_members(const struct qmp_entity *entity)
         for (size_t i = 0; i < entity->n_members; i++) {
                 const struct qmp_member *member = &entity->members[i];
 
-                MUST(member->name || entity->meta == QMP_META_ALTERNATE);
+                CHECK(member->name || entity->meta == QMP_META_ALTERNATE);
                 if (member->name) {
                         check_name(member->name);
-                        MUST(streq(qmp_entity_find_member(entity, member->name)->name, member->name));
+                        CHECK(streq(qmp_entity_find_member(entity, member->name)->name, member->name));
                 }
                 check_features(member->features);
                 check_words(member->type);
         }
         for (size_t i = 0; i < entity->n_variants; i++) {
-                MUST(entity->tag);
+                CHECK(entity->tag);
                 check_name(entity->variants[i].value);
                 (void)qmp_entity_find_variant(entity, entity->variants[i].value);
-                MUST(!entity->variants[i].type || entity->variants[i].type->meta == QMP_META_OBJECT);
+                CHECK(!entity->variants[i].type || entity->variants[i].type->meta == QMP_META_OBJECT);
         }
 }
 
@@ -67,14 +67,14 @@ static void check_text(const struct qmp_schema *schema, const struct qmp_entity 
         char *text, *again;
         size_t size, size_again;
 
-        MUST(qmp_schema_describe(schema, entity, &text, &size) == 0);
-        MUST(size == strlen(text));
-        MUST(size > 0 && text[size - 1] == '\n');
-        MUST_MSG(size < TEXT_MAX, "%zu bytes of %s", size, entity->name);
-        MUST(is_utf8(text, size) && is_printable(text, size, "\n"));
-        MUST(entity->text_size == size);
-        MUST(qmp_schema_describe(schema, entity, &again, &size_again) == 0);
-        MUST(size_again == size && streq(text, again));
+        CHECK(qmp_schema_describe(schema, entity, &text, &size) == 0);
+        CHECK(size == strlen(text));
+        CHECK(size > 0 && text[size - 1] == '\n');
+        CHECK_MSG(size < TEXT_MAX, "%zu bytes of %s", size, entity->name);
+        CHECK(is_utf8(text, size) && is_printable(text, size, "\n"));
+        CHECK(entity->text_size == size);
+        CHECK(qmp_schema_describe(schema, entity, &again, &size_again) == 0);
+        CHECK(size_again == size && streq(text, again));
         free(text);
         free(again);
 }
@@ -85,9 +85,9 @@ static void check_entities(const struct qmp_schema *schema, const struct qmp_ent
                 const struct qmp_entity *entity = entities->all[i];
 
                 check_name(entity->name);
-                MUST(i == 0 || strcmp(entities->all[i - 1]->name, entity->name) < 0);
-                MUST(qmp_entities_find(entities, entity->name) == entity);
-                MUST(!entity->arg || entity->arg->meta == QMP_META_OBJECT);
+                CHECK(i == 0 || strcmp(entities->all[i - 1]->name, entity->name) < 0);
+                CHECK(qmp_entities_find(entities, entity->name) == entity);
+                CHECK(!entity->arg || entity->arg->meta == QMP_META_OBJECT);
                 check_features(entity->features);
                 check_members(entity);
                 check_words(entity);
@@ -106,8 +106,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (!parse_json((const char *)data, size, &reply))
                 return 0;
         r = qmp_schema_new(reply, &schema);
-        MUST(r == 0 || r == -EPROTO);
-        MUST((r == 0) == json_object_is_type(reply, json_type_array));
+        CHECK(r == 0 || r == -EPROTO);
+        CHECK((r == 0) == json_object_is_type(reply, json_type_array));
         /* it keeps nothing of what it was made of */
         json_object_put(reply);
         if (r < 0)

@@ -45,7 +45,7 @@ static struct json_object *copy_of(struct json_object *value)
         struct json_object *copy = NULL;
 
         if (value)
-                MUST(json_object_deep_copy(value, &copy, NULL) == 0);
+                CHECK(json_object_deep_copy(value, &copy, NULL) == 0);
         return copy;
 }
 
@@ -90,7 +90,7 @@ static struct json_object *interesting(unsigned n)
         struct json_object *value = NULL;
         const char *text = values[n % ARRAY_SIZE(values)];
 
-        MUST(parse_json(text, strlen(text), &value));
+        CHECK(parse_json(text, strlen(text), &value));
         return value;
 }
 

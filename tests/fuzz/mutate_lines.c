@@ -64,7 +64,7 @@ static uint8_t *change(struct lines *lines, size_t at)
         size_t size = lines->line[at].size, max = size + 64;
         uint8_t *line = malloc(max);
 
-        MUST(line);
+        CHECK(line);
         memcpy(line, lines->line[at].data, size);
         size = LLVMFuzzerMutate(line, size, max);
         /* it stays one line */
@@ -82,7 +82,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned 
         struct lines lines;
         size_t a, b;
 
-        MUST(copy);
+        CHECK(copy);
         memcpy(copy, data, size);
         split(copy, size, &lines);
         if (lines.n == 0) {

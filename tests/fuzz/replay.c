@@ -19,11 +19,11 @@ static void run_file(const char *path)
         struct stat st;
         uint8_t *data;
 
-        MUST_MSG(f && fstat(fileno(f), &st) == 0, "cannot open '%s': %s", path, strerror(errno));
+        CHECK_MSG(f && fstat(fileno(f), &st) == 0, "cannot open '%s': %s", path, strerror(errno));
         /* exactly as large as it is, so that the sanitizers see each byte beyond */
         data = malloc(st.st_size > 0 ? (size_t)st.st_size : 1);
-        MUST(data);
-        MUST(fread(data, 1, (size_t)st.st_size, f) == (size_t)st.st_size);
+        CHECK(data);
+        CHECK(fread(data, 1, (size_t)st.st_size, f) == (size_t)st.st_size);
         fclose(f);
         (void)LLVMFuzzerTestOneInput(data, (size_t)st.st_size);
         free(data);
@@ -40,11 +40,11 @@ static void run_directory(const char *path)
         struct dirent **entries;
         int n = scandir(path, &entries, is_file, alphasort);
 
-        MUST_MSG(n >= 0, "cannot read '%s': %s", path, strerror(errno));
+        CHECK_MSG(n >= 0, "cannot read '%s': %s", path, strerror(errno));
         for (int i = 0; i < n; i++) {
                 char *file;
 
-                MUST(asprintf(&file, "%s/%s", path, entries[i]->d_name) >= 0);
+                CHECK(asprintf(&file, "%s/%s", path, entries[i]->d_name) >= 0);
                 run_file(file);
                 free(file);
                 free(entries[i]);
@@ -61,7 +61,7 @@ int main(int argc, char **argv)
         for (int i = 1; i < argc; i++) {
                 struct stat st;
 
-                MUST_MSG(stat(argv[i], &st) == 0, "cannot find '%s': %s", argv[i], strerror(errno));
+                CHECK_MSG(stat(argv[i], &st) == 0, "cannot find '%s': %s", argv[i], strerror(errno));
                 if (S_ISDIR(st.st_mode))
                         run_directory(argv[i]);
                 else

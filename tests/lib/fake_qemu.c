@@ -10,6 +10,11 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "tests/lib/files.h"
+#include "tests/lib/judge.h"
+
+/* QEMU reads nothing deeper: its answer would be several errors, and all replies out of step. */
+#define COMMAND_DEPTH_MAX 1024
 /* QEMU's QMP_REQ_QUEUE_LEN_MAX */
 #define HELD_MAX 8
 
@@ -48,7 +53,7 @@ static void accept_one(struct qmp_source *source, uint32_t revents);
 static void *xrealloc(void *p, size_t size)
 {
         p = realloc(p, size);
-        ck_assert_ptr_nonnull(p);
+        CHECK(p);
         return p;
 }
 
@@ -56,7 +61,7 @@ static char *xstrndup(const char *s, size_t n)
 {
         char *copy = strndup(s, n);
 
-        ck_assert_ptr_nonnull(copy);
+        CHECK(copy);
         return copy;
 }
 
@@ -66,7 +71,7 @@ _printf_(1, 2) static char *xasprintf(const char *format, ...)
         char *text;
 
         va_start(args, format);
-        ck_assert_int_ge(vasprintf(&text, format, args), 0);
+        CHECK(vasprintf(&text, format, args) >= 0);
         va_end(args);
         return text;
 }
@@ -110,7 +115,7 @@ static void send_message(struct fake_qemu *fake, const char *text, uint64_t due)
         if (fake->pretty) {
                 struct json_object *json = json_tokener_parse(text);
 
-                ck_assert_msg(json != NULL, "not JSON: %s", text);
+                CHECK_MSG(json != NULL, "not JSON: %s", text);
                 line = xasprintf("%s\r\n", json_object_to_json_string_ext(json, JSON_C_TO_STRING_PRETTY |
                                                                                         JSON_C_TO_STRING_SPACED));
                 json_object_put(json);
@@ -143,11 +148,13 @@ void fake_return(struct fake_qemu *fake, const struct fake_command *command, con
 void fake_error(struct fake_qemu *fake, const struct fake_command *command, const char *error_class, const char *desc)
 {
         _cleanup_(qmp_freep) char *id = id_text(command, "", ", ");
-        struct json_object *string = json_object_new_string(desc);
-        _cleanup_(qmp_freep) char *text = xasprintf("{%s\"error\": {\"class\": \"%s\", \"desc\": %s}}", id,
-                                                    error_class, json_object_to_json_string(string));
+        struct json_object *class = json_object_new_string(error_class), *words = json_object_new_string(desc);
+        _cleanup_(qmp_freep) char *text =
+                xasprintf("{%s\"error\": {\"class\": %s, \"desc\": %s}}", id, json_object_to_json_string(class),
+                          json_object_to_json_string(words));
 
-        json_object_put(string);
+        json_object_put(class);
+        json_object_put(words);
         send_message(fake, text, fake->delay_ns ? qmp_now() + fake->delay_ns : 0);
 }
 
@@ -181,7 +188,7 @@ void fake_close(struct fake_qemu *fake)
         fake->n_held = 0;
         drop_out(fake);
         if (fake->listen_fd >= 0 && fake->listener.fd < 0)
-                ck_assert_int_eq(qmp_loop_add(fake->loop, &fake->listener, fake->listen_fd, EPOLLIN, accept_one), 0);
+                CHECK(qmp_loop_add(fake->loop, &fake->listener, fake->listen_fd, EPOLLIN, accept_one) == 0);
 }
 
 void fake_close_behind(struct fake_qemu *fake)
@@ -221,7 +228,7 @@ static void update(struct fake_qemu *fake)
         if (events == fake->events)
                 return;
         fake->events = events;
-        ck_assert_int_eq(qmp_loop_modify(fake->loop, &fake->source, events), 0);
+        CHECK(qmp_loop_modify(fake->loop, &fake->source, events) == 0);
 }
 
 static void write_out(struct fake_qemu *fake)
@@ -238,7 +245,7 @@ static void write_out(struct fake_qemu *fake)
                 if (out->close) {
                         /* who closes without having read all resets: so Linux has it for sockets of this family, too */
                         if (out->reset)
-                                ck_assert_int_eq(send(fake->client_fd(fake), " ", 1, MSG_NOSIGNAL | MSG_DONTWAIT), 1);
+                                CHECK(send(fake->client_fd(fake), " ", 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1);
                         fake_close(fake);
                         return;
                 }
@@ -364,7 +371,7 @@ static void play_line(struct fake_qemu *fake, struct fake_line *line, uint64_t d
                 queue_out(fake, NULL, 0, due)->close = true;
                 return;
         }
-        ck_assert_msg(line->json != NULL, "cannot play: %s", line->text);
+        CHECK_MSG(line->json != NULL, "cannot play: %s", line->text);
         if (json_object_object_get_ex(line->json, "id", &id)) {
                 const char *recorded = json_object_to_json_string(id);
 
@@ -433,7 +440,7 @@ void fake_play(struct fake_qemu *fake, const char *data_name, unsigned flags)
         fake->script = xrealloc(NULL, sizeof(*fake->script));
         *fake->script = (struct fake_script){ .flags = flags };
         fake->script->lines = fake_read_record(data_name, &fake->script->n);
-        ck_assert_msg(fake->script->n > 0, "nothing recorded in %s", data_name);
+        CHECK_MSG(fake->script->n > 0, "nothing recorded in %s", data_name);
 }
 
 bool fake_played(struct fake_qemu *fake)
@@ -443,31 +450,74 @@ bool fake_played(struct fake_qemu *fake)
 
 /* --- commands --- */
 
-static struct answer *find_answer(struct fake_qemu *fake, const char *name)
+static struct answer *find_answer(struct fake_qemu *fake, const char *name, size_t size)
 {
         list_for_each(i, &fake->answers) {
                 struct answer *answer = list_entry(i, struct answer, link);
 
-                if (streq(answer->name, name))
+                if (strncmp(answer->name, name, size) == 0 && answer->name[size] == '\0')
                         return answer;
         }
         return NULL;
 }
 
+/* What has the longest key. */
+static struct answer *find_answer_to(struct fake_qemu *fake, const struct fake_command *command)
+{
+        size_t name = strlen(command->name), path = name;
+        struct answer *answer = find_answer(fake, command->key, strlen(command->key));
+        struct json_object *value;
+
+        if (!answer && command->arguments && json_object_object_get_ex(command->arguments, "path", &value) &&
+            json_object_is_type(value, json_type_string)) {
+                path += 1 + strlen(json_object_get_string(value));
+                answer = find_answer(fake, command->key, path);
+        }
+        return answer ? answer : find_answer(fake, command->key, name);
+}
+
+static struct answer *answer_free(struct answer *answer)
+{
+        list_unlink(&answer->link);
+        free(answer->name);
+        free(answer->return_text);
+        free(answer->error_class);
+        free(answer->desc);
+        free(answer);
+        return NULL;
+}
+
+void fake_off(struct fake_qemu *fake, const char *name)
+{
+        struct answer *answer = find_answer(fake, name, strlen(name));
+
+        if (answer)
+                answer_free(answer);
+}
+
+bool fake_knows(struct fake_qemu *fake, const char *name)
+{
+        struct answer *answer = find_answer(fake, name, strlen(name));
+
+        return answer && answer->return_text;
+}
+
 static struct answer *set_answer(struct fake_qemu *fake, const char *name)
 {
-        struct answer *answer = find_answer(fake, name);
+        struct answer *answer = xrealloc(NULL, sizeof(*answer));
+        size_t n = strlen(name);
 
-        if (!answer) {
-                answer = xrealloc(NULL, sizeof(*answer));
-                *answer = (struct answer){ .name = xstrndup(name, strlen(name)) };
-                list_append(&fake->answers, &answer->link);
+        fake_off(fake, name);
+        if (!strchr(name, ':')) {
+                list_for_each_safe(i, &fake->answers) {
+                        struct answer *use = list_entry(i, struct answer, link);
+
+                        if (strncmp(use->name, name, n) == 0 && use->name[n] == ':')
+                                answer_free(use);
+                }
         }
-        free(take_ptr(answer->return_text));
-        free(take_ptr(answer->error_class));
-        free(take_ptr(answer->desc));
-        answer->fn = NULL;
-        answer->nothing = false;
+        *answer = (struct answer){ .name = xstrndup(name, n) };
+        list_append(&fake->answers, &answer->link);
         return answer;
 }
 
@@ -497,9 +547,9 @@ void fake_on_nothing(struct fake_qemu *fake, const char *name)
         set_answer(fake, name)->nothing = true;
 }
 
-static void answer_command(struct fake_qemu *fake, const struct fake_command *command)
+void fake_answer(struct fake_qemu *fake, const struct fake_command *command)
 {
-        struct answer *answer = find_answer(fake, command->name);
+        struct answer *answer = find_answer_to(fake, command);
 
         if (fake->script && play(fake, command, answer != NULL))
                 return;
@@ -550,6 +600,8 @@ static void negotiate(struct fake_qemu *fake, const struct fake_command *command
 
 static void handle_command(struct fake_qemu *fake, const struct fake_command *command)
 {
+        if (fake->on_command && fake->on_command(fake, command))
+                return;
         if (!fake->negotiated)
                 negotiate(fake, command);
         else if (fake->answer && fake->answer(fake, command))
@@ -560,7 +612,25 @@ static void handle_command(struct fake_qemu *fake, const struct fake_command *co
         else if (command->oob && !fake->oob)
                 fake_error(fake, command, "GenericError", "QMP input member 'exec-oob' is unexpected");
         else
-                answer_command(fake, command);
+                fake_answer(fake, command);
+}
+
+static const char *argument(const struct fake_command *command, const char *name)
+{
+        struct json_object *value = NULL;
+
+        if (!json_object_is_type(command->arguments, json_type_object) ||
+            !json_object_object_get_ex(command->arguments, name, &value))
+                return NULL;
+        return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : NULL;
+}
+
+static char *command_key(const struct fake_command *command)
+{
+        const char *path = argument(command, "path"), *property = path ? argument(command, "property") : NULL;
+
+        return xasprintf("%s%s%s%s%s", command->name, path ? ":" : "", path ? path : "", property ? ":" : "",
+                         property ? property : "");
 }
 
 static void record_command(struct fake_qemu *fake, const char *text, size_t n)
@@ -568,13 +638,16 @@ static void record_command(struct fake_qemu *fake, const char *text, size_t n)
         struct fake_command *command = xrealloc(NULL, sizeof(*command));
 
         *command = (struct fake_command){ .text = xstrndup(text, n), .connection = fake->n_connections };
-        command->json = json_tokener_parse(command->text);
-        ck_assert_msg(command->json != NULL, "the client sent: %s", command->text);
-        ck_assert_ptr_nonnull(command_name(command->json));
-        command->name = strdup(command_name(command->json));
+        CHECK_MSG(is_json(text, n, COMMAND_DEPTH_MAX), "the client sent: %s", command->text);
+        CHECK_MSG(parse_json(text, n, &command->json), "json-c can't read: %s", command->text);
+        CHECK_MSG(command_name(command->json), "no command: %s", command->text);
+        command->name = xstrndup(command_name(command->json), strlen(command_name(command->json)));
         command->oob = json_object_object_get_ex(command->json, "exec-oob", NULL);
-        (void)json_object_object_get_ex(command->json, "arguments", &command->arguments);
+        if (json_object_object_get_ex(command->json, "arguments", &command->arguments))
+                CHECK(json_object_is_type(command->arguments, json_type_object));
+        command->key = command_key(command);
         command->has_id = json_object_object_get_ex(command->json, "id", &command->id);
+        CHECK(command->oob == command->has_id);
         command->received_at = qmp_now();
         fake->commands = xrealloc(fake->commands, (fake->n_commands + 1) * sizeof(*fake->commands));
         fake->commands[fake->n_commands++] = command;
@@ -590,7 +663,7 @@ static void record_command(struct fake_qemu *fake, const char *text, size_t n)
         }
 }
 
-/* Takes complete objects off the input. The client's commands are trusted to be JSON. */
+/* Takes complete objects off the input. */
 static void parse_input(struct fake_qemu *fake)
 {
         size_t depth = 0, from = fake->raw_parsed;
@@ -606,6 +679,8 @@ static void parse_input(struct fake_qemu *fake)
                                 in_string = false;
                 } else if (c == '"') {
                         in_string = true;
+                } else if (depth == 0 && c != '{') {
+                        check_failed(__FILE__, __LINE__, "between commands: %s", fake->raw + i);
                 } else if (c == '{' || c == '[') {
                         if (depth++ == 0)
                                 from = i;
@@ -657,7 +732,7 @@ static void attach(struct fake_qemu *fake, int fd)
         fake->n_connections++;
         fake->raw_size = fake->raw_parsed = fake->n_written = fake->n_on_connection = 0;
         fake->events = EPOLLIN;
-        ck_assert_int_eq(qmp_loop_add(fake->loop, &fake->source, fd, EPOLLIN, dispatch), 0);
+        CHECK(qmp_loop_add(fake->loop, &fake->source, fd, EPOLLIN, dispatch) == 0);
         if (fake->script) {
                 struct fake_script *script = fake->script;
 
@@ -684,7 +759,7 @@ static void accept_one(struct qmp_source *source, uint32_t revents)
         (void)revents;
         if (fd < 0 && (errno == EAGAIN || errno == ECONNABORTED))
                 return;
-        ck_assert_int_ge(fd, 0);
+        CHECK(fd >= 0);
         /* the next one waits in the queue until this one leaves */
         qmp_loop_remove(fake->loop, source);
         attach(fake, fd);
@@ -694,11 +769,11 @@ int fake_connect(struct fake_qemu *fake, int buffer)
 {
         int fds[2];
 
-        ck_assert_int_lt(fake->fd, 0);
-        ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+        CHECK(fake->fd < 0);
+        CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) == 0);
         if (buffer > 0) {
-                ck_assert_int_eq(setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer)), 0);
-                ck_assert_int_eq(setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer)), 0);
+                CHECK(setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer)) == 0);
+                CHECK(setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer)) == 0);
         }
         attach(fake, fds[1]);
         return fds[0];
@@ -707,18 +782,18 @@ int fake_connect(struct fake_qemu *fake, int buffer)
 static void listen_on(struct fake_qemu *fake, const void *address, socklen_t size, int family)
 {
         fake->listen_fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        ck_assert_int_ge(fake->listen_fd, 0);
-        ck_assert_int_eq(bind(fake->listen_fd, address, size), 0);
-        ck_assert_int_eq(listen(fake->listen_fd, 1), 0);
+        CHECK(fake->listen_fd >= 0);
+        CHECK(bind(fake->listen_fd, address, size) == 0);
+        CHECK(listen(fake->listen_fd, 1) == 0);
         if (fake->fd < 0)
-                ck_assert_int_eq(qmp_loop_add(fake->loop, &fake->listener, fake->listen_fd, EPOLLIN, accept_one), 0);
+                CHECK(qmp_loop_add(fake->loop, &fake->listener, fake->listen_fd, EPOLLIN, accept_one) == 0);
 }
 
 void fake_listen(struct fake_qemu *fake, const char *path)
 {
         struct sockaddr_un un = { .sun_family = AF_UNIX };
 
-        ck_assert_uint_lt(strlen(path), sizeof(un.sun_path));
+        CHECK(strlen(path) < sizeof(un.sun_path));
         strcpy(un.sun_path, path);
         (void)unlink(path);
         listen_on(fake, &un, sizeof(un), AF_UNIX);
@@ -730,7 +805,7 @@ char *fake_listen_tcp(struct fake_qemu *fake)
         socklen_t size = sizeof(in);
 
         listen_on(fake, &in, sizeof(in), AF_INET);
-        ck_assert_int_eq(getsockname(fake->listen_fd, (struct sockaddr *)&in, &size), 0);
+        CHECK(getsockname(fake->listen_fd, (struct sockaddr *)&in, &size) == 0);
         return xasprintf("tcp:127.0.0.1:%d", ntohs(in.sin_port));
 }
 
@@ -753,7 +828,7 @@ void fake_cont(struct fake_qemu *fake)
 {
         fake->stopped = false;
         fake->events = EPOLLIN;
-        ck_assert_int_eq(qmp_loop_add(fake->loop, &fake->source, fake->fd, EPOLLIN, dispatch), 0);
+        CHECK(qmp_loop_add(fake->loop, &fake->source, fake->fd, EPOLLIN, dispatch) == 0);
         update(fake);
 }
 
@@ -773,6 +848,18 @@ void fake_unstick(struct fake_qemu *fake)
         update(fake);
 }
 
+size_t fake_n_unsent(struct fake_qemu *fake)
+{
+        size_t n = 0;
+
+        list_for_each(i, &fake->out) {
+                struct out *out = list_entry(i, struct out, link);
+
+                n += out->size - out->done;
+        }
+        return n;
+}
+
 const struct fake_command *fake_command(struct fake_qemu *fake, size_t n)
 {
         return n < fake_n_commands(fake) ? fake->commands[fake->n_negotiated + n] : NULL;
@@ -788,6 +875,7 @@ static void free_commands(struct fake_qemu *fake)
         for (size_t i = 0; i < fake->n_commands; i++) {
                 free(fake->commands[i]->text);
                 free(fake->commands[i]->name);
+                free(fake->commands[i]->key);
                 json_object_put(fake->commands[i]->json);
                 free(fake->commands[i]);
         }
@@ -796,8 +884,8 @@ static void free_commands(struct fake_qemu *fake)
 
 void fake_forget(struct fake_qemu *fake)
 {
-        ck_assert_uint_eq(fake->n_held, 0);
-        ck_assert_ptr_null(fake->script);
+        CHECK(fake->n_held == 0);
+        CHECK(!fake->script);
         free_commands(fake);
 }
 
@@ -836,16 +924,8 @@ struct fake_qemu *fake_free(struct fake_qemu *fake)
         fake_unlisten(fake);
         fake_close(fake);
         drop_out(fake);
-        list_for_each_safe(i, &fake->answers) {
-                struct answer *answer = list_entry(i, struct answer, link);
-
-                list_unlink(i);
-                free(answer->name);
-                free(answer->return_text);
-                free(answer->error_class);
-                free(answer->desc);
-                free(answer);
-        }
+        list_for_each_safe(i, &fake->answers)
+                answer_free(list_entry(i, struct answer, link));
         free_commands(fake);
         free(fake->commands);
         free(fake->held);

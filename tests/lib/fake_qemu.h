@@ -3,12 +3,13 @@
  * greets, negotiates, records what it was sent, and answers as QEMU 7.2 does: in order, with the id of the command if
  * it had one and without if not, one client at a time. It can also be late, slow, stuck, stopped, gone or hostile.
  *
- * What it needs to parse commands is its own, not the code under test. Whatever goes wrong inside fails the test.
+ * What it needs to parse commands is its own, not the code under test. The client's commands must be well-formed JSON, with
+ * nothing between them. Whatever goes wrong inside fails the test.
  */
 #ifndef TESTS_FAKE_QEMU_H
 #define TESTS_FAKE_QEMU_H
 
-#include "tests/lib/test.h"
+#include "tests/lib/pump.h"
 
 #define FAKE_VERSION      "{\"qemu\": {\"micro\": 22, \"minor\": 2, \"major\": 7}, \"package\": \"Debian 1:7.2\"}"
 #define FAKE_GREETING     "{\"QMP\": {\"version\": " FAKE_VERSION ", \"capabilities\": []}}\r\n"
@@ -20,6 +21,7 @@ struct fake_qemu;
 struct fake_command {
         char *text; /* its bytes, without what may have been between it and the one before */
         char *name;
+        char *key; /* NAME, NAME:PATH or NAME:PATH:PROPERTY, by the arguments of these names */
         struct json_object *json, *arguments, *id; /* arguments and id may be NULL */
         bool has_id, oob;
         size_t connection; /* 1, 2, … */
@@ -44,6 +46,8 @@ struct fake_qemu {
                                          * qmp_capabilities, instead of answering; 0: doesn't */
         /* Sees each message, the greeting too, before it leaves; true: it has sent what is to leave instead. NULL: none. */
         bool (*filter)(struct fake_qemu *fake, const char *bytes, size_t size);
+        /* Told of each command before all else, even the negotiation; true: it is taken care of. NULL: none. */
+        bool (*on_command)(struct fake_qemu *fake, const struct fake_command *command);
         /* Asked before the table for an answer; true: it has given one. NULL: none. */
         bool (*answer)(struct fake_qemu *fake, const struct fake_command *command);
         /* The client's own descriptor, which fake_reset_behind() needs. */
@@ -83,11 +87,20 @@ char *fake_listen_tcp(struct fake_qemu *fake);
 /* Stops listening; the socket file stays as a stale one does. */
 void fake_unlisten(struct fake_qemu *fake);
 
-/* What the command @name is answered from now on. Unknown ones get CommandNotFound. */
+/*
+ * What commands are answered from now on. @name: of a command, or the key of some of its uses, see struct fake_command;
+ * what has the longest key is used. Without a key, all of its uses. Unknown commands get CommandNotFound.
+ */
 void fake_on(struct fake_qemu *fake, const char *name, const char *return_text);
 void fake_on_error(struct fake_qemu *fake, const char *name, const char *error_class, const char *desc);
 void fake_on_call(struct fake_qemu *fake, const char *name, fake_command_fn fn, void *userdata);
 void fake_on_nothing(struct fake_qemu *fake, const char *name);
+/* Forgets what was set for exactly that. */
+void fake_off(struct fake_qemu *fake, const char *name);
+/* Whether it would answer exactly that with a value. */
+bool fake_knows(struct fake_qemu *fake, const char *name);
+/* Answers as the table has it. */
+void fake_answer(struct fake_qemu *fake, const struct fake_command *command);
 
 /* Answers a command that fake_on_call or fake_on_nothing left open. */
 void fake_return(struct fake_qemu *fake, const struct fake_command *command, const char *return_text);
@@ -113,6 +126,9 @@ void fake_cont(struct fake_qemu *fake);
 /* The main loop hangs: only out-of-band commands are answered, and no more than 8 others are read. */
 void fake_stick(struct fake_qemu *fake);
 void fake_unstick(struct fake_qemu *fake);
+
+/* How many bytes wait to be sent. */
+size_t fake_n_unsent(struct fake_qemu *fake);
 
 /* The Nth command since the negotiation, 0 being the first; NULL if it did not arrive. */
 const struct fake_command *fake_command(struct fake_qemu *fake, size_t n);

@@ -741,13 +741,13 @@ void faults_clean(void)
         EXPECT(list_empty(&rig.vm->removals));
         /* each collection has its own */
         EXPECT(n_queries_held() <= length(&rig.vm->collections));
-        EXPECT(list_empty(&rig.replies));
+        EXPECT(list_empty(&kernel.replies));
         n = count_fds();
         if (n_fds == 0)
                 n_fds = n;
         if (n != n_fds)
                 fail_case("%d descriptors are open, not %d", n, n_fds);
-        rig.n_woken = 0;
+        kernel.n_woken = 0;
         fake_forget(rig.fake);
         rig.mark = 0;
 }
@@ -1089,7 +1089,7 @@ void faults_up_plain(void)
                                     /* a fault in its name would make it another VM: see test_client */
                                     .any_vm = true,
                             });
-        rig_init();
+        k_mount();
         rig.fake->filter = filter;
         rig.fake->client_fd = client_fd;
         fake_listen(rig.fake, path);

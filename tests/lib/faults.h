@@ -11,6 +11,7 @@
 #define TESTS_FAULTS_H
 
 #include "tests/lib/operation.h"
+#include "tests/lib/test.h"
 
 /* --- counting ---------------------------------------------------------------------------------------------------- */
 

@@ -54,7 +54,7 @@ static int open_and_write(struct member *members, size_t n)
         }
         for (size_t i = 0; i < n; i++) {
                 struct member *m = &members[i];
-                int e = m->text ? k_wait_error(m->unique) : k_opened(m->unique, m->node, O_RDONLY, &m->file);
+                int e = m->text ? k_wait_error(m->unique) : k_opened(m->unique, &m->file);
 
                 /* as open(2) does */
                 if (e == -ESTALE && !m->text)

@@ -13,9 +13,7 @@
 #include <time.h>
 
 #include "tests/lib/fake_qemu.h"
-
-#define MS  NSEC_PER_MSEC
-#define SEC NSEC_PER_SEC
+#include "tests/lib/test.h"
 
 static struct qmp_loop *loop;
 static struct fake_qemu *fake;

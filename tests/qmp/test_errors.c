@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "tests/lib/fake_qemu.h"
+#include "tests/lib/test.h"
 #include "qmp/message.h"
 
 #define GENERIC "GenericError"

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include "tests/lib/fake_qemu.h"
+#include "tests/lib/test.h"
 
 static struct qmp_framer framer;
 

@@ -8,8 +8,6 @@
 
 #include "tests/lib/test.h"
 
-#define MS NSEC_PER_MSEC
-
 static struct qmp_loop *loop;
 /* what ran, a letter each */
 static char trace[4096];

@@ -7,11 +7,6 @@
 #include "tests/lib/test.h"
 
 /* Of ck_assert() libcheck remembers each: too slow for what is checked for each of a thousand entities. */
-#define CHECK(condition)                                                                                             \
-        do {                                                                                                         \
-                if (!(condition))                                                                                    \
-                        ck_abort_msg("not so: %s", #condition);                                                      \
-        } while (0)
 
 static struct qmp_schema *schema;
 

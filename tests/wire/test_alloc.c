@@ -22,6 +22,7 @@
 #include "fs/tree/tree.h"
 #include "fs/vm/introspection.h"
 #include "tests/lib/rig.h"
+#include "tests/lib/test.h"
 #include "qmp/jsonc.h"
 
 /* --- refusing memory --------------------------------------------------------------------------------------------- */
@@ -339,7 +340,7 @@ static void up(void)
         test_time_virtual();
         qmp_path = test_path("qmp.sock");
         rig_make(qmp_path);
-        rig_init();
+        k_mount();
         f = rig.fake;
         /* no test may take long by its own clock, see tests/lib/test.h */
         rig.vm->options.timeout_ns = 2 * SEC;
@@ -1143,7 +1144,7 @@ static int run(const struct operation *op, char **ret_text)
         PUMP_FOR(rig.loop, 300 * MS);
         *ret_text = NULL;
         memory.n = memory.refused = 0;
-        rig.no_memory = memory.at > 0;
+        kernel.no_memory = memory.at > 0;
         memory.armed = true;
         r = op->run(op, ret_text);
         memory.armed = false;
@@ -1309,7 +1310,7 @@ START_TEST(what_libfuse_loses)
         up();
         file = rig_must_open("status", O_RDONLY);
         in = (struct fuse_release_in){ .fh = file.fh };
-        memory.all = rig.no_memory = memory.armed = true;
+        memory.all = kernel.no_memory = memory.armed = true;
         memory.n = 0;
         memory.at = 1;
         CHECK(k_wait_error(k_send(FUSE_RELEASE, file.node, &in, sizeof(in), NULL, 0)) == -ENOMEM);

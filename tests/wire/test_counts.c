@@ -7,6 +7,7 @@
 #include "fs/tree/tree.h"
 #include "fs/kinds/kinds.h"
 #include "tests/lib/rig.h"
+#include "tests/lib/test.h"
 
 #define SD "/machine/peripheral/sd"
 /* --- the table --------------------------------------------------------------------------------------------------- */
@@ -164,9 +165,9 @@ static void need_all_attr(uint64_t node)
         static size_t n_invalidated;
 
         /* the daemon said so, of the file that has just been opened */
-        if (attr_of(node)->read || rig.n_invalidated != n_invalidated)
+        if (attr_of(node)->read || kernel.n_invalidated != n_invalidated)
                 attr_of(node)->valid = 0;
-        n_invalidated = rig.n_invalidated;
+        n_invalidated = kernel.n_invalidated;
         need_attr(node);
 }
 

@@ -3,6 +3,7 @@
  * and for the begin of every recorded conversation.
  */
 #include "tests/lib/conversation.h"
+#include "tests/lib/test.h"
 
 #define KILOBYTE 1024
 /* Of the recorded conversations' cases the continuous integration tries one of so many. */

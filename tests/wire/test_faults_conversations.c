@@ -3,6 +3,7 @@
  * does not come in its place, each operation ends as it must and says why, and the next connection works.
  */
 #include "tests/lib/conversation.h"
+#include "tests/lib/test.h"
 
 /* Of the cases that there are the continuous integration tries one of so many. */
 #define STRIDE 10

@@ -3,6 +3,7 @@
  * removals; one after the other, and many at once. And the faults that are so large that a few places must do for them.
  */
 #include "tests/lib/faults.h"
+#include "tests/lib/test.h"
 
 #define STRIDE 3
 #define LEAST  4200

@@ -7,6 +7,7 @@
 #include <dirent.h>
 
 #include "tests/lib/conversation.h"
+#include "tests/lib/test.h"
 #include "qmp/message.h"
 
 #define STRIDE 2

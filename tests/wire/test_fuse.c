@@ -2,6 +2,7 @@
  * The mount by way of the protocol: names, listings, contents, freshness, identity.
  */
 #include "tests/lib/rig.h"
+#include "tests/lib/test.h"
 
 /* --- what is there ----------------------------------------------------------------------------------------------- */
 
@@ -378,10 +379,10 @@ START_TEST(parent_outlives_its_forgetting_while_a_child_is_known)
 
         ASSERT_OK(rig_walk("block/NVME1", &object));
         ASSERT_OK(rig_walk("block/NVME1/inserted/ro", &member));
-        while (rig.n_known > 1) {
-                size_t i = rig.known[0].node == member.nodeid ? 1 : 0;
+        while (kernel.n_nodes > 2) {
+                size_t i = kernel.nodes[1].id == member.nodeid ? 2 : 1;
 
-                k_forget(rig.known[i].node, rig.known[i].lookups);
+                k_forget(kernel.nodes[i].id, kernel.nodes[i].lookups);
         }
         ASSERT_OK(k_open(member.nodeid, O_RDONLY, &file));
         ASSERT_REPLY(k_send_read(&file, 0, 100), "false\n");
@@ -392,8 +393,7 @@ START_TEST(open_file_outlives_the_forgetting_of_its_node)
 {
         struct k_file file = rig_must_open("block/NVME1/type", O_RDONLY);
 
-        while (rig.n_known > 0)
-                k_forget(rig.known[0].node, rig.known[0].lookups);
+        k_forget_all();
         ASSERT_REPLY(k_send_read(&file, 0, 100), "unknown\n");
 }
 END_TEST
@@ -412,9 +412,8 @@ START_TEST(batch_forget)
         batch.one[0] = (struct fuse_forget_one){ a.nodeid, 1 };
         batch.one[1] = (struct fuse_forget_one){ 999, 1 };
         batch.one[2] = (struct fuse_forget_one){ b.nodeid, 1 };
-        rig.n_known = 0;
-        (void)k_send(FUSE_BATCH_FORGET, 0, &batch, sizeof(batch), NULL, 0);
-        rig.n_pending--;
+        kernel.n_nodes = 1;
+        k_send_only(FUSE_BATCH_FORGET, 0, &batch, sizeof(batch));
         ASSERT_ERROR(k_getattr(a.nodeid, &attr), ENOENT);
         ASSERT_ERROR(k_getattr(b.nodeid, &attr), ENOENT);
 }
@@ -427,11 +426,10 @@ START_TEST(forgetting_too_much_is_harmless)
         struct fuse_attr attr;
 
         ASSERT_OK(rig_walk("status", &a));
-        rig.n_known = 0;
-        (void)k_send(FUSE_FORGET, a.nodeid, &in, sizeof(in), NULL, 0);
-        (void)k_send(FUSE_FORGET, a.nodeid, &in, sizeof(in), NULL, 0);
-        (void)k_send(FUSE_FORGET, FUSE_ROOT_ID, &in, sizeof(in), NULL, 0);
-        rig.n_pending -= 3;
+        kernel.n_nodes = 1;
+        k_send_only(FUSE_FORGET, a.nodeid, &in, sizeof(in));
+        k_send_only(FUSE_FORGET, a.nodeid, &in, sizeof(in));
+        k_send_only(FUSE_FORGET, FUSE_ROOT_ID, &in, sizeof(in));
         ASSERT_ERROR(k_getattr(a.nodeid, &attr), ENOENT);
         ASSERT_OK(k_getattr(FUSE_ROOT_ID, &attr));
 }
@@ -539,14 +537,14 @@ START_TEST(kernel_is_told_when_a_read_finds_another_size)
         ck_assert_uint_gt(entry.attr_valid * 1000000000 + entry.attr_valid_nsec, 0);
         file = rig_must_open("name", O_RDONLY);
         ASSERT_REPLY(k_send_read(&file, 0, 100), "longer-name\n");
-        ck_assert_uint_eq(rig.n_invalidated, 1);
+        ck_assert_uint_eq(kernel.n_invalidated, 1);
         ASSERT_REPLY(k_send_read(&file, 0, 100), "longer-name\n");
         /* it has asked again meanwhile, or it would not have to know */
-        ck_assert_uint_eq(rig.n_invalidated, 1);
+        ck_assert_uint_eq(kernel.n_invalidated, 1);
         ASSERT_OK(rig_walk("name", &entry));
         ck_assert_uint_eq(entry.attr.size, strlen("longer-name\n"));
         ASSERT_REPLY(k_send_read(&file, 0, 100), "longer-name\n");
-        ck_assert_uint_eq(rig.n_invalidated, 1);
+        ck_assert_uint_eq(kernel.n_invalidated, 1);
 }
 END_TEST
 

@@ -5,6 +5,7 @@
 
 #include "fs/vm/introspection.h"
 #include "tests/lib/rig.h"
+#include "tests/lib/test.h"
 
 #define COMMAND(name, arg, ret, more)                                                                                \
         "{\"name\": \"" name "\", \"meta-type\": \"command\", \"arg-type\": \"" arg "\", \"ret-type\": \"" ret       \
@@ -49,7 +50,7 @@ static void up_again_with_oob(void)
 {
         rig_unmake();
         rig_make("/run/fake.sock");
-        rig_init();
+        k_mount();
         rig.fake->greeting = FAKE_GREETING_OOB;
         rig_connect();
         fake_on(rig.fake, "query-qmp-schema", schema);
@@ -489,7 +490,7 @@ START_TEST(interrupted_after_it_was_sent_its_reply_is_dropped)
         ASSERT_OK(write_text(&file, ""));
         ASSERT_READ(&file, 0, 4096, "next\n");
         /* and one whose interrupt came first */
-        k_interrupt(rig.unique + 2);
+        k_interrupt(kernel.unique + 2);
         SETTLE();
         fake_on_nothing(rig.fake, "get");
         ASSERT_ERROR(write_text(&file, ""), ECANCELED);
@@ -836,13 +837,7 @@ START_TEST(released_while_it_waits)
 
         SETTLE();
         ck_assert(!k_is_answered(unique));
-        while (rig.n_open > 0) {
-                struct k_file file = { .node = rig.open[0].node, .fh = rig.open[0].fh };
-
-                k_release(&file);
-        }
-        while (rig.n_known > 0)
-                k_forget(rig.known[0].node, rig.known[0].lookups);
+        k_drop_all();
         SETTLE();
         ck_assert(!k_is_answered(unique));
         answer_late(_i);
@@ -1418,13 +1413,13 @@ END_TEST
 START_TEST(reply_wakes_who_polls_qmp)
 {
         struct k_file file = rig_must_open("qmp", O_RDWR), other = rig_must_open("qmp", O_RDWR);
-        size_t n = rig.n_woken;
+        size_t n = kernel.n_woken;
 
         ck_assert_uint_eq(k_poll(&file, 1) & POLLIN, 0);
         ck_assert_uint_eq(k_poll(&other, 2) & POLLIN, 0);
         ASSERT_OK(write_text(&file, "{\"execute\":\"stop\"}"));
         SETTLE();
-        ck_assert_uint_eq(rig.n_woken, n + 1);
+        ck_assert_uint_eq(kernel.n_woken, n + 1);
         ck_assert_uint_eq(k_poll(&file, 0) & POLLIN, POLLIN);
         ck_assert_uint_eq(k_poll(&other, 0) & POLLIN, 0);
 }

@@ -3,6 +3,7 @@
  */
 #include "fs/fuse/content.h"
 #include "tests/lib/rig.h"
+#include "tests/lib/test.h"
 
 /* QEMU has a name of so many characters, so that `name` has one byte more. */
 static void name_of(size_t n, char c)
@@ -133,17 +134,17 @@ START_TEST(kernel_hears_of_a_shorter_content)
         ASSERT_OK(rig_walk("name", &entry));
         ck_assert_uint_eq(entry.attr.size, 4096);
         ASSERT_OK(k_open_once(entry.nodeid, O_RDONLY, &file));
-        ck_assert_uint_eq(rig.n_invalidated, 1);
+        ck_assert_uint_eq(kernel.n_invalidated, 1);
         k_release(&file);
         /* it has heard */
         name_of(2, 'x');
         ASSERT_OK(k_open_once(entry.nodeid, O_RDONLY, &file));
-        ck_assert_uint_eq(rig.n_invalidated, 1);
+        ck_assert_uint_eq(kernel.n_invalidated, 1);
         ck_assert_uint_eq(size_of(file.node), 3);
         k_release(&file);
         name_of(1, 'x');
         ASSERT_OK(k_open_once(entry.nodeid, O_RDONLY, &file));
-        ck_assert_uint_eq(rig.n_invalidated, 2);
+        ck_assert_uint_eq(kernel.n_invalidated, 2);
 }
 END_TEST
 
@@ -216,11 +217,11 @@ START_TEST(opening_that_begins_again_is_not_another_processes)
         name_of(5000, 'x');
         ASSERT_ERROR(k_open_once(entry.nodeid, O_RDONLY, &file), ESTALE);
         free(rig_sent());
-        rig.pid++;
+        kernel.pid++;
         ASSERT_OK(rig_walk("name", &entry));
         ASSERT_OK(k_open_once(entry.nodeid, O_RDONLY, &file));
         ASSERT_SENT("query-name");
-        rig.pid--;
+        kernel.pid--;
         ASSERT_OK(k_open_once(entry.nodeid, O_RDONLY, &file));
         ASSERT_SENT("");
 }
@@ -242,10 +243,10 @@ START_TEST(opening_does_not_begin_again_for)
 
         ASSERT_OK(rig_walk("name", &entry));
         rig.session->options.exact_sizes = plain[_i].exact;
-        rig.pid = plain[_i].pid;
+        kernel.pid = plain[_i].pid;
         name_of(5000, 'x');
         ASSERT_OK(k_open_once(entry.nodeid, O_RDONLY, &file));
-        ck_assert_uint_eq(rig.n_invalidated, 1);
+        ck_assert_uint_eq(kernel.n_invalidated, 1);
         ck_assert_uint_eq(size_of(file.node), 5001);
 }
 END_TEST
@@ -334,13 +335,13 @@ START_TEST(openings_at_the_same_time_have_the_size_of_what_they_read)
         ASSERT_OK(rig_walk("name", &entry));
         name_of(7, 'x');
         ASSERT_ERROR(k_open_once(entry.nodeid, O_RDONLY, &first), ESTALE);
-        rig.pid++;
+        kernel.pid++;
         name_of(8, 'y');
         ASSERT_ERROR(k_open_once(entry.nodeid, O_RDONLY, &second), ESTALE);
         name_of(9, 'z');
         ASSERT_OK(rig_walk("name", &second_entry));
         ASSERT_OK(k_open_once(second_entry.nodeid, O_RDONLY, &second));
-        rig.pid--;
+        kernel.pid--;
         ASSERT_OK(rig_walk("name", &first_entry));
         ASSERT_OK(k_open_once(first_entry.nodeid, O_RDONLY, &first));
         ck_assert_uint_eq(size_of(second.node), 9);
@@ -386,12 +387,12 @@ START_TEST(contents_are_bounded)
         /* another user comes to his limit sooner */
         rig.session->memory.bytes = MEMORY_MAX / 2;
         rig.session->memory.foreign_bytes = MEMORY_MAX / 2 - 10;
-        rig.uid = 4321;
+        kernel.uid = 4321;
         ASSERT_ERROR(k_open(entry.nodeid, O_RDONLY, &file), ENOMEM);
         ASSERT_CAT_CONTAINS("errors", "would exceed 128 MiB, the limit of other users\n");
-        rig.uid = 1000;
+        kernel.uid = 1000;
         ASSERT_OK(k_open(entry.nodeid, O_RDONLY, &file));
-        rig.uid = 0;
+        kernel.uid = 0;
         ASSERT_OK(k_open(entry.nodeid, O_RDONLY, &file));
 }
 END_TEST
@@ -427,7 +428,7 @@ START_TEST(listings_are_bounded)
         ck_assert_uint_eq(rig.session->memory.bytes, MEMORY_MAX - 100 - held);
         /* another user's counts as such */
         rig.session->memory.bytes = 0;
-        rig.uid = 4321;
+        kernel.uid = 4321;
         ASSERT_OK(k_opendir(entry.nodeid, &dir));
         ASSERT_OK(k_wait_error(k_send_readdir(&dir, 0, 4096)));
         ck_assert_uint_eq(rig.session->memory.foreign_bytes, held);

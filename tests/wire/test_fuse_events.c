@@ -5,6 +5,7 @@
 #include <poll.h>
 
 #include "tests/lib/rig.h"
+#include "tests/lib/test.h"
 
 #define LINE(name) "{\"timestamp\":{\"seconds\":1795164681,\"microseconds\":361414},\"event\":\"" name "\"}\n"
 
@@ -406,7 +407,7 @@ static void reconnecting(void)
 
         rig_unmake();
         rig_make(path);
-        rig_init();
+        k_mount();
         know_events();
         fake_listen(rig.fake, path);
         qmp_client_start(rig.vm->client);
@@ -694,7 +695,7 @@ START_TEST(poll_of_the_state)
         ck_assert_uint_eq(k_poll(&file, 0), POLLIN | POLLRDNORM | POLLPRI);
         /* once */
         event("RESUME");
-        ck_assert_uint_eq(rig.n_woken, 1);
+        ck_assert_uint_eq(kernel.n_woken, 1);
         ASSERT_REPLY(k_send_read(&file, 0, 100), "running\n");
         ck_assert_uint_eq(k_poll(&file, 72), 0);
         fake_close(rig.fake);
@@ -858,7 +859,7 @@ START_TEST(other_files_are_always_ready)
         ck_assert_uint_eq(k_poll(&member, 2), POLLIN | POLLRDNORM);
         ck_assert_uint_eq(k_poll(&ctl, 3), POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM);
         event("STOP");
-        ck_assert_uint_eq(rig.n_woken, 0);
+        ck_assert_uint_eq(kernel.n_woken, 0);
 }
 END_TEST
 
@@ -869,14 +870,14 @@ START_TEST(a_new_handle_takes_the_place_of_the_old_one)
         (void)k_poll(&file, 1);
         (void)k_poll(&file, 2);
         event("STOP");
-        ck_assert_uint_eq(rig.n_woken, 1);
+        ck_assert_uint_eq(kernel.n_woken, 1);
         ck_assert(k_was_woken(2));
         /* and a closed file's is forgotten */
         ck_assert_int_eq(k_wait_error(k_send_read(&file, 0, 4096)), 0);
         (void)k_poll(&file, 3);
         k_release(&file);
         event("STOP");
-        ck_assert_uint_eq(rig.n_woken, 1);
+        ck_assert_uint_eq(kernel.n_woken, 1);
 }
 END_TEST
 

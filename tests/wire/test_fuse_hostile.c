@@ -6,6 +6,7 @@
 
 #include "fs/vm/object.h"
 #include "tests/lib/operation.h"
+#include "tests/lib/test.h"
 
 static const char *const values[] = {
         "null",
@@ -163,7 +164,7 @@ START_TEST(any_value_of_one_command)
         for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
                 rig_unmake();
                 rig_make("/run/fake.sock");
-                rig_init();
+                k_mount();
                 fake_on(rig.fake, commands[i], values[_i]);
                 rig_connect();
                 visit(FUSE_ROOT_ID, 0);
@@ -374,7 +375,7 @@ START_TEST(connection_is_one_line_whatever_the_version_is)
 
         rig_unmake();
         rig_make("/run/fake.sock");
-        rig_init();
+        k_mount();
         rig.fake->greeting = "{\"QMP\": {\"version\": {\"qemu\": {\"major\": 9}, \"package\": "
                              "\"a\\ndown: \\u001b[2J\"}, \"capabilities\": []}}\r\n";
         rig_connect();
@@ -632,7 +633,7 @@ START_TEST(what_qemu_says_of_itself_is_no_escape_sequence)
 
         rig_unmake();
         rig_make("/run/fake.sock");
-        rig_init();
+        k_mount();
         rig.fake->greeting = greeting;
         fake_on(rig.fake, "query-version", version);
         rig_connect();
@@ -676,7 +677,7 @@ START_TEST(a_refused_negotiation_is_told_in_plain_words)
 
         rig_unmake();
         rig_make("/run/fake.sock");
-        rig_init();
+        k_mount();
         rig.fake->negotiation_error = desc;
         fd = fake_connect(rig.fake, 0);
         CHECK(qmp_client_start_fd(rig.vm->client, fd) == 0);
@@ -764,7 +765,7 @@ START_TEST(garbage_ends_the_connection_only)
                 if (i > 0) {
                         rig_unmake();
                         rig_make("/run/fake.sock");
-                        rig_init();
+                        k_mount();
                         rig_connect();
                 }
                 name = rig_must_open_and_read("name", O_RDONLY);

@@ -5,6 +5,7 @@
 #include "fs/vm/reads.h"
 #include "fs/vm/query.h"
 #include "tests/lib/rig.h"
+#include "tests/lib/test.h"
 
 #define COMMAND(name, arg, more)                                                                                     \
         "{\"name\": \"" name "\", \"meta-type\": \"command\", \"arg-type\": \"" arg "\", \"ret-type\": \"any\"" more \
@@ -140,7 +141,7 @@ START_TEST(query_goes_out_of_band_where_it_can)
         ck_assert(!rig_last("query-yank")->oob);
         rig_unmake();
         rig_make("/run/fake.sock");
-        rig_init();
+        k_mount();
         rig.fake->greeting = FAKE_GREETING_OOB;
         rig_connect();
         fake_on(rig.fake, "query-qmp-schema", schema);
@@ -197,9 +198,9 @@ START_TEST(openings_of_one_query_share_it)
         ASSERT_SENT("query-status");
         fake_on(rig.fake, "query-status", "2");
         fake_return(rig.fake, rig_last("query-status"), "1");
-        ASSERT_OK(k_opened(open_a, a.nodeid, O_RDONLY, &file));
+        ASSERT_OK(k_opened(open_a, &file));
         ASSERT_REPLY(k_send_read(&file, 0, 100), "1\n");
-        ASSERT_OK(k_opened(open_b, b.nodeid, O_RDONLY, &file));
+        ASSERT_OK(k_opened(open_b, &file));
         ASSERT_REPLY(k_send_read(&file, 0, 100), "2\n");
         ASSERT_SENT("query-status");
 }
@@ -577,7 +578,7 @@ START_TEST(another_qemu_is_asked_anew)
 
         rig_unmake();
         rig_make(path);
-        rig_init();
+        k_mount();
         fake_listen(rig.fake, path);
         fake_on(rig.fake, "query-qmp-schema", schema);
         fake_on(rig.fake, "qom-list-types", device_types);

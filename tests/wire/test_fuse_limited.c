@@ -5,6 +5,7 @@
 #include <poll.h>
 
 #include "tests/lib/rig.h"
+#include "tests/lib/test.h"
 
 #define COMMAND(name) "{\"name\": \"" name "\", \"meta-type\": \"command\", \"arg-type\": \"0\", \"ret-type\": \"0\"}"
 
@@ -55,7 +56,7 @@ static void set_up(void)
 {
         test_time_virtual();
         rig_make("/run/fake.sock");
-        rig_init();
+        k_mount();
         be_limited();
 }
 
@@ -68,7 +69,7 @@ static void reconnecting(void)
         options.any_vm = true;
         rig_unmake();
         rig_make_with(path, &options);
-        rig_init();
+        k_mount();
         fake_listen(rig.fake, path);
 }
 
@@ -162,7 +163,7 @@ static uint64_t look(struct k_file *dir, uint64_t *ret_lookup)
 
         rig_unmake();
         rig_make("/run/fake.sock");
-        rig_init();
+        k_mount();
         be_limited();
         fake_on_nothing(rig.fake, "query-status");
         CHECK(qmp_client_start_fd(rig.vm->client, fake_connect(rig.fake, 0)) == 0);

@@ -3,6 +3,7 @@
  */
 #include "fs/fuse/writing.h"
 #include "tests/lib/rig.h"
+#include "tests/lib/test.h"
 
 /* --- where it is written ----------------------------------------------------------------------------------------- */
 
@@ -204,7 +205,7 @@ END_TEST
 
 static void write_by(uint64_t owner, const struct k_file *file, uint64_t offset, const char *text, int error)
 {
-        rig.owner = owner;
+        kernel.owner = owner;
         write_at(file, offset, text, error);
 }
 
@@ -259,7 +260,7 @@ START_TEST(pieces_of_threads_make_one_line)
 
         text[1024] = '\0';
         write_by(1, &file, 0, text, 0);
-        rig.pid++;
+        kernel.pid++;
         write_by(1, &file, 1024, "\n", 0);
         ASSERT_SENT("stop");
         free(text);

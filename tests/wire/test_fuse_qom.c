@@ -4,6 +4,7 @@
 #include <limits.h>
 
 #include "tests/lib/rig.h"
+#include "tests/lib/test.h"
 
 #define PROPERTY(name, type) "{\"name\": \"" name "\", \"type\": \"" type "\"}"
 
@@ -797,7 +798,7 @@ START_TEST(another_qemu_is_asked_again)
 
         rig_unmake();
         rig_make(path);
-        rig_init();
+        k_mount();
         fill();
         fake_listen(rig.fake, path);
         qmp_client_start(rig.vm->client);

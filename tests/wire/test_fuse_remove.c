@@ -2,6 +2,7 @@
  * `remove`: success means gone. Each script of events is one that QEMU 7.2 was seen to send.
  */
 #include "tests/lib/rig.h"
+#include "tests/lib/test.h"
 
 #define NV0  "/machine/peripheral/nv0"
 #define ANON "/machine/peripheral-anon/device[0]"
@@ -1169,7 +1170,7 @@ START_TEST(disconnect_ends_the_wait_and_forgets_the_removal)
 
         rig_unmake();
         rig_make(path);
-        rig_init();
+        k_mount();
         fake_listen(rig.fake, path);
         qmp_client_start(rig.vm->client);
         PUMP(rig.loop, rig.vm->up);

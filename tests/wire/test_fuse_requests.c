@@ -6,6 +6,7 @@
 
 #include "fs/vm/query.h"
 #include "tests/lib/rig.h"
+#include "tests/lib/test.h"
 
 /* Requests that wait for QEMU, by kind; the command that QEMU leaves open. */
 static uint64_t park_read(void)
@@ -207,12 +208,12 @@ START_TEST(interrupt_may_come_before_its_request)
         struct k_file file = rig_must_open_and_read("name", O_RDONLY);
         uint64_t unique;
 
-        k_interrupt(rig.unique + 2);
+        k_interrupt(kernel.unique + 2);
         SETTLE();
         fake_on_nothing(rig.fake, "query-name");
         unique = k_send_read(&file, 0, 100);
         ASSERT_ERROR(k_wait_error(unique), EINTR);
-        k_interrupt(rig.unique + 2);
+        k_interrupt(kernel.unique + 2);
         SETTLE();
         ASSERT_ERROR(k_open_once(file.node, O_RDONLY, &file), EINTR);
         fake_on(rig.fake, "query-name", "{\"name\": \"x\"}");
@@ -230,18 +231,18 @@ START_TEST(interrupt_before_its_request_of_any_kind)
 
         fake_on_nothing(rig.fake, "stop");
         fake_on_nothing(rig.fake, "query-block");
-        k_interrupt(rig.unique + 2);
+        k_interrupt(kernel.unique + 2);
         SETTLE();
         ASSERT_ERROR(k_wait_error(k_send_write(&ctl, "stop", 4)), ECANCELED);
-        k_interrupt(rig.unique + 2);
+        k_interrupt(kernel.unique + 2);
         SETTLE();
         ASSERT_ERROR(k_wait_error(k_send_write(&remove, "1", 1)), EINTR);
-        k_interrupt(rig.unique + 2);
+        k_interrupt(kernel.unique + 2);
         SETTLE();
         ASSERT_ERROR(k_wait_error(k_send_read(&events, 0, 100)), EINTR);
         ASSERT_OK(rig_walk("block", &entry));
         PUMP_FOR(rig.loop, 200 * MS);
-        k_interrupt(rig.unique + 2);
+        k_interrupt(kernel.unique + 2);
         SETTLE();
         ASSERT_ERROR(k_lookup(entry.nodeid, "virtio0", &entry), EINTR);
 }
@@ -252,7 +253,7 @@ START_TEST(interrupt_of_what_needs_no_waiting_does_no_harm)
         struct k_file file = rig_must_open("connection", O_RDONLY);
         uint64_t unique;
 
-        k_interrupt(rig.unique + 2);
+        k_interrupt(kernel.unique + 2);
         SETTLE();
         unique = k_send_read(&file, 0, 4096);
         ck_assert_int_eq(k_wait_error(unique), 0);
@@ -298,9 +299,9 @@ START_TEST(interrupting_one_opening_leaves_the_others)
         ASSERT_ERROR(k_wait_error(a), EINTR);
         fake_on(rig.fake, "query-name", "{\"name\": \"x\"}");
         fake_return(rig.fake, rig_last("query-name"), "{\"name\": \"x\"}");
-        ASSERT_OK(k_opened(b, entry.nodeid, O_RDONLY, &file));
+        ASSERT_OK(k_opened(b, &file));
         ASSERT_REPLY(k_send_read(&file, 0, 100), "x\n");
-        ASSERT_OK(k_opened(c, entry.nodeid, O_RDONLY, &file));
+        ASSERT_OK(k_opened(c, &file));
         ASSERT_REPLY(k_send_read(&file, 0, 100), "x\n");
 }
 END_TEST
@@ -429,7 +430,7 @@ START_TEST(opening_the_state_ends_with_down)
         SETTLE();
         ck_assert(!k_is_answered(unique));
         fake_close(rig.fake);
-        ASSERT_OK(k_opened(unique, entry.nodeid, O_RDONLY, &file));
+        ASSERT_OK(k_opened(unique, &file));
         ASSERT_REPLY(k_send_read(&file, 0, 100), "down\n");
         ASSERT_CAT("errors", "");
 }
@@ -467,7 +468,7 @@ START_TEST(never_connected_is_down)
 {
         rig_unmake();
         rig_make("/run/fake.sock");
-        rig_init();
+        k_mount();
         ASSERT_CAT("state", "down\n");
         ASSERT_CAT("connection", "down: not connected, connecting\n");
         ASSERT_ERROR(rig_ls("block", NULL), EHOSTDOWN);
@@ -482,7 +483,7 @@ START_TEST(another_qemu_on_the_socket_has_other_objects)
 
         rig_unmake();
         rig_make(path);
-        rig_init();
+        k_mount();
         fake_listen(rig.fake, path);
         qmp_client_start(rig.vm->client);
         PUMP(rig.loop, rig.vm->up);
@@ -519,7 +520,7 @@ static void another_vm(bool any_vm)
         options.any_vm = any_vm;
         rig_unmake();
         rig_make_with(path, &options);
-        rig_init();
+        k_mount();
         fake_listen(rig.fake, path);
         qmp_client_start(rig.vm->client);
         PUMP(rig.loop, rig.vm->up);
@@ -582,7 +583,7 @@ START_TEST(costly_content_does_not_survive_a_reconnect)
 
         rig_unmake();
         rig_make(path);
-        rig_init();
+        k_mount();
         fake_listen(rig.fake, path);
         qmp_client_start(rig.vm->client);
         PUMP(rig.loop, rig.vm->up);
@@ -605,13 +606,7 @@ START_TEST(released_while_it_waits)
 {
         uint64_t unique = park(_i);
 
-        while (rig.n_open > 0) {
-                struct k_file file = { .node = rig.open[0].node, .fh = rig.open[0].fh };
-
-                k_release(&file);
-        }
-        while (rig.n_known > 0)
-                k_forget(rig.known[0].node, rig.known[0].lookups);
+        k_drop_all();
         SETTLE();
         ck_assert(!k_is_answered(unique));
         if (parks[_i].command) {
@@ -683,17 +678,17 @@ START_TEST(session_ends_when_the_kernel_is_gone)
         (void)park_read();
         (void)park_open();
         SETTLE();
-        ck_assert(!rig.ended);
-        shutdown(rig.fd, SHUT_RDWR);
-        PUMP(rig.loop, rig.ended);
+        ck_assert(!kernel.ended);
+        shutdown(kernel.fd, SHUT_RDWR);
+        PUMP(rig.loop, kernel.ended);
 }
 END_TEST
 
 START_TEST(destroy_ends_the_session)
 {
         ck_assert_int_eq(k_wait_error(k_send(FUSE_DESTROY, 0, NULL, 0, NULL, 0)), 0);
-        shutdown(rig.fd, SHUT_RDWR);
-        PUMP(rig.loop, rig.ended);
+        shutdown(kernel.fd, SHUT_RDWR);
+        PUMP(rig.loop, kernel.ended);
 }
 END_TEST
 
@@ -729,7 +724,7 @@ START_TEST(a_hundred_parked_openings_are_answered)
         fake_on(rig.fake, "query-block", rig_list(rig_drive("NVME1", "nv0"), NULL, NULL));
         fake_return(rig.fake, rig_last("query-block"), rig_list(rig_drive("NVME1", "nv0"), NULL, NULL));
         for (size_t i = 0; i < ARRAY_SIZE(unique); i++) {
-                ASSERT_OK(k_opened(unique[i], entry.nodeid, O_RDONLY, &file));
+                ASSERT_OK(k_opened(unique[i], &file));
                 ASSERT_REPLY(k_send_read(&file, 0, 100), "false\n");
         }
 }

@@ -2,6 +2,7 @@
  * Writing: what may be written where, the verbs of `ctl`, and everything that a file system may not do to this tree.
  */
 #include "tests/lib/rig.h"
+#include "tests/lib/test.h"
 
 /* --- nothing else changes anything ------------------------------------------------------------------------------- */
 

@@ -2,7 +2,6 @@
 
 #include "tests/lib/test.h"
 
-#define MS      NSEC_PER_MSEC
 #define S       NSEC_PER_SEC
 #define ADVANCE (1 * S)
 

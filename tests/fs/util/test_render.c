@@ -7,11 +7,6 @@
 #include "qmp/message.h"
 
 /* Of ck_assert() libcheck remembers each: too slow for what is checked a million times. */
-#define CHECK(condition)                                                                                             \
-        do {                                                                                                         \
-                if (!(condition))                                                                                    \
-                        ck_abort_msg("not so: %s", #condition);                                                      \
-        } while (0)
 
 /* --- names ------------------------------------------------------------------------------------------------------- */
 

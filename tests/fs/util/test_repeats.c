@@ -4,8 +4,6 @@
 
 #include "tests/lib/test.h"
 
-#define SEC NSEC_PER_SEC
-
 static struct repeats repeats;
 
 static void setup(void)

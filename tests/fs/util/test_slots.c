@@ -3,11 +3,6 @@
 #include "tests/lib/test.h"
 
 /* Of ck_assert() libcheck remembers each: too slow for what is checked a million times. */
-#define CHECK(condition)                                                                                             \
-        do {                                                                                                         \
-                if (!(condition))                                                                                    \
-                        ck_abort_msg("not so: %s", #condition);                                                      \
-        } while (0)
 
 static struct slots slots;
 

@@ -6,6 +6,7 @@
 #include <glob.h>
 
 #include "tests/lib/rig.h"
+#include "tests/lib/test.h"
 
 /* A source file or page, the caller's. */
 static char *read_source(const char *name)
