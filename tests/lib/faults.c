@@ -1086,7 +1086,7 @@ void faults_up_plain(void)
                                     .command_timeout_ns = COMMAND_LIMIT,
                                     .structure_ttl_ns = 100 * MS,
                                     .max_load = 10,
-                                    /* a fault in its name would make it another VM: see test_client */
+                                    /* a fault in its name would make it another VM: see test_client_connecting */
                                     .any_vm = true,
                             });
         k_mount();
