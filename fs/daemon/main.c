@@ -19,6 +19,8 @@
 struct daemon {
         struct options options;
         struct qmp_loop *loop;
+        struct context context;
+        struct subscriber subscriber; /* while the first connection is made */
         struct vm *vm;
         struct session *session;
         struct outside *outside; /* NULL without the sandbox */
@@ -89,12 +91,12 @@ static void session_ended(struct session *session)
 }
 
 /* Until the first attempt to connect has ended: well or not. */
-static void connection_changed(void *userdata)
+static void connection_changed(struct subscriber *subscriber)
 {
-        struct daemon *d = userdata;
+        struct daemon *d = container_of(subscriber, struct daemon, subscriber);
         struct qmp_client_info info;
 
-        qmp_client_get_info(d->vm->client, &info);
+        qmp_client_get_info(d->vm->peer.client, &info);
         if (info.state == QMP_CLIENT_UP)
                 qmp_loop_quit(d->loop, USABLE);
         else if (info.failure)
@@ -106,15 +108,15 @@ static int connect_vm(struct daemon *d)
         struct qmp_client_info info;
         int r;
 
-        d->vm->changed = connection_changed;
-        d->vm->userdata = d;
-        qmp_client_start(d->vm->client);
-        qmp_client_get_info(d->vm->client, &info);
+        d->subscriber = (struct subscriber){ .changed = connection_changed };
+        bus_join(&d->vm->peer.bus, &d->subscriber);
+        qmp_client_start(d->vm->peer.client);
+        qmp_client_get_info(d->vm->peer.client, &info);
         /* a refusal comes at once */
         r = info.failure ? FAILED : qmp_loop_run(d->loop);
-        d->vm->changed = NULL;
+        bus_leave(&d->vm->peer.bus, &d->subscriber);
         if (r == FAILED) {
-                qmp_client_get_info(d->vm->client, &info);
+                qmp_client_get_info(d->vm->peer.client, &info);
                 log_error("%s", info.failure);
         }
         return r == USABLE ? 0 : -EIO;
@@ -218,7 +220,8 @@ static int set_up(struct daemon *d)
                 log_error("cannot start: %s", strerror(-r));
                 return r;
         }
-        r = vm_new(d->loop, o->source, &o->vm, &d->vm);
+        context_init(&d->context, d->loop);
+        r = vm_new(&d->context, o->source, &o->vm, &d->vm);
         if (r < 0) {
                 log_error("cannot use '%s': %s", o->source,
                           r == -EINVAL          ? "expected PATH, unix:PATH or tcp:HOST:PORT"
@@ -227,7 +230,7 @@ static int set_up(struct daemon *d)
                                                 : strerror(-r));
                 return r;
         }
-        r = session_new(d->loop, d->vm, &o->fuse, &o->session, &d->session);
+        r = session_new(&d->context, d->vm, &o->fuse, &o->session, &d->session);
         if (r < 0) {
                 _cleanup_(qmp_freep) char *why = log_take_fuse();
 
@@ -278,10 +281,10 @@ static int enter_sandbox(struct daemon *d)
                 return 0;
         }
         vm_set_sandbox(d->vm, sandbox_describe());
-        r = outside_start(qmp_client_get_address(d->vm->client), d->options.mountpoint, d->options.foreground,
+        r = outside_start(qmp_client_get_address(d->vm->peer.client), d->options.mountpoint, d->options.foreground,
                           &d->outside);
         if (r == 0) {
-                qmp_client_connect_by(d->vm->client, outside_connect, d->outside, OUTSIDE);
+                qmp_client_connect_by(d->vm->peer.client, outside_connect, d->outside, OUTSIDE);
                 log_init_by(outside_log, d->outside);
                 r = qmp_loop_add(d->loop, &d->outside_end, outside_get_fd(d->outside), 0, handle_outside_end);
         }

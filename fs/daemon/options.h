@@ -14,7 +14,7 @@ struct options {
         char *source, *mountpoint;
         char *fsname; /* the source in /proc/mounts; NULL: source */
         bool foreground, debug, help, version, no_sandbox;
-        struct vm_options vm;
+        struct peer_options vm;
         struct session_options session;
         struct fuse_args fuse; /* the remaining options, for libfuse */
 };

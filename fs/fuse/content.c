@@ -31,7 +31,12 @@ static void textp_free(struct text *text)
 
 static uint64_t generation(const struct inode *inode)
 {
-        return inode->row ? inode->vm->news[inode->row->channel].generation : 0;
+        return inode->row && inode->vm ? inode->vm->news[inode->row->channel].generation : 0;
+}
+
+static uint64_t epoch(const struct inode *inode)
+{
+        return inode->vm ? inode->vm->peer.epoch : 0;
 }
 
 static struct content *content_ref(struct content *content)
@@ -57,7 +62,7 @@ struct content *content_unref(struct content *content)
 
 bool content_is_current(const struct content *content, const struct inode *inode)
 {
-        return content->epoch == inode->vm->epoch && content->generation == generation(inode);
+        return content->epoch == epoch(inode) && content->generation == generation(inode);
 }
 
 static bool is_equal(const struct content *a, const struct content *b)
@@ -86,7 +91,7 @@ static int fetch(struct request *r, struct content **ret_content)
         content->refs = 1;
         content->session = session;
         content->foreign = foreign;
-        content->epoch = r->vm->epoch;
+        content->epoch = epoch(r->inode);
         content->generation = generation(r->inode);
         content->asked = r->waiter.arrival;
         content->text = take_text(&text);

@@ -212,7 +212,7 @@ static int inode_new(struct inode *dir, const char *name, const struct inode_arg
         }
         inode->session = session;
         inode->vm = dir->vm;
-        inode->epoch = dir->vm->epoch;
+        inode->epoch = dir->vm ? dir->vm->peer.epoch : 0;
         inode->refs = 1;
         inode->size = inode->told = -1;
         inode->parent = inode_ref(dir);
@@ -310,9 +310,9 @@ void inode_attr(struct inode *inode, struct stat *ret_attr)
         ret_attr->st_blocks = (ret_attr->st_size + 511) / 512;
         /* for programs that detect by the time that a log has grown */
         if (inode->row && inode->row->channel == CHANNEL_EVENTS)
-                ret_attr->st_mtim = ret_attr->st_ctim = inode->vm->events_at;
+                ret_attr->st_mtim = ret_attr->st_ctim = inode->vm->events.at;
         if (inode->row && inode->row->channel == CHANNEL_ERRORS)
-                ret_attr->st_mtim = ret_attr->st_ctim = inode->vm->errors_at;
+                ret_attr->st_mtim = ret_attr->st_ctim = inode->vm->errors.at;
 }
 
 void inode_set_size(struct inode *inode, int64_t size)

@@ -15,7 +15,7 @@
 
 struct inode {
         struct session *session;
-        struct vm *vm;
+        struct vm *vm;    /* NULL: the inode is above the VMs */
         uint64_t nodeid;  /* the kernel's node id; never used again */
         uint64_t ino;     /* st_ino: the same for the same file at any time */
         uint64_t lookups; /* the kernel's lookup count */

@@ -68,8 +68,9 @@ static double attr_timeout(const struct inode *inode)
 {
         if (!S_ISREG(inode->kind->type))
                 return FOREVER;
-        return inode->kind->render && !inode->kind->read ? (double)inode->vm->options.structure_ttl_ns / NSEC_PER_SEC
-                                                         : 0;
+        return inode->kind->render && !inode->kind->read && inode->vm
+                       ? (double)inode->vm->peer.options.structure_ttl_ns / NSEC_PER_SEC
+                       : 0;
 }
 
 static void fill_entry(struct inode *inode, struct fuse_entry_param *ret_entry)

@@ -35,5 +35,6 @@ void file_poll(struct file *file, struct fuse_pollhandle *handle)
                 fuse_pollhandle_destroy(file->poll);
         file->poll = handle;
         file->watcher.wake = wake;
-        news_watch(&file->inode->vm->news[file_channel(file)], &file->watcher);
+        if (file_channel(file) != CHANNEL_NONE)
+                news_watch(&file->inode->vm->news[file_channel(file)], &file->watcher);
 }

@@ -43,10 +43,11 @@ struct request *request_new(struct session *session, fuse_req_t req, fuse_ino_t 
         r->req = req;
         r->who = (struct who){ fuse_req_ctx(req)->uid, fuse_req_ctx(req)->pid };
         r->step = step;
-        waiter_init(&r->waiter, r->vm, run, deadline);
+        waiter_init(&r->waiter, session->context, r->vm ? &r->vm->peer : NULL,
+                    r->vm ? r->vm->peer.options.timeout_ns : 0, run, deadline);
         r->begun = r->waiter.arrival;
         r->inode = inode_ref(inode);
-        list_append(&r->vm->requests, &r->link);
+        list_append(&r->session->requests, &r->link);
         return r;
 }
 
@@ -60,7 +61,8 @@ void request_log(const struct request *r, int error, const char *class, const ch
 {
         _cleanup_(qmp_freep) char *path = inode_path(r->inode);
 
-        vm_log_error(r->vm, r->who, path ? path : "?", error, class, words);
+        if (r->vm)
+                vm_log_error(r->vm, r->who, path ? path : "?", error, class, words);
 }
 
 int request_slice(struct request *r, const struct text *text, struct text *ret_text)
@@ -95,7 +97,7 @@ void request_finish(struct request *r, int error)
         if (r->waiter.patient && r->inode->kind->own_inode) {
                 _cleanup_(qmp_freep) char *words = vm_words(r->vm, r->waiter.reason);
 
-                outcomes_note(&r->vm->outcomes, r->inode->ino, r->who, -error, r->waiter.reason_class, words);
+                outcomes_note(&r->session->outcomes, r->inode->ino, r->who, -error, r->waiter.reason_class, words);
         }
         if (r->req && error == 0) {
                 assert(r->answer);
@@ -155,6 +157,6 @@ void request_run(struct request *r)
 
 void request_finish_all(struct session *session, int error)
 {
-        while (!list_empty(&session->vm->requests))
-                request_finish(list_entry(session->vm->requests.next, struct request, link), error);
+        while (!list_empty(&session->requests))
+                request_finish(list_entry(session->requests.next, struct request, link), error);
 }

@@ -19,7 +19,7 @@ struct session;
 struct request {
         struct waiter waiter;
         struct session *session;
-        struct vm *vm;  /* the waiter's */
+        struct vm *vm;  /* NULL: the inode is above the VMs */
         fuse_req_t req; /* NULL once answered */
         int (*step)(struct request *r);
         void (*answer)(struct request *r); /* a success that comes after parking without another step; may be NULL */

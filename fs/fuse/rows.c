@@ -15,14 +15,14 @@ bool row_is_supported(const struct vm *vm, const struct row *row)
 {
         const char *command = needed(row);
 
-        return (!command || introspection_has(vm, command)) &&
+        return (!command || introspection_has(&vm->introspection, command)) &&
                (!row->kind->supported || row->kind->supported(vm, row));
 }
 
 /* A row without commands is always present, and needs no wait. */
 static int require(struct request *r, const struct row *row)
 {
-        return needed(row) || row->kind->supported ? introspection_commands(&r->waiter) : 0;
+        return needed(row) || row->kind->supported ? introspection_commands(&r->vm->introspection, &r->waiter) : 0;
 }
 
 static bool is_present(const struct inode *dir, const struct row *row, struct json_object *record)

@@ -48,12 +48,12 @@ static void dispatch(struct qmp_source *source, uint32_t revents)
                 /*
                  * -ENOMEM: libfuse had none for its buffer, which it keeps once it has it; the request is still there
                  */
-                if (r == -EAGAIN || r == -ENOMEM || session->vm->queries.n_fetches == 0)
+                if (r == -EAGAIN || r == -ENOMEM || session->context->n_fetches == 0)
                         return;
         }
 }
 
-int session_new(struct qmp_loop *loop, struct vm *vm, struct fuse_args *args, const struct session_options *options,
+int session_new(struct context *context, struct vm *vm, struct fuse_args *args, const struct session_options *options,
                 struct session **ret_session)
 {
         struct session *session = calloc(1, sizeof(*session));
@@ -61,7 +61,10 @@ int session_new(struct qmp_loop *loop, struct vm *vm, struct fuse_args *args, co
 
         if (!session)
                 return -ENOMEM;
-        session->loop = loop;
+        session->context = context;
+        session->loop = context->loop;
+        list_init(&session->requests);
+        outcomes_init(&session->outcomes);
         session->vm = vm;
         session->options = *options;
         session->source.fd = -1;
@@ -90,6 +93,7 @@ struct session *session_free(struct session *session)
         fuse_session_unmount(session->fuse);
         content_pool_deinit(session);
         inode_table_deinit(session);
+        outcomes_deinit(&session->outcomes);
         fuse_session_destroy(session->fuse);
         free(session->buffer.mem);
         free(session);

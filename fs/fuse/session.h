@@ -18,13 +18,16 @@ struct session_options {
 };
 
 struct session {
-        struct qmp_loop *loop;
+        struct context *context;
+        struct qmp_loop *loop; /* the context's */
         struct fuse_session *fuse;
         struct qmp_source source;
         struct fuse_buf buffer;
         struct session_options options;
         struct vm *vm;
         struct inode_table inodes;
+        struct outcomes outcomes; /* of the latest write to each action's file */
+        struct list requests;     /* of the kernel, in order of arrival */
         struct content_pool contents;
         struct memory memory;
         struct timespec born;
@@ -37,7 +40,7 @@ struct session {
 };
 
 /* @args are for libfuse, which may change them. 0, -ENOMEM, or -EINVAL: libfuse logged an unknown option. */
-int session_new(struct qmp_loop *loop, struct vm *vm, struct fuse_args *args, const struct session_options *options,
+int session_new(struct context *context, struct vm *vm, struct fuse_args *args, const struct session_options *options,
                 struct session **ret_session);
 /* Ends all requests; unmounts if mounted. Always returns NULL. */
 struct session *session_free(struct session *session);

@@ -6,6 +6,7 @@
 #include "fs/fuse/inode.h"
 #include "fs/fuse/memory.h"
 #include "qmp/json.h"
+#include "fs/fuse/session.h"
 
 /* No writer has a smaller buffer. */
 #define BUFFER_MIN 512
@@ -31,7 +32,7 @@ static void drop_with_a_word(struct file *file)
         snprintf(text, sizeof(text), "a line of %zu bytes without a newline at its end: nothing was done", w->size);
         vm_log_error(file->inode->vm, w->who, path ? path : "?", EINVAL, NULL, text);
         if (file->inode->kind->own_inode)
-                outcomes_note(&file->inode->vm->outcomes, file->inode->ino, w->who, EINVAL, NULL, text);
+                outcomes_note(&file->inode->session->outcomes, file->inode->ino, w->who, EINVAL, NULL, text);
         drop(file);
 }
 

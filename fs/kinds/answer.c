@@ -6,6 +6,7 @@
 #include "fs/fuse/inode.h"
 #include "qmp/message.h"
 #include "fs/util/render.h"
+#include "fs/fuse/session.h"
 
 static void clear(struct file *file, struct answer *a)
 {
@@ -93,7 +94,7 @@ int usage_render(const struct inode *inode, const char *usage, struct text *ret_
         if (!out)
                 return -ENOMEM;
         fprintf(out, "%s\n", usage);
-        outcomes_print(&inode->vm->outcomes, inode->ino, out);
+        outcomes_print(&inode->session->outcomes, inode->ino, out);
         return qmp_close_text(out, &ret_text->data);
 }
 

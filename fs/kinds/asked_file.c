@@ -16,7 +16,7 @@ int asked_write(struct request *r, const struct query_spec *spec,
         if (strspn(r->data, " \t") != r->size)
                 return request_fail(r, -EINVAL, NULL, "expected an empty line");
         if (!query_is_required(&r->waiter, spec)) {
-                e = asked_drop(r->vm, spec);
+                e = asked_drop(&r->vm->asked, spec);
                 if (e < 0)
                         return e;
         }
@@ -28,7 +28,7 @@ int asked_write(struct request *r, const struct query_spec *spec,
                 return request_fail(r, e, NULL, "QEMU's answer is too large, or not JSON");
         if (e)
                 return e;
-        vm_invalidate(r->vm);
+        peer_invalidate(&r->vm->peer);
         inode_set_size(r->inode, r->inode->kind->size(r->inode));
         return 0;
 }

@@ -24,7 +24,7 @@ static void op_free(struct call_op *op)
 static void call_cancel(struct request *r, int error)
 {
         struct call_op *op = take_ptr(r->op);
-        double limit = (double)r->vm->options.command_timeout_ns / NSEC_PER_SEC;
+        double limit = (double)r->vm->peer.options.command_timeout_ns / NSEC_PER_SEC;
 
         if (error == -ETIMEDOUT && !op->ended && qmp_command_is_sent(op->command))
                 request_fail(r, error, NULL, "QEMU did not answer %s within %.3g s; it may still carry it out",
@@ -74,7 +74,7 @@ static void call_replied(void *userdata, const struct qmp_result *result)
                 return;
         op->ended = true;
         if (result->outcome == QMP_OK || result->outcome == QMP_ERROR)
-                vm_note_command(r->vm, op->name);
+                peer_note_command(&r->vm->peer, op->name);
         if (result->outcome == QMP_OK)
                 e = done(op, result->value);
         else
@@ -85,7 +85,7 @@ static void call_replied(void *userdata, const struct qmp_result *result)
 int call_start(struct request *r, const struct call *call)
 {
         struct qmp_send_options options = { .prefer_oob = call->oob, .effect = true };
-        uint64_t limit_ns = r->vm->options.command_timeout_ns;
+        uint64_t limit_ns = r->vm->peer.options.command_timeout_ns;
         struct call_op *op = calloc(1, sizeof(*op));
         int e = -ENOMEM;
 
@@ -97,8 +97,8 @@ int call_start(struct request *r, const struct call *call)
         op->arguments = json_object_get(call->arguments);
         op->name = strdup(call->command);
         if (op->name)
-                e = qmp_client_send(r->vm->client, call->command, call->arguments, limit_ns, &options, call_replied,
-                                    op, &op->command);
+                e = qmp_client_send(r->vm->peer.client, call->command, call->arguments, limit_ns, &options,
+                                    call_replied, op, &op->command);
         if (e < 0) {
                 op_free(op);
                 return e == -EHOSTDOWN ? request_fail_down(r) : e;
@@ -107,6 +107,6 @@ int call_start(struct request *r, const struct call *call)
         r->cancel = call_cancel;
         r->is_committed = call_is_committed;
         waiter_set_limit(&r->waiter, qmp_now() - r->waiter.arrived + limit_ns);
-        vm_invalidate(r->vm);
+        peer_invalidate(&r->vm->peer);
         return WAITER_PARKED;
 }

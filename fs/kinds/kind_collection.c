@@ -99,7 +99,7 @@ static bool collection_supported(const struct vm *vm, const struct row *row)
 {
         const struct each *each = row->data;
 
-        return introspection_has(vm, query_command(&each->query));
+        return introspection_has(&vm->introspection, query_command(&each->query));
 }
 
 const struct kind kind_collection = {

@@ -13,6 +13,7 @@
 #include "qmp/args.h"
 #include "fs/util/render.h"
 #include "fs/vm/query.h"
+#include "fs/fuse/session.h"
 
 /*
  * Commands that take more than the schema says, because a type's properties are their arguments: which argument names
@@ -39,7 +40,7 @@ static int require(struct request *r, struct inode *inode, const struct qmp_sche
         int e = catalog_require_name(r, inode, &name);
 
         if (e == 0)
-                e = introspection_schema(&r->waiter, ret_schema);
+                e = introspection_schema(&r->vm->introspection, &r->waiter, ret_schema);
         if (e)
                 return e;
         *ret_command = qmp_entities_find(&(*ret_schema)->commands, name);
@@ -96,7 +97,7 @@ static int usage(const struct inode *inode, const struct qmp_entity *command, co
                 return -ENOMEM;
         put_head(out, command);
         fprintf(out, "%s\n", description);
-        outcomes_print(&inode->vm->outcomes, inode->ino, out);
+        outcomes_print(&inode->session->outcomes, inode->ino, out);
         return qmp_close_text(out, &ret_text->data);
 }
 
@@ -172,7 +173,7 @@ static int require_properties(struct request *r, const struct qmp_args *args, co
         spec.a = argument ? qmp_args_get(args, argument) : NULL;
         if (!spec.a)
                 return 0;
-        e = asked_find(r->vm, &spec, ret_properties);
+        e = asked_find(&r->vm->asked, &spec, ret_properties);
         if (e != -ENOENT)
                 return e;
         e = query_require(&r->waiter, &spec, FRESH_CONTENT, &query);

@@ -6,7 +6,7 @@
 
 static char *describe(struct vm *vm)
 {
-        _cleanup_(qmp_freep) char *connection = vm_describe_connection(vm);
+        _cleanup_(qmp_freep) char *connection = peer_describe(&vm->peer);
         char *text;
         int n;
 

@@ -8,9 +8,10 @@
 #include "fs/kinds/kinds.h"
 #include "qmp/nearest.h"
 #include "fs/util/wait.h"
+#include "fs/fuse/session.h"
 
 struct ctl_op {
-        struct vm_listener listener;
+        struct subscriber subscriber;
         struct request *r;
         const struct verb *verb;
         struct qmp_command *command; /* NULL once it has ended */
@@ -26,14 +27,14 @@ static void ctl_cancel(struct request *r, int error)
 
         if (error == -ETIMEDOUT && op->replied)
                 request_fail(r, error, NULL, "'%s' was passed on but not completed within %.3g s%s", verb, limit,
-                             r->vm->paused ? ", the VM is paused" : "");
+                             r->vm->peer.paused ? ", the VM is paused" : "");
         else if (error == -ETIMEDOUT && op->command && qmp_command_is_sent(op->command))
                 request_fail(r, error, NULL, "QEMU did not answer '%s' within %.3g s", op->verb->command, limit);
         else if (error == -ETIMEDOUT)
                 request_fail(r, error, NULL, "QEMU is stalled: '%s' was not sent within %.3g s", op->verb->command,
                              limit);
-        vm_listener_remove(&op->listener);
-        qmp_timer_disarm(r->vm->loop, &op->again);
+        bus_leave(&r->vm->peer.bus, &op->subscriber);
+        qmp_timer_disarm(r->vm->peer.context->loop, &op->again);
         op->r = NULL;
         if (op->command)
                 qmp_command_cancel(op->command);
@@ -50,7 +51,7 @@ static bool ctl_is_committed(const struct request *r)
 
 static void arm(struct ctl_op *op, uint64_t since)
 {
-        qmp_timer_arm(op->r->vm->loop, &op->again, since + op->verb->repeat_ns);
+        qmp_timer_arm(op->r->vm->peer.context->loop, &op->again, since + op->verb->repeat_ns);
 }
 
 static void check(struct ctl_op *op)
@@ -69,7 +70,7 @@ static void ctl_replied(void *userdata, const struct qmp_result *result)
                 return;
         if (result->outcome == QMP_OK) {
                 op->replied = true;
-                vm_note_command(r->vm, op->verb->command);
+                peer_note_command(&r->vm->peer, op->verb->command);
                 if (op->again.fire)
                         arm(op, qmp_now());
                 check(op);
@@ -87,7 +88,7 @@ static void ctl_replied(void *userdata, const struct qmp_result *result)
 static int ctl_send(struct ctl_op *op)
 {
         struct vm *vm = op->r->vm;
-        int e = qmp_client_send(vm->client, op->verb->command, NULL, vm->options.timeout_ns,
+        int e = qmp_client_send(vm->peer.client, op->verb->command, NULL, vm->peer.options.timeout_ns,
                                 &(struct qmp_send_options){ .effect = true }, ctl_replied, op, &op->command);
 
         if (e == 0 && op->verb->repeat_ns)
@@ -104,14 +105,15 @@ static void ctl_again(struct qmp_timer *timer)
         if (now - vm->pressed_at < op->verb->repeat_ns)
                 arm(op, vm->pressed_at);
         /* a paused guest gets the earlier request when it is resumed */
-        else if (vm->paused || ctl_send(op) < 0)
+        else if (vm->peer.paused || ctl_send(op) < 0)
                 arm(op, now);
 }
 
-static void ctl_event(struct vm_listener *listener, const struct qmp_event *event)
+static void ctl_event(struct subscriber *subscriber, const struct qmp_event *event, const struct text *line)
 {
-        struct ctl_op *op = container_of(listener, struct ctl_op, listener);
+        struct ctl_op *op = container_of(subscriber, struct ctl_op, subscriber);
 
+        (void)line;
         for (size_t i = 0; i < ARRAY_SIZE(op->verb->until) && op->verb->until[i]; i++)
                 op->happened |= streq(event->name, op->verb->until[i]);
         if (op->verb->told_by && streq(event->name, op->verb->told_by))
@@ -119,9 +121,9 @@ static void ctl_event(struct vm_listener *listener, const struct qmp_event *even
         check(op);
 }
 
-static void ctl_down(struct vm_listener *listener)
+static void ctl_down(struct subscriber *subscriber)
 {
-        struct ctl_op *op = container_of(listener, struct ctl_op, listener);
+        struct ctl_op *op = container_of(subscriber, struct ctl_op, subscriber);
         struct request *r = op->r;
         int error = op->verb->ends ? 0 : -EHOSTDOWN;
 
@@ -190,7 +192,7 @@ static int parse(struct request *r, const struct verb *verbs, const struct verb 
         *ret_verb = find(verbs, r->data, n);
         if (!*ret_verb)
                 return no_verb(r, verbs, n);
-        if (!introspection_has(r->vm, (*ret_verb)->command))
+        if (!introspection_has(&r->vm->introspection, (*ret_verb)->command))
                 return request_fail(r, -EOPNOTSUPP, NULL, "this server has no command '%s'", (*ret_verb)->command);
         return parse_words(r, *ret_verb, r->data + n, ret_once, ret_wait);
 }
@@ -209,7 +211,7 @@ static int ctl_write(struct request *r, struct file *file)
         if (!op)
                 return -ENOMEM;
         *op = (struct ctl_op){
-                .listener = { .event = ctl_event, .down = ctl_down },
+                .subscriber = { .event = ctl_event, .down = ctl_down },
                 .r = r,
                 .verb = verb,
                 .nowait = wait.nowait,
@@ -221,15 +223,15 @@ static int ctl_write(struct request *r, struct file *file)
                 return e == -EHOSTDOWN ? request_fail_down(r) : e;
         }
         /* heard from before the reply on: RESET and SHUTDOWN come first */
-        vm_listen(r->vm, &op->listener);
+        bus_join(&r->vm->peer.bus, &op->subscriber);
         r->op = op;
         r->cancel = ctl_cancel;
         r->is_committed = ctl_is_committed;
         if (wait.limit_ns)
                 waiter_set_limit(&r->waiter, wait.limit_ns);
         else if (verb->guest && !wait.nowait)
-                waiter_set_limit(&r->waiter, r->vm->options.unplug_timeout_ns);
-        vm_invalidate(r->vm);
+                waiter_set_limit(&r->waiter, r->vm->peer.options.unplug_timeout_ns);
+        peer_invalidate(&r->vm->peer);
         return WAITER_PARKED;
 }
 
@@ -242,10 +244,10 @@ static int ctl_render(struct request *r, struct inode *inode, struct text *ret_t
         if (!out)
                 return -ENOMEM;
         for (const struct verb *verb = inode->row->data; verb->name; verb++)
-                if (introspection_has(inode->vm, verb->command))
+                if (introspection_has(&inode->vm->introspection, verb->command))
                         fprintf(out, "%-10s %s\n", verb->name, verb->help);
         fputc('\n', out);
-        outcomes_print(&inode->vm->outcomes, inode->ino, out);
+        outcomes_print(&inode->session->outcomes, inode->ino, out);
         return qmp_close_text(out, &ret_text->data);
 }
 
@@ -264,7 +266,7 @@ static int64_t ctl_size(struct inode *inode)
 static bool ctl_supported(const struct vm *vm, const struct row *row)
 {
         for (const struct verb *verb = row->data; verb->name; verb++)
-                if (introspection_has(vm, verb->command))
+                if (introspection_has(&vm->introspection, verb->command))
                         return true;
         return false;
 }

@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #include "fs/util/event_filter.h"
-#include "fs/fuse/inode.h"
+#include "fs/fuse/poll.h"
 #include "fs/kinds/kinds.h"
 #include "fs/kinds/log_file.h"
 #include "qmp/jsonc.h"
@@ -26,7 +26,7 @@ struct line {
 };
 
 struct stream {
-        struct vm_listener listener;
+        struct subscriber subscriber;
         struct file *file;
         struct list lines;
         size_t n_lines, n_bytes;
@@ -64,10 +64,10 @@ static int tell_lost(struct stream *s)
 
         if (s->lost == 0 || s->at > 0)
                 return 0;
-        line = calloc(1, sizeof(*line) + VM_LOST_SIZE);
+        line = calloc(1, sizeof(*line) + EVENT_LOST_SIZE);
         if (!line)
                 return -ENOMEM;
-        line->size = vm_format_lost(s->lost, line->text, VM_LOST_SIZE);
+        line->size = event_format_lost(s->lost, line->text, EVENT_LOST_SIZE);
         line->text[line->size++] = '\n';
         s->lines.next->prev = &line->link;
         line->link.next = s->lines.next;
@@ -94,10 +94,19 @@ static void drop_oldest(struct stream *s)
         s->lost++;
 }
 
-static void stream_event(struct vm_listener *listener, const struct qmp_event *event)
+/* There is something to read. */
+static void tell(struct stream *s)
 {
-        struct stream *s = container_of(listener, struct stream, listener);
-        const struct text *text = &s->file->inode->vm->event_line;
+        struct file *file = file_ref(s->file);
+
+        waiters_run(&s->readers);
+        file_notify(file);
+        file_unref(file);
+}
+
+static void stream_event(struct subscriber *subscriber, const struct qmp_event *event, const struct text *text)
+{
+        struct stream *s = container_of(subscriber, struct stream, subscriber);
         int matches = event->message ? event_filter_matches(&s->filter, event->message) : -ENOMEM;
         struct line *line;
 
@@ -107,7 +116,7 @@ static void stream_event(struct vm_listener *listener, const struct qmp_event *e
         if (!line) {
                 /* a reader that waits for this event would wait for ever */
                 s->lost++;
-                waiters_run(&s->readers);
+                tell(s);
                 return;
         }
         memcpy(line->text, text->data, text->size);
@@ -120,19 +129,19 @@ static void stream_event(struct vm_listener *listener, const struct qmp_event *e
                 drop_oldest(s);
         while (hold(s) < 0 && s->n_lines > (s->at > 0))
                 drop_oldest(s);
-        waiters_run(&s->readers);
+        tell(s);
 }
 
 /* Each gap is told once, to those too who don't read before it is over: as the error of the read that comes to it. */
-static void stream_down(struct vm_listener *listener)
+static void stream_down(struct subscriber *subscriber)
 {
-        struct stream *s = container_of(listener, struct stream, listener);
+        struct stream *s = container_of(subscriber, struct stream, subscriber);
 
         if (s->n_lines > 0)
                 list_entry(s->lines.prev, struct line, link)->ended = true;
         else
                 s->ended = true;
-        waiters_run(&s->readers);
+        tell(s);
 }
 
 static int events_open(struct request *r, struct file *file)
@@ -145,11 +154,11 @@ static int events_open(struct request *r, struct file *file)
         if (!s)
                 return -ENOMEM;
         s->file = file;
-        s->listener = (struct vm_listener){ .event = stream_event, .down = stream_down };
-        s->ended = !r->vm->up;
+        s->subscriber = (struct subscriber){ .event = stream_event, .down = stream_down };
+        s->ended = !r->vm->peer.up;
         list_init(&s->lines);
         list_init(&s->readers);
-        vm_listen(r->vm, &s->listener);
+        bus_join(&r->vm->peer.bus, &s->subscriber);
         file->stream = s;
         return 0;
 }
@@ -160,7 +169,7 @@ static void events_release(struct file *file)
 
         if (!s)
                 return;
-        vm_listener_remove(&s->listener);
+        bus_leave(&file->inode->vm->peer.bus, &s->subscriber);
         while (s->n_lines > 0)
                 drop(s, list_entry(s->lines.next, struct line, link));
         event_filter_deinit(&s->filter);
@@ -206,7 +215,7 @@ static int take_lines(struct stream *s, size_t size, struct text *ret_text)
 static int tell_end(struct request *r, struct stream *s)
 {
         s->ended = false;
-        if (!r->vm->up)
+        if (!r->vm->peer.up)
                 return request_fail_down(r);
         return request_fail(r, -EHOSTDOWN, NULL,
                             "the connection was lost and is back, events in between are missing");
@@ -217,7 +226,7 @@ static int events_read(struct request *r, struct file *file, struct text *ret_te
         struct stream *s = file->stream;
 
         if (!s)
-                return log_file_read(&r->vm->events, r, file, ret_text);
+                return log_file_read(&r->vm->events.journal, r, file, ret_text);
         if (s->ended)
                 return tell_end(r, s);
         if (has_news(s))
@@ -267,8 +276,8 @@ static int filter_lines(struct stream *s, const struct event_filter *filter)
 
 static bool is_own(const char *name)
 {
-        for (size_t i = 0; vm_event_names[i]; i++)
-                if (streq(vm_event_names[i], name))
+        for (size_t i = 0; peer_event_names[i]; i++)
+                if (streq(peer_event_names[i], name))
                         return true;
         return false;
 }
@@ -281,8 +290,8 @@ static int no_event(struct request *r, const struct qmp_schema *schema, const ch
         qmp_nearest_init(&nearest, name);
         for (size_t i = 0; i < schema->events.n; i++)
                 qmp_nearest_offer(&nearest, schema->events.all[i]->name);
-        for (size_t i = 0; vm_event_names[i]; i++)
-                qmp_nearest_offer(&nearest, vm_event_names[i]);
+        for (size_t i = 0; peer_event_names[i]; i++)
+                qmp_nearest_offer(&nearest, peer_event_names[i]);
         like = qmp_nearest_get(&nearest);
         return request_fail(r, -EINVAL, NULL, "no such event in this QEMU%s%s%s; schema/events/ lists them",
                             like ? " (nearest: '" : "", like ? like : "", like ? "')" : "");
@@ -294,14 +303,14 @@ static int no_event(struct request *r, const struct qmp_schema *schema, const ch
  */
 static int check_names(struct request *r, const struct event_filter *filter)
 {
-        for (size_t i = 0; r->vm->up && i < filter->n_names; i++) {
+        for (size_t i = 0; r->vm->peer.up && i < filter->n_names; i++) {
                 const char *name = filter->names[i];
                 const struct qmp_schema *schema;
                 int e;
 
                 if (is_own(name))
                         continue;
-                e = introspection_schema(&r->waiter, &schema);
+                e = introspection_schema(&r->vm->introspection, &r->waiter, &schema);
                 if (e)
                         return e;
                 if (!qmp_entities_find(&schema->events, name))
@@ -339,12 +348,12 @@ static bool events_readable(struct file *file)
 {
         struct stream *s = file->stream;
 
-        return s ? has_news(s) : file->inode->vm->events.end > file->seen;
+        return s ? has_news(s) : file->inode->vm->events.journal.end > file->seen;
 }
 
 static int64_t events_size(struct inode *inode)
 {
-        return (int64_t)inode->vm->events.end;
+        return (int64_t)inode->vm->events.journal.end;
 }
 
 const struct kind kind_events = {

@@ -19,17 +19,17 @@ int log_file_read(const struct journal *journal, struct request *r, struct file 
 
 static int errors_read(struct request *r, struct file *file, struct text *ret_text)
 {
-        return log_file_read(&r->vm->errors, r, file, ret_text);
+        return log_file_read(&r->vm->errors.journal, r, file, ret_text);
 }
 
 static bool errors_readable(struct file *file)
 {
-        return file->inode->vm->errors.end > file->seen;
+        return file->inode->vm->errors.journal.end > file->seen;
 }
 
 static int64_t errors_size(struct inode *inode)
 {
-        return (int64_t)inode->vm->errors.end;
+        return (int64_t)inode->vm->errors.journal.end;
 }
 
 const struct kind kind_errors = {

@@ -75,7 +75,7 @@ static bool lacks_oob(struct vm *vm)
 {
         struct qmp_client_info info;
 
-        qmp_client_get_info(vm->client, &info);
+        qmp_client_get_info(vm->peer.client, &info);
         return info.state == QMP_CLIENT_UP && !info.can_probe;
 }
 
@@ -215,7 +215,7 @@ static bool qmp_is_committed(const struct request *r)
 static void qmp_cancel(struct request *r, int error)
 {
         struct qmp_op *op = take_ptr(r->op);
-        double limit = (double)r->vm->options.command_timeout_ns / NSEC_PER_SEC;
+        double limit = (double)r->vm->peer.options.command_timeout_ns / NSEC_PER_SEC;
 
         if (error == -ETIMEDOUT && is_any_sent(op))
                 request_fail(r, error, NULL, "QEMU did not answer within %.3g s; it may still carry it out", limit);
@@ -298,7 +298,7 @@ static void qmp_replied(void *userdata, const struct qmp_result *result)
                 request_finish(r, e);
                 return;
         }
-        vm_note_command(r->vm, command_name(item));
+        peer_note_command(&r->vm->peer, command_name(item));
         if (result->outcome == QMP_ERROR)
                 note_error(item, result);
         e = file_is_stream(r->file) ? format_reply(item, result, &item->reply) : 0;
@@ -326,8 +326,8 @@ static int send(struct request *r, struct item *item)
         if (!oob)
                 json_object_object_get_ex(item->request, "execute", &name);
         json_object_object_get_ex(item->request, "arguments", &arguments);
-        return qmp_client_send(r->vm->client, json_object_get_string(name), arguments,
-                               r->vm->options.command_timeout_ns, &options, qmp_replied, item, &item->command);
+        return qmp_client_send(r->vm->peer.client, json_object_get_string(name), arguments,
+                               r->vm->peer.options.command_timeout_ns, &options, qmp_replied, item, &item->command);
 }
 
 static int qmp_write(struct request *r, struct file *file)
@@ -345,7 +345,7 @@ static int qmp_write(struct request *r, struct file *file)
         r->op = op;
         r->cancel = qmp_cancel;
         r->is_committed = qmp_is_committed;
-        waiter_set_limit(&r->waiter, r->vm->options.command_timeout_ns);
+        waiter_set_limit(&r->waiter, r->vm->peer.options.command_timeout_ns);
         for (size_t i = 0; i < op->n; i++) {
                 e = send(r, &op->items[i]);
                 if (e == -EHOSTDOWN)
@@ -354,7 +354,7 @@ static int qmp_write(struct request *r, struct file *file)
                         return e;
                 op->pending++;
         }
-        vm_invalidate(r->vm);
+        peer_invalidate(&r->vm->peer);
         return WAITER_PARKED;
 }
 

@@ -46,7 +46,7 @@ static bool is_root(const struct inode *dir)
 /* Whether this was looked up when its path led to another object. */
 static bool is_of_another(const struct inode *inode)
 {
-        const struct gone *gone = &inode->vm->gone;
+        const struct gone *gone = &inode->vm->objects.gone;
         const struct inode *dir = inode->kind == &kind_qom ? inode : inode->parent;
 
         if (inode->kind == &kind_qom && is_root(inode))
@@ -208,7 +208,7 @@ static int qom_lookup(struct request *r, struct inode *dir, const char *file_nam
                 e = child_path(dir, name, &path);
         if (e < 0)
                 return e;
-        args.since = gone_since(&dir->vm->gone, path);
+        args.since = gone_since(&dir->vm->objects.gone, path);
         args.ino = child_ino(dir, file_name, args.since);
         args.qemu_name = args.kind == &kind_qom ? path : name;
         return inode_child(dir, file_name, &args, ret_inode);
@@ -223,7 +223,7 @@ static int list_child(struct inode *dir, const char *property, const struct kind
                 e = child_path(dir, property, &path);
         if (e < 0)
                 return e;
-        return listing_add(listing, name, kind->type, child_ino(dir, name, gone_since(&dir->vm->gone, path)));
+        return listing_add(listing, name, kind->type, child_ino(dir, name, gone_since(&dir->vm->objects.gone, path)));
 }
 
 static int qom_list(struct request *r, struct inode *dir, struct listing *listing)

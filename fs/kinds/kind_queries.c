@@ -124,7 +124,7 @@ const struct kind kind_query_file = {
 static int asked_text(struct inode *inode, const char *name, struct text *ret_text)
 {
         _cleanup_(qmp_json_putp) struct json_object *value = NULL;
-        int e = asked_find(inode->vm, &(struct query_spec){ .plan = &plan_command, .a = name }, &value);
+        int e = asked_find(&inode->vm->asked, &(struct query_spec){ .plan = &plan_command, .a = name }, &value);
 
         if (e == -ENOENT)
                 return asked_usage(inode, name, ret_text);
@@ -151,6 +151,11 @@ static int64_t asked_size(struct inode *inode)
         return (int64_t)text.size;
 }
 
+static int keep(struct vm *vm, const struct query_spec *spec, struct json_object *value)
+{
+        return asked_keep(&vm->asked, spec, value);
+}
+
 static int query_asked_write(struct request *r, struct file *file)
 {
         struct query_spec spec = { .plan = &plan_command, .asked = true };
@@ -159,7 +164,7 @@ static int query_asked_write(struct request *r, struct file *file)
         if (e)
                 return e;
         spec.oob = qmp_entities_find(commands_of(file->inode), spec.a)->allow_oob;
-        return asked_write(r, &spec, asked_keep);
+        return asked_write(r, &spec, keep);
 }
 
 const struct kind kind_query_asked = {

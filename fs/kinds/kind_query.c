@@ -47,7 +47,7 @@ static int require(struct request *r, struct inode *inode, struct json_object **
 /* The latest result, however old; NULL: none. */
 static const struct query *peek(const struct inode *inode)
 {
-        return query_peek(inode->vm, &(struct query_spec){ .plan = &plan_command, .a = inode->row->query });
+        return query_peek(&inode->vm->peer, &(struct query_spec){ .plan = &plan_command, .a = inode->row->query });
 }
 
 static int query_render(struct request *r, struct inode *inode, struct text *ret_text)

@@ -11,6 +11,7 @@
 #include "qmp/message.h"
 #include "fs/vm/removal.h"
 #include "fs/util/wait.h"
+#include "fs/fuse/session.h"
 
 struct remove_op {
         struct removal_waiter waiter;
@@ -201,7 +202,7 @@ static int remove_write(struct request *r, struct file *file)
         if (wait.limit_ns)
                 waiter_set_limit(&r->waiter, wait.limit_ns);
         else if (!wait.nowait)
-                waiter_set_limit(&r->waiter, r->vm->options.unplug_timeout_ns);
+                waiter_set_limit(&r->waiter, r->vm->peer.options.unplug_timeout_ns);
         e = spec->qdev ? remove_block(r, spec, wait.nowait) : remove_device(r, spec, wait.nowait);
         /*
          * Two who write at the same time may come one after the other: a kernel may hold the second one back until
@@ -238,7 +239,7 @@ static int render(struct inode *inode, const struct removal_target *target, stru
                 "%s\n"
                 "write 1 to unplug it and wait until it is gone, timeout=SEC to limit the wait, nowait not to wait\n",
                 state);
-        outcomes_print(&inode->vm->outcomes, inode->ino, out);
+        outcomes_print(&inode->session->outcomes, inode->ino, out);
         return qmp_close_text(out, &ret_text->data);
 }
 
@@ -271,7 +272,7 @@ static int64_t remove_size(struct inode *inode)
 static bool remove_supported(const struct vm *vm, const struct row *row)
 {
         (void)row;
-        return introspection_has(vm, "device_del");
+        return introspection_has(&vm->introspection, "device_del");
 }
 
 const struct kind kind_remove = {

@@ -31,7 +31,7 @@ int schema_require(struct request *r, struct inode *dir)
         const struct qmp_schema *schema;
 
         (void)dir;
-        return introspection_schema(&r->waiter, &schema);
+        return introspection_schema(&r->vm->introspection, &r->waiter, &schema);
 }
 
 /* The schema's names are file names. */

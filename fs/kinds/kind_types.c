@@ -80,9 +80,9 @@ int types_find(struct inode *dir, const char *file_name, const char **ret_name)
 
 int types_keep(struct vm *vm, const struct query_spec *spec, struct json_object *properties)
 {
-        int e = asked_keep(vm, spec, properties);
+        int e = asked_keep(&vm->asked, spec, properties);
 
-        return e ? e : introspection_add_type(vm, spec->a);
+        return e ? e : introspection_add_type(&vm->introspection, spec->a);
 }
 
 static int compare(const void *a, const void *b)
@@ -153,7 +153,7 @@ static int type_text(struct inode *inode, const char *name, struct text *ret_tex
 {
         const struct query_spec spec = { .plan = &plan_type, .a = name };
         _cleanup_(qmp_json_putp) struct json_object *properties = NULL;
-        int e = asked_find(inode->vm, &spec, &properties);
+        int e = asked_find(&inode->vm->asked, &spec, &properties);
 
         if (e == -ENOENT)
                 return asked_usage(inode, query_command(&spec), ret_text);
@@ -241,7 +241,7 @@ static int64_t list_size(struct inode *inode)
 static int list_keep(struct vm *vm, const struct query_spec *spec, struct json_object *types)
 {
         (void)spec;
-        return introspection_set_types(vm, types);
+        return introspection_set_types(&vm->introspection, types);
 }
 
 static int list_write(struct request *r, struct file *file)

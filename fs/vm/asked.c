@@ -7,12 +7,26 @@
 #include "qmp/jsonc.h"
 #include "qmp/message.h"
 #include "fs/vm/plan.h"
-#include "fs/vm/vm.h"
+#include "fs/vm/peer.h"
 
-void asked_forget(struct vm *vm)
+static void forget(struct subscriber *subscriber)
 {
-        json_object_put(take_ptr(vm->asked.answers));
-        vm->asked.bytes = 0;
+        struct asked *asked = container_of(subscriber, struct asked, subscriber);
+
+        json_object_put(take_ptr(asked->answers));
+        asked->bytes = 0;
+}
+
+void asked_init(struct asked *asked, struct peer *peer)
+{
+        *asked = (struct asked){ .peer = peer, .subscriber = { .up = forget, .down = forget } };
+        bus_join(&peer->bus, &asked->subscriber);
+}
+
+void asked_deinit(struct asked *asked)
+{
+        bus_leave(&asked->peer->bus, &asked->subscriber);
+        forget(&asked->subscriber);
 }
 
 /* The caller's; NULL: out of memory. */
@@ -48,14 +62,14 @@ static void make_room(struct asked *asked)
         }
 }
 
-int asked_find(struct vm *vm, const struct query_spec *spec, struct json_object **ret_value)
+int asked_find(struct asked *asked, const struct query_spec *spec, struct json_object **ret_value)
 {
         _cleanup_(qmp_freep) char *key = key_of(spec), *why = NULL;
         struct json_object *text;
 
         if (!key)
                 return -ENOMEM;
-        if (!vm->asked.answers || !json_object_object_get_ex(vm->asked.answers, key, &text))
+        if (!asked->answers || !json_object_object_get_ex(asked->answers, key, &text))
                 return -ENOENT;
         /* asked_keep() has made sure that it can be parsed */
         return qmp_json_parse(json_object_get_string(text), ret_value, &why) < 0 ? -ENOMEM : 0;
@@ -71,9 +85,8 @@ static int check(const char *string, size_t size)
         return e == -EINVAL ? -EPROTO : e;
 }
 
-int asked_keep(struct vm *vm, const struct query_spec *spec, struct json_object *value)
+int asked_keep(struct asked *asked, const struct query_spec *spec, struct json_object *value)
 {
-        struct asked *asked = &vm->asked;
         _cleanup_(qmp_freep) char *key = key_of(spec);
         struct json_object *text;
         const char *string;
@@ -98,13 +111,13 @@ int asked_keep(struct vm *vm, const struct query_spec *spec, struct json_object 
         return 0;
 }
 
-int asked_drop(struct vm *vm, const struct query_spec *spec)
+int asked_drop(struct asked *asked, const struct query_spec *spec)
 {
         _cleanup_(qmp_freep) char *key = key_of(spec);
 
         if (!key)
                 return -ENOMEM;
-        if (vm->asked.answers)
-                drop(&vm->asked, key);
+        if (asked->answers)
+                drop(asked, key);
         return 0;
 }

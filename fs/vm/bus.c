@@ -100,3 +100,14 @@ void bus_changed(struct bus *bus)
                 if (subscriber->changed)
                         subscriber->changed(subscriber);
 }
+
+void bus_commanded(struct bus *bus, const char *command)
+{
+        struct subscriber *subscriber;
+        struct bus_walk walk;
+
+        begin(bus, &walk);
+        while ((subscriber = next(bus, &walk)))
+                if (subscriber->commanded)
+                        subscriber->commanded(subscriber, command);
+}

@@ -26,6 +26,11 @@ struct subscriber {
         void (*down)(struct subscriber *subscriber); /* there is none any more; or NULL */
         /* the connection is in another state: up, down, stalled, recovered; after up() and down(); or NULL */
         void (*changed)(struct subscriber *subscriber);
+        /*
+         * A command that somebody wrote has been answered, in time or late: what it changed may be something of which
+         * no event tells. May be NULL.
+         */
+        void (*commanded)(struct subscriber *subscriber, const char *command);
 };
 
 struct bus {
@@ -45,5 +50,6 @@ void bus_event(struct bus *bus, const struct qmp_event *event, const struct text
 void bus_up(struct bus *bus);
 void bus_down(struct bus *bus);
 void bus_changed(struct bus *bus);
+void bus_commanded(struct bus *bus, const char *command);
 
 #endif

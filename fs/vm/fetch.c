@@ -12,7 +12,7 @@
 #include "qmp/json.h"
 #include "qmp/message.h"
 #include "fs/vm/reads.h"
-#include "fs/vm/vm.h"
+#include "fs/vm/peer.h"
 
 /* A device has up to 300 properties (a CPU). What claims more is not to make as many commands of ours. */
 #define PARTS_MAX 4096
@@ -57,7 +57,7 @@ static void part_returned(struct part *part, struct json_object *value)
                 fetch_fail(f, -EPROTO, NULL, "QEMU's answer is not a list");
                 return;
         }
-        if (f->vm->options.conceal && qmp_conceal_credentials(value) < 0) {
+        if (f->peer->options.conceal && qmp_conceal_credentials(value) < 0) {
                 fetch_fail(f, -ENOMEM, NULL, "out of memory");
                 return;
         }
@@ -127,8 +127,8 @@ int fetch_add(struct fetch *f, const char *command, struct json_object *argument
                 *part = (struct part){ .fetch = f, .answer = *answer, .is_list = is_list(command) };
                 part->key = key ? strdup(key) : NULL;
                 if (!key || part->key)
-                        r = qmp_client_send(f->vm->client, command, arguments, f->vm->options.timeout_ns, &options,
-                                            part_done, part, &sent);
+                        r = qmp_client_send(f->peer->client, command, arguments, f->peer->options.timeout_ns,
+                                            &options, part_done, part, &sent);
                 if (r < 0) {
                         free(part->key);
                         free(part);
@@ -185,7 +185,7 @@ static int begin(struct fetch *f)
         return r < 0 ? r : fetch_add(f, f->plan->command ? f->plan->command : f->a, arguments, &answer, NULL);
 }
 
-int fetch_start(struct vm *vm, const struct query_spec *spec, bool patient, fetch_fn fn, void *userdata,
+int fetch_start(struct peer *peer, const struct query_spec *spec, bool patient, fetch_fn fn, void *userdata,
                 struct fetch **ret_fetch)
 {
         struct fetch *f = calloc(1, sizeof(*f));
@@ -193,7 +193,7 @@ int fetch_start(struct vm *vm, const struct query_spec *spec, bool patient, fetc
 
         if (!f)
                 return -ENOMEM;
-        f->vm = vm;
+        f->peer = peer;
         f->plan = spec->plan;
         f->patient = patient;
         f->oob = spec->oob;

@@ -23,7 +23,7 @@ typedef void (*fetch_fn)(void *userdata, const struct fetch_result *result);
  * JSON object, or -EPERM: the fetch needs a command that no plain read may send, and spec->asked is not set.
  * *ret_fetch is valid until the callback.
  */
-int fetch_start(struct vm *vm, const struct query_spec *spec, bool patient, fetch_fn fn, void *userdata,
+int fetch_start(struct peer *peer, const struct query_spec *spec, bool patient, fetch_fn fn, void *userdata,
                 struct fetch **ret_fetch);
 
 /* Whether QEMU may have started to carry it out. */
@@ -34,7 +34,7 @@ bool fetch_is_sent(const struct fetch *fetch);
 struct part;
 
 struct fetch {
-        struct vm *vm;
+        struct peer *peer;
         const struct plan *plan;
         char *a, *b;
         struct json_object *value; /* the result so far; NULL: none yet */

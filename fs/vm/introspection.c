@@ -5,33 +5,23 @@
 
 #include "fs/vm/fetch.h"
 #include "qmp/message.h"
-#include "fs/vm/vm.h"
+#include "fs/vm/peer.h"
 #include "fs/vm/waiter.h"
 
-void introspection_init(struct vm *vm)
+static void forget(struct introspection *i)
 {
-        struct introspection *i = &vm->introspection;
-
-        i->vm = vm;
-        list_init(&i->waiters);
-        list_init(&i->probe_waiters);
-}
-
-void introspection_forget(struct vm *vm)
-{
-        struct introspection *i = &vm->introspection;
-
         i->schema = qmp_schema_free(i->schema);
         json_object_put(take_ptr(i->types));
         i->all_types = false;
 }
 
-void introspection_deinit(struct vm *vm)
+void introspection_deinit(struct introspection *i)
 {
-        introspection_forget(vm);
-        json_object_put(take_ptr(vm->introspection.commands));
-        free(vm->introspection.error_class);
-        free(vm->introspection.error_text);
+        bus_leave(&i->peer->bus, &i->subscriber);
+        forget(i);
+        json_object_put(take_ptr(i->commands));
+        free(i->error_class);
+        free(i->error_text);
 }
 
 static int compare(const void *a, const void *b)
@@ -62,9 +52,8 @@ static struct json_object *without_duplicates(struct json_object *sorted)
         return list;
 }
 
-int introspection_set_types(struct vm *vm, struct json_object *reply)
+int introspection_set_types(struct introspection *i, struct json_object *reply)
 {
-        struct introspection *i = &vm->introspection;
         _cleanup_(qmp_json_putp) struct json_object *types = NULL;
         struct json_object *unique;
 
@@ -92,9 +81,8 @@ int introspection_set_types(struct vm *vm, struct json_object *reply)
         return 0;
 }
 
-int introspection_add_type(struct vm *vm, const char *name)
+int introspection_add_type(struct introspection *i, const char *name)
 {
-        struct introspection *i = &vm->introspection;
         struct json_object *string;
 
         for (size_t n = 0; i->types && n < json_object_array_length(i->types); n++)
@@ -140,6 +128,8 @@ static int take_schema(struct introspection *i, struct json_object *reply)
         }
         qmp_schema_free(i->schema);
         i->schema = schema;
+        if (!qmp_entities_find(&schema->commands, "qom-list-get"))
+                i->peer->plan_memory.no_list_get = true;
         return 0;
 }
 
@@ -150,7 +140,7 @@ static void set_failure(struct introspection *i, int error, const char *class, c
         i->error_class = class ? strdup(class) : NULL;
         free(i->error_text);
         i->error_text = text ? strdup(text) : NULL;
-        i->error_stamp = ++i->vm->stamp;
+        i->error_stamp = ++i->peer->context->stamp;
 }
 
 static void schema_fetched(void *userdata, const struct fetch_result *result)
@@ -182,10 +172,10 @@ static int wait(struct introspection *i, struct waiter *w)
         if (i->error_stamp > w->stamp)
                 return waiter_fail(w, i->error, i->error_class, "%s", i->error_text ? i->error_text : "");
         /* the fetch is patient, since a write may join it; a read must not wait that long */
-        if (!w->patient && qmp_client_is_overdue(w->vm->client))
-                waiter_hurry(w, qmp_client_patience(w->vm->client, w->vm->options.timeout_ns));
+        if (!w->patient && qmp_client_is_overdue(i->peer->client))
+                waiter_hurry(w, qmp_client_patience(i->peer->client, i->peer->options.timeout_ns));
         if (!i->fetch)
-                e = fetch_start(w->vm, &schema_spec, true, schema_fetched, i, &i->fetch);
+                e = fetch_start(i->peer, &schema_spec, true, schema_fetched, i, &i->fetch);
         if (e == -EHOSTDOWN)
                 return waiter_fail_down(w);
         if (e < 0)
@@ -194,50 +184,88 @@ static int wait(struct introspection *i, struct waiter *w)
         return WAITER_PARKED;
 }
 
-int introspection_schema(struct waiter *w, const struct qmp_schema **ret_schema)
+int introspection_schema(struct introspection *i, struct waiter *w, const struct qmp_schema **ret_schema)
 {
-        struct introspection *i = &w->vm->introspection;
-
         *ret_schema = i->schema;
         return i->schema ? 0 : wait(i, w);
 }
 
-void introspection_begin(struct vm *vm, bool probing)
+/* query-status was answered, or will not be answered soon. @limited: the server lacks it. */
+static void probed(struct introspection *i, bool limited)
 {
-        struct introspection *i = &vm->introspection;
-
-        i->probing = probing;
-        i->limited = false;
-        json_object_put(take_ptr(i->commands));
-}
-
-void introspection_probed(struct vm *vm, bool limited)
-{
-        struct introspection *i = &vm->introspection;
-
         i->probing = false;
         i->limited = limited;
-        /* should that fail, the first request that needs it asks again */
+        /* should that fail, the first waiter that needs it asks again */
         if (limited && !i->schema && !i->fetch)
-                (void)fetch_start(vm, &schema_spec, true, schema_fetched, i, &i->fetch);
+                (void)fetch_start(i->peer, &schema_spec, true, schema_fetched, i, &i->fetch);
         waiters_run(&i->probe_waiters);
 }
 
-int introspection_commands(struct waiter *w)
+static void status_known(void *userdata, const struct qmp_result *result)
 {
-        struct introspection *i = &w->vm->introspection;
+        struct introspection *i = userdata;
+        struct json_object *running;
+
+        probed(i, result->error_class && streq(result->error_class, "CommandNotFound"));
+        /* an event that came meanwhile knows better, but says the same */
+        if (result->outcome != QMP_OK)
+                return;
+        running = qmp_json_get(result->value, "running");
+        i->peer->paused = running && !json_object_get_boolean(running);
+}
+
+static void up(struct subscriber *subscriber)
+{
+        struct introspection *i = container_of(subscriber, struct introspection, subscriber);
+
+        forget(i);
+        i->limited = false;
+        json_object_put(take_ptr(i->commands));
+        i->probing = qmp_client_send(i->peer->client, "query-status", NULL, i->peer->options.timeout_ns, NULL,
+                                     status_known, i, NULL) == 0;
+}
+
+static void down(struct subscriber *subscriber)
+{
+        forget(container_of(subscriber, struct introspection, subscriber));
+}
+
+/* A listing must not wait for a stalled QEMU, which may still answer later. */
+static void changed(struct subscriber *subscriber)
+{
+        struct introspection *i = container_of(subscriber, struct introspection, subscriber);
+        struct qmp_client_info info;
+
+        if (!i->probing)
+                return;
+        qmp_client_get_info(i->peer->client, &info);
+        if (info.stalled_in)
+                probed(i, false);
+}
+
+void introspection_init(struct introspection *i, struct peer *peer)
+{
+        *i = (struct introspection){
+                .peer = peer,
+                .subscriber = { .up = up, .down = down, .changed = changed },
+        };
+        list_init(&i->waiters);
+        list_init(&i->probe_waiters);
+        bus_join(&peer->bus, &i->subscriber);
+}
+
+int introspection_commands(struct introspection *i, struct waiter *w)
+{
         const struct qmp_schema *schema;
 
-        if (w->vm->up && i->probing) {
+        if (i->peer->up && i->probing) {
                 list_append(&i->probe_waiters, &w->link);
                 return WAITER_PARKED;
         }
-        return w->vm->up && i->limited && !i->commands ? introspection_schema(w, &schema) : 0;
+        return i->peer->up && i->limited && !i->commands ? introspection_schema(i, w, &schema) : 0;
 }
 
-bool introspection_has(const struct vm *vm, const char *command)
+bool introspection_has(const struct introspection *i, const char *command)
 {
-        struct json_object *commands = vm->introspection.commands;
-
-        return !commands || json_object_object_get_ex(commands, command, NULL);
+        return !i->commands || json_object_object_get_ex(i->commands, command, NULL);
 }

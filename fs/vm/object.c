@@ -6,6 +6,7 @@
 #include "fs/util/qdev.h"
 #include "fs/util/render.h"
 #include "fs/vm/vm.h"
+#include "qmp/message.h"
 
 /* The limits of recorded deletions: devices, and the bytes of their paths. */
 #define DELETED_MAX       1000
@@ -16,7 +17,7 @@ int collection_get(struct vm *vm, const struct each *each, struct collection **r
         struct collection *c;
         int r;
 
-        list_for_each(i, &vm->collections) {
+        list_for_each(i, &vm->objects.collections) {
                 c = list_entry(i, struct collection, link);
                 if (c->each == each) {
                         *ret_collection = c;
@@ -29,14 +30,14 @@ int collection_get(struct vm *vm, const struct each *each, struct collection **r
         c->vm = vm;
         c->each = each;
         c->objects = lh_kchar_table_new(16, NULL);
-        r = c->objects ? query_get(vm, &each->query, &c->query) : -ENOMEM;
+        r = c->objects ? query_get(&vm->peer, &each->query, &c->query) : -ENOMEM;
         if (r < 0) {
                 if (c->objects)
                         lh_table_free(c->objects);
                 free(c);
                 return r;
         }
-        list_append(&vm->collections, &c->link);
+        list_append(&vm->objects.collections, &c->link);
         *ret_collection = c;
         return 0;
 }
@@ -84,11 +85,11 @@ void object_kill(struct object *object)
         struct vm *vm = object->collection->vm;
 
         /* no event reported it: a CPU under TCG */
-        if (object->alive && object->device && gone_since(&vm->gone, object->device) <= object->epoch) {
-                vm_invalidate(vm);
-                gone_note(&vm->gone, object->device, vm->epoch);
+        if (object->alive && object->device && gone_since(&vm->objects.gone, object->device) <= object->epoch) {
+                peer_invalidate(&vm->peer);
+                gone_note(&vm->objects.gone, object->device, vm->peer.epoch);
         }
-        kill_at(object, vm->stamp);
+        kill_at(object, vm->peer.context->stamp);
 }
 
 int object_set_anonymous(struct object *object, const char *path)
@@ -142,46 +143,76 @@ static void collection_kill(struct collection *c, struct json_object *paths, uin
 }
 
 /* Carries out what events have noted: one walk, however many there were. */
-static void settle(struct vm *vm)
+static void settle(struct objects *objects)
 {
-        struct json_object *paths = take_ptr(vm->deleted);
+        struct json_object *paths = take_ptr(objects->deleted);
 
         if (!paths)
                 return;
-        vm->deleted_bytes = 0;
-        list_for_each(i, &vm->collections)
-                collection_kill(list_entry(i, struct collection, link), paths, vm->deleted_stamp);
+        objects->deleted_bytes = 0;
+        list_for_each(i, &objects->collections)
+                collection_kill(list_entry(i, struct collection, link), paths, objects->deleted_stamp);
         json_object_put(paths);
 }
 
-void objects_kill(struct vm *vm, const char *path)
+static void kill_all(struct objects *objects)
 {
-        if (path && !vm->deleted)
-                vm->deleted = json_object_new_object();
-        if (path && vm->deleted && json_object_object_add(vm->deleted, path, NULL) == 0) {
-                vm->deleted_stamp = vm->stamp;
-                vm->deleted_bytes += strlen(path);
-                if (json_object_object_length(vm->deleted) >= DELETED_MAX || vm->deleted_bytes >= DELETED_MAX_BYTES)
-                        settle(vm);
+        json_object_put(take_ptr(objects->deleted));
+        objects->deleted_bytes = 0;
+        list_for_each(i, &objects->collections)
+                collection_kill(list_entry(i, struct collection, link), NULL, objects->vm->peer.context->stamp);
+}
+
+/* Only notes it, since QEMU may send any number of events; the next use of the objects carries it out. */
+static void note_deleted(struct objects *objects, const char *path)
+{
+        if (!objects->deleted)
+                objects->deleted = json_object_new_object();
+        if (!objects->deleted || json_object_object_add(objects->deleted, path, NULL) < 0) {
+                kill_all(objects);
                 return;
         }
-        /* all of them; also when it can't be noted which */
-        json_object_put(take_ptr(vm->deleted));
-        vm->deleted_bytes = 0;
-        list_for_each(i, &vm->collections)
-                collection_kill(list_entry(i, struct collection, link), NULL, vm->stamp);
+        objects->deleted_stamp = objects->vm->peer.context->stamp;
+        objects->deleted_bytes += strlen(path);
+        if (json_object_object_length(objects->deleted) >= DELETED_MAX || objects->deleted_bytes >= DELETED_MAX_BYTES)
+                settle(objects);
 }
 
-bool object_is_alive(struct object *object)
+static void handle_event(struct subscriber *subscriber, const struct qmp_event *event, const struct text *line)
 {
-        settle(object->collection->vm);
-        return object->alive;
+        struct objects *objects = container_of(subscriber, struct objects, subscriber);
+        const char *path = qmp_json_get_string(event->data, "path");
+
+        (void)line;
+        if (!path)
+                return;
+        note_deleted(objects, path);
+        gone_note(&objects->gone, path, objects->vm->peer.epoch);
 }
 
-void collections_free(struct vm *vm)
+/* There is another QEMU, as far as anybody can tell. */
+static void up(struct subscriber *subscriber)
 {
-        objects_kill(vm, NULL);
-        list_for_each_safe(i, &vm->collections) {
+        struct objects *objects = container_of(subscriber, struct objects, subscriber);
+
+        kill_all(objects);
+        gone_note(&objects->gone, NULL, objects->vm->peer.epoch);
+}
+
+void objects_init(struct objects *objects, struct vm *vm)
+{
+        static const char *const names[] = { "DEVICE_DELETED", NULL };
+
+        *objects = (struct objects){ .vm = vm, .subscriber = { .names = names, .event = handle_event, .up = up } };
+        list_init(&objects->collections);
+        bus_join(&vm->peer.bus, &objects->subscriber);
+}
+
+void objects_deinit(struct objects *objects)
+{
+        bus_leave(&objects->vm->peer.bus, &objects->subscriber);
+        kill_all(objects);
+        list_for_each_safe(i, &objects->collections) {
                 struct collection *c = list_entry(i, struct collection, link);
 
                 list_unlink(&c->link);
@@ -189,6 +220,13 @@ void collections_free(struct vm *vm)
                 query_release(c->query);
                 free(c);
         }
+        gone_deinit(&objects->gone);
+}
+
+bool object_is_alive(struct object *object)
+{
+        settle(&object->collection->vm->objects);
+        return object->alive;
 }
 
 struct object *collection_find(struct collection *c, const char *name)
@@ -232,8 +270,8 @@ static int object_new(struct collection *c, char *name, const char *identity, st
                 return -ENOMEM;
         }
         object->alive = true;
-        object->serial = ++c->vm->serial;
-        object->epoch = c->vm->epoch;
+        object->serial = ++c->vm->peer.context->serial;
+        object->epoch = c->vm->peer.epoch;
         clock_gettime(CLOCK_REALTIME, &object->born);
         *ret_object = object;
         return 0;
@@ -335,7 +373,7 @@ static int collection_sync(struct collection *c)
                 if (object->pass == c->pass)
                         continue;
                 object->missing = true;
-                object->ended = c->vm->stamp;
+                object->ended = c->vm->peer.context->stamp;
                 object_end(object);
         }
         c->synced = c->query->serial;
@@ -355,7 +393,7 @@ int collection_require(struct collection *c, struct waiter *w, enum freshness fr
 
         if (e)
                 return e;
-        settle(c->vm);
+        settle(&c->vm->objects);
         if (is_outdated(c)) {
                 /* as if the waiter had come after the event */
                 if (w->stamp < c->ended)

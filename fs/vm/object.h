@@ -9,6 +9,8 @@
 #ifndef FS_OBJECT_H
 #define FS_OBJECT_H
 
+#include "fs/util/gone.h"
+#include "fs/vm/bus.h"
 #include "fs/vm/query.h"
 
 struct lh_table;
@@ -28,6 +30,23 @@ struct each {
         bool has_anonymous;     /* an object without a path may have a device, see object_set_anonymous() */
         bool properties; /* the object's files are the QOM properties of its device, not the record's members */
 };
+
+/*
+ * All collections of a VM. Embedded in struct vm.
+ */
+struct objects {
+        struct vm *vm;
+        struct subscriber subscriber;
+        struct list collections;
+        struct json_object *deleted; /* {path: null}: of devices that were deleted, NULL: none */
+        size_t deleted_bytes;        /* of its paths */
+        uint64_t deleted_stamp;      /* when the last one was noted */
+        struct gone gone;            /* paths that lead to other objects now, see kind_qom.c */
+};
+
+void objects_init(struct objects *objects, struct vm *vm);
+/* Frees all collections. Their objects must have no other references. */
+void objects_deinit(struct objects *objects);
 
 struct collection {
         struct list link; /* in the vm */
@@ -67,8 +86,6 @@ struct object {
 
 /* Finds the collection of the row's data, or creates it on first use. Owned by the vm. 0 or -ENOMEM. */
 int collection_get(struct vm *vm, const struct each *each, struct collection **ret_collection);
-/* Frees all collections of the vm. Their objects must have no other references. */
-void collections_free(struct vm *vm);
 
 /* Ensures that the query is fresh (see query_require()) and updates the objects from it. */
 int collection_require(struct collection *collection, struct waiter *waiter, enum freshness freshness);
@@ -77,11 +94,6 @@ int collection_require(struct collection *collection, struct waiter *waiter, enu
 struct object *collection_find(struct collection *collection, const char *name);
 struct object *collection_find_device(struct collection *collection, const char *device);
 
-/*
- * The device at @path was deleted, or all of them (NULL): their objects have ended. The call only records this, since
- * QEMU may send any number of events; the next use of the objects carries it out.
- */
-void objects_kill(struct vm *vm, const char *path);
 /* Ends this object. */
 void object_kill(struct object *object);
 /*
@@ -91,7 +103,7 @@ void object_kill(struct object *object);
  */
 int object_set_anonymous(struct object *object, const char *path);
 /*
- * Whether the object still exists. Carries out the records of objects_kill() first; the fields of objects are valid
+ * Whether the object still exists. Carries out first what events have noted; the fields of objects are valid
  * afterwards.
  */
 bool object_is_alive(struct object *object);

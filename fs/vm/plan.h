@@ -7,7 +7,7 @@
 #include "qmp/util.h"
 
 struct fetch;
-struct vm;
+struct peer;
 
 struct plan {
         const char *name;      /* distinguishes it */

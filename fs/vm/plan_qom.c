@@ -8,7 +8,7 @@
 #include "fs/util/qdev.h"
 #include "qmp/errors.h"
 #include "qmp/message.h"
-#include "fs/vm/vm.h"
+#include "fs/vm/peer.h"
 
 /* QEMU 7.2 has 200, of up to 50 bytes; longer names are not stored. */
 #define TYPE_NAMES_MAX 1000
@@ -136,26 +136,26 @@ static bool take_devices(struct part *part, struct json_object *list)
 }
 
 /* Lists have thousands of properties and some dozens of types: those of one type share its string. */
-static struct json_object *share_type(struct vm *vm, const char *type)
+static struct json_object *share_type(struct peer *peer, const char *type)
 {
         struct json_object *string;
 
-        if (!vm->plan_memory.type_names)
-                vm->plan_memory.type_names = json_object_new_object();
-        if (!vm->plan_memory.type_names)
+        if (!peer->plan_memory.type_names)
+                peer->plan_memory.type_names = json_object_new_object();
+        if (!peer->plan_memory.type_names)
                 return NULL;
-        if (json_object_object_get_ex(vm->plan_memory.type_names, type, &string))
+        if (json_object_object_get_ex(peer->plan_memory.type_names, type, &string))
                 return json_object_get(string);
         string = json_object_new_string(type);
         if (string && strlen(type) <= TYPE_NAME_MAX &&
-            json_object_object_length(vm->plan_memory.type_names) < TYPE_NAMES_MAX)
-                (void)qmp_json_add(vm->plan_memory.type_names, type, json_object_get(string));
+            json_object_object_length(peer->plan_memory.type_names) < TYPE_NAMES_MAX)
+                (void)qmp_json_add(peer->plan_memory.type_names, type, json_object_get(string));
         return string;
 }
 
 static bool add_property(struct fetch *f, const char *name, const char *type)
 {
-        struct json_object *string = share_type(f->vm, type);
+        struct json_object *string = share_type(f->peer, type);
 
         return string && qmp_json_add(f->value, name, string);
 }
@@ -180,7 +180,7 @@ static bool take_properties(struct part *part, struct json_object *list)
         struct fetch *f = part->fetch;
         struct json_object *unreadable = NULL;
         const char *name, *type;
-        bool known = !f->notes && json_object_object_get_ex(f->vm->plan_memory.unreadable, f->b, &unreadable);
+        bool known = !f->notes && json_object_object_get_ex(f->peer->plan_memory.unreadable, f->b, &unreadable);
 
         for (size_t i = 0; next_property(list, &i, &name, &type);) {
                 if (startswith(type, "child<") || (known && json_object_object_get_ex(unreadable, name, NULL)))
@@ -196,7 +196,7 @@ static bool take_properties(struct part *part, struct json_object *list)
 /* The properties that the probing found to be unreadable leave the list, and are remembered for the type. */
 static bool learn(struct fetch *f)
 {
-        struct vm *vm = f->vm;
+        struct peer *peer = f->peer;
         size_t size = UNREADABLE_TYPE + strlen(f->b);
 
         if (!f->notes)
@@ -207,17 +207,18 @@ static bool learn(struct fetch *f)
                 size += UNREADABLE_PROPERTY + strlen(name);
         }
         /* a QEMU with an endless number of types is queried again for each */
-        if (vm->plan_memory.unreadable && vm->plan_memory.unreadable_bytes + size > UNREADABLE_MAX_BYTES)
-                json_object_put(take_ptr(vm->plan_memory.unreadable));
+        if (peer->plan_memory.unreadable && peer->plan_memory.unreadable_bytes + size > UNREADABLE_MAX_BYTES)
+                json_object_put(take_ptr(peer->plan_memory.unreadable));
         if (size > UNREADABLE_MAX_BYTES)
                 return true;
-        if (!vm->plan_memory.unreadable) {
-                vm->plan_memory.unreadable = json_object_new_object();
-                vm->plan_memory.unreadable_bytes = 0;
+        if (!peer->plan_memory.unreadable) {
+                peer->plan_memory.unreadable = json_object_new_object();
+                peer->plan_memory.unreadable_bytes = 0;
         }
-        if (!vm->plan_memory.unreadable || !qmp_json_add(vm->plan_memory.unreadable, f->b, json_object_get(f->notes)))
+        if (!peer->plan_memory.unreadable ||
+            !qmp_json_add(peer->plan_memory.unreadable, f->b, json_object_get(f->notes)))
                 return false;
-        vm->plan_memory.unreadable_bytes += size;
+        peer->plan_memory.unreadable_bytes += size;
         return true;
 }
 
@@ -268,11 +269,9 @@ static bool take_anonymous(struct part *part, struct json_object *list)
  * QEMU 10.1 has all properties of an object with their values in one answer, without those that can't be read now. An
  * older one is asked once, since that costs less than its schema, unless the schema is known.
  */
-static bool may_have_list_get(const struct vm *vm)
+static bool may_have_list_get(const struct peer *peer)
 {
-        const struct qmp_schema *schema = vm->introspection.schema;
-
-        return !vm->plan_memory.no_list_get && (!schema || qmp_entities_find(&schema->commands, "qom-list-get"));
+        return !peer->plan_memory.no_list_get;
 }
 
 /* The list of the one queried object; NULL: it is not a list, and the fetch has failed. */
@@ -333,7 +332,7 @@ static int list_get_failed(struct part *part, const char *class, const char *tex
 
         if (!streq(class, "CommandNotFound"))
                 return -qmp_error_to_errno(class, text);
-        f->vm->plan_memory.no_list_get = true;
+        f->peer->plan_memory.no_list_get = true;
         return begin_list(f);
 }
 
@@ -360,7 +359,7 @@ static int begin_object(struct fetch *f)
         f->value = json_object_new_object();
         if (!f->value)
                 return -ENOMEM;
-        return may_have_list_get(f->vm) ? add_list_get(f, take_values) : begin_list(f);
+        return may_have_list_get(f->peer) ? add_list_get(f, take_values) : begin_list(f);
 }
 
 const struct plan plan_object = {
@@ -376,12 +375,12 @@ static int begin_properties(struct fetch *f)
         if (!f->value)
                 return -ENOMEM;
         /* of a known type there is nothing to find out */
-        if (json_object_object_get_ex(f->vm->plan_memory.unreadable, f->b, NULL))
+        if (json_object_object_get_ex(f->peer->plan_memory.unreadable, f->b, NULL))
                 return begin_list(f);
         f->notes = json_object_new_object();
         if (!f->notes)
                 return -ENOMEM;
-        return may_have_list_get(f->vm) ? add_list_get(f, take_valued_properties) : begin_list(f);
+        return may_have_list_get(f->peer) ? add_list_get(f, take_valued_properties) : begin_list(f);
 }
 
 const struct plan plan_properties = {

@@ -5,7 +5,7 @@
 #include <malloc.h>
 #include <stdio.h>
 
-#include "fs/vm/vm.h"
+#include "fs/vm/peer.h"
 
 /* What is free within the heap, in bytes, before it is worth the effort to give it back. */
 #define TRIM_MIN (1 << 20)
@@ -68,7 +68,7 @@ static void query_free(struct query *q)
 {
         assert(!q->fetch && list_empty(&q->waiters) && list_empty(&q->later));
         list_unlink(&q->kept);
-        qmp_timer_disarm(q->vm->loop, &q->pause);
+        qmp_timer_disarm(q->peer->context->loop, &q->pause);
         json_object_put(q->value);
         free(q->error_class);
         free(q->error_text);
@@ -78,13 +78,13 @@ static void query_free(struct query *q)
         free(q);
 }
 
-static int query_new(struct vm *vm, const struct query_spec *spec, const char *key, struct query **ret_query)
+static int query_new(struct peer *peer, const struct query_spec *spec, const char *key, struct query **ret_query)
 {
         struct query *q = calloc(1, sizeof(*q));
 
         if (!q)
                 return -ENOMEM;
-        q->vm = vm;
+        q->peer = peer;
         list_init(&q->kept);
         q->pause.fire = resume;
         list_init(&q->waiters);
@@ -93,8 +93,9 @@ static int query_new(struct vm *vm, const struct query_spec *spec, const char *k
         q->a = spec->a ? strdup(spec->a) : NULL;
         q->b = spec->b ? strdup(spec->b) : NULL;
         q->spec = (struct query_spec){ spec->plan, q->a, q->b, spec->oob, spec->asked };
-        renew_table(&vm->queries);
-        if (!q->key || (spec->a && !q->a) || (spec->b && !q->b) || lh_table_insert(vm->queries.all, q->key, q) != 0) {
+        renew_table(&peer->queries);
+        if (!q->key || (spec->a && !q->a) || (spec->b && !q->b) ||
+            lh_table_insert(peer->queries.all, q->key, q) != 0) {
                 query_free(q);
                 return -ENOMEM;
         }
@@ -102,7 +103,7 @@ static int query_new(struct vm *vm, const struct query_spec *spec, const char *k
         return 0;
 }
 
-int query_get(struct vm *vm, const struct query_spec *spec, struct query **ret_query)
+int query_get(struct peer *peer, const struct query_spec *spec, struct query **ret_query)
 {
         _cleanup_(qmp_freep) char *copy = NULL;
         const char *key = key_of(spec, &copy);
@@ -111,10 +112,10 @@ int query_get(struct vm *vm, const struct query_spec *spec, struct query **ret_q
 
         if (!key)
                 return -ENOMEM;
-        if (lh_table_lookup_ex(vm->queries.all, key, &found)) {
+        if (lh_table_lookup_ex(peer->queries.all, key, &found)) {
                 *ret_query = found;
         } else {
-                r = query_new(vm, spec, key, ret_query);
+                r = query_new(peer, spec, key, ret_query);
                 if (r < 0)
                         return r;
         }
@@ -122,20 +123,20 @@ int query_get(struct vm *vm, const struct query_spec *spec, struct query **ret_q
         return 0;
 }
 
-const struct query *query_peek(struct vm *vm, const struct query_spec *spec)
+const struct query *query_peek(struct peer *peer, const struct query_spec *spec)
 {
         _cleanup_(qmp_freep) char *copy = NULL;
         const char *key = key_of(spec, &copy);
         void *found;
 
-        if (!key || !lh_table_lookup_ex(vm->queries.all, key, &found))
+        if (!key || !lh_table_lookup_ex(peer->queries.all, key, &found))
                 return NULL;
         return ((struct query *)found)->has_value ? found : NULL;
 }
 
 static void forget(struct query *q)
 {
-        struct queries *queries = &q->vm->queries;
+        struct queries *queries = &q->peer->queries;
 
         lh_table_delete(queries->all, q->key);
         queries->n_left++;
@@ -163,26 +164,28 @@ static void query_releasep(struct query **q)
         query_release(*q);
 }
 
-int queries_init(struct vm *vm)
+int queries_init(struct queries *queries, struct peer *peer)
 {
-        struct queries *queries = &vm->queries;
-
+        queries->peer = peer;
         list_init(&queries->kept);
         queries->sweep.fire = sweep;
         queries->all = lh_kchar_table_new(64, NULL);
         return queries->all ? 0 : -ENOMEM;
 }
 
-void queries_deinit(struct vm *vm)
+void queries_deinit(struct queries *queries)
 {
-        struct queries *queries = &vm->queries;
-
-        qmp_timer_disarm(vm->loop, &queries->sweep);
+        qmp_timer_disarm(queries->peer->context->loop, &queries->sweep);
         for (struct lh_entry *i = lh_table_head(queries->all), *next; i; i = next) {
                 next = lh_entry_next(i);
                 query_free(lh_entry_v(i));
         }
         lh_table_free(queries->all);
+}
+
+void queries_forget_load(struct queries *queries)
+{
+        queries->load = queries->costly_load = (struct load){ 0 };
 }
 
 /* The cost of a query to QEMU: the minimum of the last few, since cheap queries look costly on a busy host. */
@@ -205,7 +208,7 @@ static bool is_costly(const struct query *q)
 /* How long a value may be used again. */
 static uint64_t reuse_ns(const struct query *q)
 {
-        unsigned load = q->vm->options.max_load;
+        unsigned load = q->peer->options.max_load;
         uint64_t c = cost(q), reuse;
 
         if (c < QUERY_COSTLY_NS)
@@ -235,26 +238,26 @@ static bool pays(const struct query *q)
  */
 static void add_load(const struct query *q, const struct fetch_result *result)
 {
-        struct vm *vm = q->vm;
-        unsigned percent = vm->options.max_load;
+        struct peer *peer = q->peer;
+        unsigned percent = peer->options.max_load;
         uint64_t now = qmp_now(), busy_ns = result->busy_ns, most = result->n_commands * QUERY_COMMAND_NS;
 
         if (busy_ns >= QUERY_COSTLY_NS)
-                load_add(&vm->queries.costly_load, percent, QUERY_COSTLY_ADVANCE_NS, busy_ns, now);
+                load_add(&peer->queries.costly_load, percent, QUERY_COSTLY_ADVANCE_NS, busy_ns, now);
         if (busy_ns > most && !pays(q))
                 busy_ns = most;
-        load_add(&vm->queries.load, percent, QUERY_ADVANCE_NS, busy_ns + busy_ns / 2, now);
+        load_add(&peer->queries.load, percent, QUERY_ADVANCE_NS, busy_ns + busy_ns / 2, now);
 }
 
 /* How long the query has to wait. */
 static uint64_t pause_ns(const struct query *q)
 {
-        const struct vm *vm = q->vm;
-        unsigned percent = vm->options.max_load;
+        const struct peer *peer = q->peer;
+        unsigned percent = peer->options.max_load;
         uint64_t now = qmp_now();
-        uint64_t all = vm->paused ? 0 : load_pause_ns(&vm->queries.load, percent, QUERY_ADVANCE_NS, now);
+        uint64_t all = peer->paused ? 0 : load_pause_ns(&peer->queries.load, percent, QUERY_ADVANCE_NS, now);
         uint64_t costly =
-                pays(q) ? load_pause_ns(&vm->queries.costly_load, percent, QUERY_COSTLY_ADVANCE_NS, now) : 0;
+                pays(q) ? load_pause_ns(&peer->queries.costly_load, percent, QUERY_COSTLY_ADVANCE_NS, now) : 0;
 
         return costly > all ? costly : all;
 }
@@ -272,12 +275,12 @@ static bool is_good(const struct query *q, const struct waiter *w, enum freshnes
                 return false;
         if (q->value_stamp > w->stamp)
                 return true;
-        if (q->value_epoch != q->vm->epoch)
+        if (q->value_epoch != q->peer->epoch)
                 return false;
         now = qmp_now();
         if (now < q->value_at + reuse_ns(q))
                 return true;
-        return freshness == FRESH_STRUCTURE && now < q->value_sent_at + q->vm->options.structure_ttl_ns;
+        return freshness == FRESH_STRUCTURE && now < q->value_sent_at + q->peer->options.structure_ttl_ns;
 }
 
 static void fetched(void *userdata, const struct fetch_result *result);
@@ -293,15 +296,15 @@ static bool any_patient(const struct list *waiters)
 
 static int start(struct query *q, bool patient)
 {
-        int r = fetch_start(q->vm, &q->spec, patient, fetched, q, &q->fetch);
+        int r = fetch_start(q->peer, &q->spec, patient, fetched, q, &q->fetch);
 
         if (r < 0)
                 return r;
         q->refs++;
-        q->vm->queries.n_fetches++;
+        q->peer->context->n_fetches++;
         q->patient = patient;
-        q->fetch_stamp = ++q->vm->stamp;
-        q->fetch_epoch = q->vm->epoch;
+        q->fetch_stamp = ++q->peer->context->stamp;
+        q->fetch_epoch = q->peer->epoch;
         q->fetch_at = qmp_now();
         return 0;
 }
@@ -327,22 +330,22 @@ static void set_error(struct query *q, int error, const char *class, const char 
 }
 
 /* After that long nobody can use a value any more, and a walk over the whole mount asks for thousands. */
-static uint64_t keep_ns(const struct vm *vm)
+static uint64_t keep_ns(const struct peer *peer)
 {
-        uint64_t ttl = vm->options.structure_ttl_ns;
+        uint64_t ttl = peer->options.structure_ttl_ns;
 
         return ttl > QUERY_REUSE_MAX_NS ? ttl : QUERY_REUSE_MAX_NS;
 }
 
 static void sweep(struct qmp_timer *timer)
 {
-        struct vm *vm = container_of(timer, struct vm, queries.sweep);
+        struct peer *peer = container_of(timer, struct peer, queries.sweep);
         uint64_t now = qmp_now();
 
-        list_for_each_safe(i, &vm->queries.kept) {
+        list_for_each_safe(i, &peer->queries.kept) {
                 struct query *q = list_entry(i, struct query, kept);
 
-                if (now < q->value_at + keep_ns(vm))
+                if (now < q->value_at + keep_ns(peer))
                         break;
                 /* a step that needs several results begins from the top with each */
                 if (q->n_required > 0)
@@ -352,20 +355,20 @@ static void sweep(struct qmp_timer *timer)
                         forget(q);
         }
         /* not for each of thousands by itself */
-        if (!list_empty(&vm->queries.kept))
-                qmp_timer_arm(vm->loop, timer, now + keep_ns(vm) / 4);
+        if (!list_empty(&peer->queries.kept))
+                qmp_timer_arm(peer->context->loop, timer, now + keep_ns(peer) / 4);
         else if (mallinfo2().fordblks > TRIM_MIN)
                 malloc_trim(0);
 }
 
 static void keep(struct query *q)
 {
-        struct vm *vm = q->vm;
+        struct peer *peer = q->peer;
 
-        if (list_empty(&vm->queries.kept))
-                qmp_timer_arm(vm->loop, &vm->queries.sweep, q->value_at + keep_ns(vm));
+        if (list_empty(&peer->queries.kept))
+                qmp_timer_arm(peer->context->loop, &peer->queries.sweep, q->value_at + keep_ns(peer));
         list_unlink(&q->kept);
-        list_append(&vm->queries.kept, &q->kept);
+        list_append(&peer->queries.kept, &q->kept);
 }
 
 static void set_value(struct query *q, const struct fetch_result *result)
@@ -373,7 +376,7 @@ static void set_value(struct query *q, const struct fetch_result *result)
         json_object_put(q->value);
         q->value = json_object_get(result->value);
         q->has_value = true;
-        q->serial = ++q->vm->queries.serial;
+        q->serial = ++q->peer->queries.serial;
         q->value_stamp = q->fetch_stamp;
         q->value_epoch = q->fetch_epoch;
         q->value_sent_at = q->fetch_at;
@@ -389,7 +392,7 @@ static int begin(struct query *q, bool patient)
 
         if (pause == 0)
                 return start(q, patient);
-        qmp_timer_arm(q->vm->loop, &q->pause, qmp_now() + pause);
+        qmp_timer_arm(q->peer->context->loop, &q->pause, qmp_now() + pause);
         q->paused = true;
         return 0;
 }
@@ -399,7 +402,7 @@ static void fail_waiters(struct query *q, int error, const char *text)
 {
         struct list ready;
 
-        q->fetch_stamp = ++q->vm->stamp;
+        q->fetch_stamp = ++q->peer->context->stamp;
         set_error(q, error, NULL, text);
         list_init(&ready);
         list_splice(&ready, &q->waiters);
@@ -418,7 +421,7 @@ static void resume(struct qmp_timer *timer)
                 return;
         r = start(q, any_patient(&q->waiters));
         if (r == -EHOSTDOWN)
-                why = vm_describe_connection(q->vm);
+                why = peer_describe(q->peer);
         if (r < 0)
                 fail_waiters(q, r, why);
 }
@@ -429,7 +432,7 @@ static void fetched(void *userdata, const struct fetch_result *result)
         struct list ready;
 
         q->fetch = NULL;
-        q->vm->queries.n_fetches--;
+        q->peer->context->n_fetches--;
         if (result->error)
                 set_error(q, result->error, result->error_class, result->text);
         else
@@ -441,7 +444,7 @@ static void fetched(void *userdata, const struct fetch_result *result)
                 int r = begin(q, any_patient(&q->later));
 
                 if (r < 0) {
-                        q->fetch_stamp = ++q->vm->stamp;
+                        q->fetch_stamp = ++q->peer->context->stamp;
                         set_error(q, r, NULL, result->text);
                         list_splice(&ready, &q->later);
                 } else {
@@ -464,8 +467,8 @@ static int wait(struct query *q, struct waiter *w, enum freshness freshness)
         if (q->error_stamp > w->stamp)
                 return waiter_fail(w, q->error, q->error_class, "%s", q->error_text ? q->error_text : "");
         /* a fetch may be patient for a write; a read must not wait that long */
-        if (!w->patient && qmp_client_is_overdue(q->vm->client))
-                waiter_hurry(w, qmp_client_patience(q->vm->client, q->vm->options.timeout_ns));
+        if (!w->patient && qmp_client_is_overdue(q->peer->client))
+                waiter_hurry(w, qmp_client_patience(q->peer->client, q->peer->options.timeout_ns));
         if (!q->fetch && (!q->paused || w->patient)) {
                 e = begin(q, w->patient);
                 if (e == -EHOSTDOWN)
@@ -474,15 +477,15 @@ static int wait(struct query *q, struct waiter *w, enum freshness freshness)
                         return e;
                 /* a write does not wait; if its query could not be sent, those who do wait on */
                 if (q->fetch && q->paused) {
-                        qmp_timer_disarm(q->vm->loop, &q->pause);
+                        qmp_timer_disarm(q->peer->context->loop, &q->pause);
                         q->paused = false;
                 }
         } else if (q->fetch && (fetch_is_sent(q->fetch) || (w->patient && !q->patient))) {
                 waiters = &q->later;
         } else if (q->fetch) {
                 /* it will be sent after this waiter arrived, so it answers this one too */
-                q->fetch_stamp = ++q->vm->stamp;
-                q->fetch_epoch = q->vm->epoch;
+                q->fetch_stamp = ++q->peer->context->stamp;
+                q->fetch_epoch = q->peer->epoch;
         }
         list_append(waiters, &w->link);
         return WAITER_PARKED;
@@ -513,7 +516,7 @@ int query_require(struct waiter *w, const struct query_spec *spec, enum freshnes
                 if (!queries)
                         return -ENOMEM;
                 w->queries = queries;
-                r = query_get(w->vm, spec, &q);
+                r = query_get(w->peer, spec, &q);
                 if (r < 0)
                         return r;
                 w->queries[w->n_queries++] = q;

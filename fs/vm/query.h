@@ -35,12 +35,12 @@ enum freshness {
 };
 
 struct query {
-        struct vm *vm;
+        struct peer *peer;
         struct query_spec spec;
         char *key, *a, *b;   /* the key in the table */
         unsigned refs;       /* 0: it is kept for its value or its costs */
         unsigned n_required; /* by waiters, which may look at the value again */
-        struct list kept;    /* in the vm: those with a value, the oldest first */
+        struct list kept;    /* in the peer: those with a value, the oldest first */
 
         bool has_value;            /* false: none yet, or the last fetch failed */
         struct json_object *value; /* NULL too where QEMU returned null */
@@ -61,11 +61,11 @@ struct query {
         unsigned n_costs;
 };
 
-/* All queries of a vm. */
+/* All queries of a peer. */
 struct queries {
+        struct peer *peer;
         struct lh_table *all;          /* key to struct query */
         size_t n_left;                 /* the number of keys removed from it since its last rebuild */
-        unsigned n_fetches;            /* under way */
         uint64_t serial;               /* of values */
         struct load load, costly_load; /* of QEMU's time: by all queries, by costly ones */
         struct list kept;              /* those with a value, the oldest first … */
@@ -73,12 +73,14 @@ struct queries {
 };
 
 /* 0 or -ENOMEM. */
-int queries_init(struct vm *vm);
+int queries_init(struct queries *queries, struct peer *peer);
 /* No fetch may be under way, and nobody may hold a query. */
-void queries_deinit(struct vm *vm);
+void queries_deinit(struct queries *queries);
+/* There is another QEMU: it owes no time. */
+void queries_forget_load(struct queries *queries);
 
 /* Finds the query, or creates it. The caller gets a reference. 0 or -ENOMEM. */
-int query_get(struct vm *vm, const struct query_spec *spec, struct query **ret_query);
+int query_get(struct peer *peer, const struct query_spec *spec, struct query **ret_query);
 /* Drops the reference. */
 void query_release(struct query *query);
 
@@ -98,7 +100,7 @@ void queries_release(struct waiter *waiter);
 bool query_is_required(const struct waiter *waiter, const struct query_spec *spec);
 
 /* The query, if it has a value, however old; NULL: it has none. Borrowed. */
-const struct query *query_peek(struct vm *vm, const struct query_spec *spec);
+const struct query *query_peek(struct peer *peer, const struct query_spec *spec);
 
 /* Whether the value comes from a fetch that began after the waiter's arrival, so that missing entries do not exist. */
 bool query_is_news(const struct query *query, const struct waiter *waiter);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "fs/util/qdev.h"
+#include "fs/vm/vm.h"
 #include "qmp/errors.h"
 #include "qmp/message.h"
 
@@ -63,9 +64,9 @@ static struct removal *removal_unref(struct removal *m)
         if (--m->refs > 0)
                 return NULL;
         assert(list_empty(&m->waiters));
-        qmp_timer_disarm(m->vm->loop, &m->retry);
-        qmp_timer_disarm(m->vm->loop, &m->grace);
-        qmp_timer_disarm(m->vm->loop, &m->recheck);
+        qmp_timer_disarm(m->vm->peer.context->loop, &m->retry);
+        qmp_timer_disarm(m->vm->peer.context->loop, &m->grace);
+        qmp_timer_disarm(m->vm->peer.context->loop, &m->recheck);
         free(m->path);
         free(m->drive);
         free(m->node);
@@ -82,9 +83,9 @@ static struct removal *removal_unref(struct removal *m)
 static void settle(struct removal *m, enum phase phase)
 {
         m->phase = phase;
-        qmp_timer_disarm(m->vm->loop, &m->retry);
-        qmp_timer_disarm(m->vm->loop, &m->grace);
-        qmp_timer_disarm(m->vm->loop, &m->recheck);
+        qmp_timer_disarm(m->vm->peer.context->loop, &m->retry);
+        qmp_timer_disarm(m->vm->peer.context->loop, &m->grace);
+        qmp_timer_disarm(m->vm->peer.context->loop, &m->recheck);
         if (m->request)
                 qmp_command_cancel(m->request);
 }
@@ -154,7 +155,7 @@ static void refuse(struct removal *m, int error, const char *class, const char *
         settle(m, OVER);
         free(m->outcome);
         m->outcome = vm_words(m->vm, text);
-        vm_invalidate(m->vm);
+        peer_invalidate(&m->vm->peer);
         answer(m, ALL, error, class, text);
         removal_unref(m);
 }
@@ -162,7 +163,7 @@ static void refuse(struct removal *m, int error, const char *class, const char *
 static void succeed(struct removal *m)
 {
         m->refs++;
-        vm_invalidate(m->vm);
+        peer_invalidate(&m->vm->peer);
         answer(m, ALL, 0, NULL, NULL);
         forget(m);
         removal_unref(m);
@@ -181,7 +182,7 @@ static int send(struct removal *m, const char *command, const char *key, const c
                 json_object_put(string);
                 return -ENOMEM;
         }
-        r = qmp_client_send(m->vm->client, command, arguments, ANSWER_LIMIT_NS, &options, fn, m, ret_command);
+        r = qmp_client_send(m->vm->peer.client, command, arguments, ANSWER_LIMIT_NS, &options, fn, m, ret_command);
         if (r == 0)
                 m->refs++;
         return r;
@@ -298,7 +299,7 @@ static void gone(struct removal *m)
         m->refs++;
         settle(m, m->drive ? CLEANING : OVER);
         free(take_ptr(m->path));
-        vm_invalidate(m->vm);
+        peer_invalidate(&m->vm->peer);
         answer(m, GONE, 0, NULL, NULL);
         if (m->drive)
                 clean(m);
@@ -317,10 +318,10 @@ static void vanished(struct removal *m)
 {
         if (m->grace.armed)
                 return;
-        qmp_timer_disarm(m->vm->loop, &m->retry);
+        qmp_timer_disarm(m->vm->peer.context->loop, &m->retry);
         if (m->request && !qmp_command_is_sent(m->request))
                 qmp_command_cancel(m->request);
-        qmp_timer_arm(m->vm->loop, &m->grace, qmp_now() + (m->is_cpu ? GRACE_CPU_NS : GRACE_NS));
+        qmp_timer_arm(m->vm->peer.context->loop, &m->grace, qmp_now() + (m->is_cpu ? GRACE_CPU_NS : GRACE_NS));
 }
 
 static void check(struct removal *m);
@@ -349,7 +350,7 @@ static void check(struct removal *m)
                 m->checking = true;
         else
                 /* no memory: what made us ask may not come again */
-                qmp_timer_arm(m->vm->loop, &m->recheck, qmp_now() + RECHECK_NS);
+                qmp_timer_arm(m->vm->peer.context->loop, &m->recheck, qmp_now() + RECHECK_NS);
 }
 
 static void recheck(struct qmp_timer *timer)
@@ -364,7 +365,7 @@ static void schedule(struct removal *m)
 {
         if (m->phase != PENDING || list_empty(&m->waiters) || m->retry.armed || m->grace.armed)
                 return;
-        qmp_timer_arm(m->vm->loop, &m->retry, qmp_now() + m->retry_ns);
+        qmp_timer_arm(m->vm->peer.context->loop, &m->retry, qmp_now() + m->retry_ns);
         m->retry_ns = 2 * m->retry_ns < RETRY_MAX_NS ? 2 * m->retry_ns : RETRY_MAX_NS;
 }
 
@@ -452,7 +453,7 @@ static void retry(struct qmp_timer *timer)
 /* By its device; or, where that is gone or there is none, by its drive. */
 static struct removal *find(struct vm *vm, const struct removal_target *t)
 {
-        list_for_each(i, &vm->removals) {
+        list_for_each(i, &vm->removals.all) {
                 struct removal *m = list_entry(i, struct removal, link);
 
                 if (t->path && m->path && streq(m->path, t->path))
@@ -481,7 +482,7 @@ static int removal_new(struct vm *vm, const char *path, struct removal **ret_rem
         m->grace.fire = grace_over;
         m->recheck.fire = recheck;
         list_init(&m->waiters);
-        list_append(&vm->removals, &m->link);
+        list_append(&vm->removals.all, &m->link);
         *ret_removal = m;
         return 0;
 }
@@ -525,7 +526,7 @@ static int join(struct removal *m, const struct removal_target *target)
                 m->slot = target->slot;
         m->timed_out_ns = 0;
         m->retry_ns = RETRY_FIRST_NS;
-        qmp_timer_disarm(m->vm->loop, &m->retry);
+        qmp_timer_disarm(m->vm->peer.context->loop, &m->retry);
         return ask(m);
 }
 
@@ -557,7 +558,7 @@ int removal_start(struct vm *vm, const struct removal_target *target, struct rem
 /* The state of @m, which may be NULL. */
 static char *describe(const struct removal *m)
 {
-        const char *paused = m && m->vm->paused ? ", the VM is paused" : "";
+        const char *paused = m && m->vm->peer.paused ? ", the VM is paused" : "";
         const char *colon = "", *why = "";
         char *text;
         int n;
@@ -721,9 +722,12 @@ static void handle_event(struct removal *m, const struct qmp_event *event)
         }
 }
 
-void removals_event(struct vm *vm, const struct qmp_event *event)
+static void hear(struct subscriber *subscriber, const struct qmp_event *event, const struct text *line)
 {
-        list_for_each_safe(i, &vm->removals) {
+        struct removals *removals = container_of(subscriber, struct removals, subscriber);
+
+        (void)line;
+        list_for_each_safe(i, &removals->all) {
                 struct removal *m = list_entry(i, struct removal, link);
 
                 if (m->path)
@@ -731,15 +735,33 @@ void removals_event(struct vm *vm, const struct qmp_event *event)
         }
 }
 
-void removals_end(struct vm *vm)
+static void down(struct subscriber *subscriber)
 {
-        while (!list_empty(&vm->removals)) {
-                struct removal *m = list_entry(vm->removals.next, struct removal, link);
-                _cleanup_(qmp_freep) char *why = vm_describe_connection(vm);
+        struct removals *removals = container_of(subscriber, struct removals, subscriber);
+
+        while (!list_empty(&removals->all)) {
+                struct removal *m = list_entry(removals->all.next, struct removal, link);
+                _cleanup_(qmp_freep) char *why = peer_describe(&m->vm->peer);
 
                 m->refs++;
                 answer(m, ALL, -EHOSTDOWN, NULL, why ? why : "the connection ended");
                 forget(m);
                 removal_unref(m);
         }
+}
+
+void removals_init(struct removals *removals, struct peer *peer)
+{
+        static const char *const names[] = {
+                "DEVICE_DELETED", "DEVICE_UNPLUG_GUEST_ERROR", "MEM_UNPLUG_ERROR", "ACPI_DEVICE_OST", NULL,
+        };
+
+        removals->subscriber = (struct subscriber){ .names = names, .event = hear, .down = down };
+        list_init(&removals->all);
+        bus_join(&peer->bus, &removals->subscriber);
+}
+
+void removals_deinit(struct removals *removals, struct peer *peer)
+{
+        bus_leave(&peer->bus, &removals->subscriber);
 }

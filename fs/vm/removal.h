@@ -9,7 +9,9 @@
 #ifndef FS_REMOVAL_H
 #define FS_REMOVAL_H
 
-#include "fs/vm/vm.h"
+#include "fs/vm/peer.h"
+
+struct vm;
 
 struct removal_waiter {
         struct list link;        /* must be initialised */
@@ -45,8 +47,14 @@ char *removal_waiter_remove(struct removal_waiter *waiter, uint64_t timed_out_ns
  */
 char *removal_describe(struct vm *vm, const struct removal_target *target);
 
-/* To be called by the vm for each event, after objects have been killed, and when the connection ended. */
-void removals_event(struct vm *vm, const struct qmp_event *event);
-void removals_end(struct vm *vm);
+/* All removals of a VM. Embedded in struct vm. */
+struct removals {
+        struct subscriber subscriber;
+        struct list all;
+};
+
+void removals_init(struct removals *removals, struct peer *peer);
+/* After the end of the connection. */
+void removals_deinit(struct removals *removals, struct peer *peer);
 
 #endif

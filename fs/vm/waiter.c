@@ -4,27 +4,27 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "fs/vm/query.h"
-#include "fs/vm/vm.h"
+#include "fs/vm/peer.h"
 
-void waiter_init(struct waiter *w, struct vm *vm, void (*run)(struct waiter *),
-                 void (*expired)(struct qmp_timer *deadline))
+void waiter_init(struct waiter *w, struct context *context, struct peer *peer, uint64_t limit_ns,
+                 void (*run)(struct waiter *), void (*expired)(struct qmp_timer *deadline))
 {
         *w = (struct waiter){
-                .vm = vm,
+                .context = context,
+                .peer = peer,
                 .run = run,
                 .deadline = { .fire = expired },
-                .limit_ns = vm->options.timeout_ns,
+                .limit_ns = limit_ns,
                 .arrived = qmp_now(),
         };
-        w->stamp = w->arrival = ++vm->stamp;
+        w->stamp = w->arrival = ++context->stamp;
         list_init(&w->link);
 }
 
 void waiter_deinit(struct waiter *w)
 {
         list_unlink(&w->link);
-        qmp_timer_disarm(w->vm->loop, &w->deadline);
+        qmp_timer_disarm(w->context->loop, &w->deadline);
         queries_release(w);
         free(w->reason);
         free(w->reason_class);
@@ -33,7 +33,7 @@ void waiter_deinit(struct waiter *w)
 void waiter_park(struct waiter *w)
 {
         if (!w->parked && w->limit_ns > 0)
-                qmp_timer_arm(w->vm->loop, &w->deadline, w->arrived + w->limit_ns);
+                qmp_timer_arm(w->context->loop, &w->deadline, w->arrived + w->limit_ns);
         w->parked = true;
 }
 
@@ -41,9 +41,9 @@ void waiter_set_limit(struct waiter *w, uint64_t limit_ns)
 {
         w->limit_ns = limit_ns;
         if (w->parked && limit_ns > 0)
-                qmp_timer_arm(w->vm->loop, &w->deadline, w->arrived + limit_ns);
+                qmp_timer_arm(w->context->loop, &w->deadline, w->arrived + limit_ns);
         else if (w->parked)
-                qmp_timer_disarm(w->vm->loop, &w->deadline);
+                qmp_timer_disarm(w->context->loop, &w->deadline);
 }
 
 void waiter_hurry(struct waiter *w, uint64_t within_ns)
@@ -71,7 +71,7 @@ int waiter_fail(struct waiter *w, int error, const char *class, const char *form
 
 int waiter_fail_down(struct waiter *w)
 {
-        _cleanup_(qmp_freep) char *why = vm_describe_connection(w->vm);
+        _cleanup_(qmp_freep) char *why = peer_describe(w->peer);
 
         return waiter_fail(w, -EHOSTDOWN, NULL, "%s", why ? why : "");
 }

@@ -16,11 +16,13 @@
  */
 #define WAITER_PARKED 1
 
+struct context;
+struct peer;
 struct query;
-struct vm;
 
 struct waiter {
-        struct vm *vm;
+        struct context *context;
+        struct peer *peer; /* whose queries it needs; NULL: none */
         /* It was taken out of its list, since what it waited for has come or has failed. May free the waiter. */
         void (*run)(struct waiter *waiter);
         struct list link; /* in the list of what it waits for */
@@ -30,7 +32,7 @@ struct waiter {
         bool parked;
 
         uint64_t arrived; /* the time */
-        uint64_t stamp;   /* only results of queries that were sent after this stamp of the vm answer it … */
+        uint64_t stamp;   /* only results of queries that were sent after this stamp answer it … */
         uint64_t arrival; /* … and the first such stamp; a waiter may need newer results later */
         /* A write: its queries also keep their limit while QEMU is stalled, and may send what no read may (reads.h) */
         bool patient;
@@ -41,9 +43,9 @@ struct waiter {
         char *reason_class, *reason; /* of a failure; owned */
 };
 
-/* The waiter arrives now. Its limit is that of an answer of QEMU. */
-void waiter_init(struct waiter *waiter, struct vm *vm, void (*run)(struct waiter *),
-                 void (*expired)(struct qmp_timer *deadline));
+/* The waiter arrives now. @limit_ns: its time limit; 0: none. */
+void waiter_init(struct waiter *waiter, struct context *context, struct peer *peer, uint64_t limit_ns,
+                 void (*run)(struct waiter *), void (*expired)(struct qmp_timer *deadline));
 /* Leaves the list, and frees what the waiter owns. */
 void waiter_deinit(struct waiter *waiter);
 

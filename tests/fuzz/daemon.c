@@ -159,10 +159,10 @@ void daemon_connect(const char *greeting)
                 return;
         /* the last one's end has been heard of */
         SETTLE();
-        CHECK(!rig.vm->up);
+        CHECK(!rig.vm->peer.up);
         waiting.n = waiting_oob.n = 0;
         rig.fake->greeting = NULL;
-        CHECK(qmp_client_start_fd(rig.vm->client, fake_connect(rig.fake, 1 << 20)) == 0);
+        CHECK(qmp_client_start_fd(rig.vm->peer.client, fake_connect(rig.fake, 1 << 20)) == 0);
         greeting = greeting ? greeting : FAKE_GREETING;
         daemon_say(greeting, strlen(greeting));
         SETTLE();
@@ -266,7 +266,7 @@ void daemon_new(void)
 static void end_requests(void)
 {
         kernel.n_requests_max = 0;
-        PUMP_FOR(rig.loop, kernel.n_requests > 0 || !list_empty(&rig.vm->removals) ? DAEMON_LIMIT : SEC);
+        PUMP_FOR(rig.loop, kernel.n_requests > 0 || !list_empty(&rig.vm->removals.all) ? DAEMON_LIMIT : SEC);
         for (size_t i = 0; i < kernel.n_requests; i++)
                 CHECK_MSG(kernel.requests[i].patient, "no answer to request %u, opcode %u",
                           (unsigned)kernel.requests[i].unique, kernel.requests[i].opcode);

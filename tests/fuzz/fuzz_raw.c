@@ -175,7 +175,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         daemon_connect(FAKE_GREETING_OOB);
         if (n > 0)
                 write_and_read(is_hmp, text, n);
-        CHECK(rig.vm->up);
+        CHECK(rig.vm->peer.up);
         daemon_free();
         json_object_put(qemu.commands);
         json_object_put(qemu.replies);

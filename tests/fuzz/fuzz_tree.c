@@ -210,11 +210,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         daemon_on("query-block", text);
         free(text);
         daemon_connect(NULL);
-        CHECK(rig.vm->up);
+        CHECK(rig.vm->peer.up);
         check_record(value);
         CHECK(rig_walk("block/d/v", &node) == 0);
         check_member(node.nodeid, node.attr.mode, value);
-        CHECK(rig.vm->up);
+        CHECK(rig.vm->peer.up);
         daemon_free();
         json_object_put(value);
         return 0;

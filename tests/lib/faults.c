@@ -544,7 +544,7 @@ static void note_reason(const char *message)
 
 static void fire(const char *message, size_t size, size_t at)
 {
-        struct qmp_client *client = rig.vm->client;
+        struct qmp_client *client = rig.vm->peer.client;
 
         f.fired = true;
         f.what = is_event(message)                 ? FAULT_EVENT
@@ -555,7 +555,7 @@ static void fire(const char *message, size_t size, size_t at)
         f.was_first = f.n_of_op == 0 && !is_event(message);
         f.shared = client->n_wire != 1 && f.what == FAULT_REPLY;
         f.oob = strstr(message, "\"id\": \"o") && f.what == FAULT_REPLY;
-        f.was_up = rig.vm->up;
+        f.was_up = rig.vm->peer.up;
         if (f.was_whole && f.what == FAULT_GREETING) {
                 /* what is missing is the next one */
                 f.what = FAULT_NEGOTIATION;
@@ -619,7 +619,7 @@ void faults_end_connection(bool reset)
 static int client_fd(struct fake_qemu *fake)
 {
         (void)fake;
-        return rig.vm->client->source.fd;
+        return rig.vm->peer.client->source.fd;
 }
 
 /* --- connections ------------------------------------------------------------------------------------------------- */
@@ -647,8 +647,8 @@ static unsigned n_queries_held(void)
 {
         unsigned n = 0;
 
-        EXPECT(rig.vm->queries.n_fetches == 0);
-        for (struct lh_entry *i = lh_table_head(rig.vm->queries.all); i; i = lh_entry_next(i)) {
+        EXPECT(rig.context.n_fetches == 0);
+        for (struct lh_entry *i = lh_table_head(rig.vm->peer.queries.all); i; i = lh_entry_next(i)) {
                 const struct query *q = lh_entry_v(i);
 
                 EXPECT(!q->fetch && list_empty(&q->waiters) && list_empty(&q->later) && q->n_required == 0);
@@ -660,7 +660,7 @@ static unsigned n_queries_held(void)
 /* Up, and the daemon's own query has been answered. */
 static bool is_settled(void)
 {
-        return rig.vm->up && list_empty(&rig.vm->client->wire) && list_empty(&rig.fake->out);
+        return rig.vm->peer.up && list_empty(&rig.vm->peer.client->wire) && list_empty(&rig.fake->out);
 }
 
 static void disarm(void)
@@ -680,7 +680,7 @@ static void arm(const struct fault *fault, bool next)
         f.fault = fault;
         f.connection = rig.fake->n_connections + next;
         f.op = -1;
-        f.failure = strdup(rig.vm->client->failure ? rig.vm->client->failure : "");
+        f.failure = strdup(rig.vm->peer.client->failure ? rig.vm->peer.client->failure : "");
         CHECK(f.failure);
 }
 
@@ -689,7 +689,7 @@ static void drop(void)
 {
         if (rig.fake->fd >= 0)
                 fake_close(rig.fake);
-        PUMP(rig.loop, !rig.vm->up);
+        PUMP(rig.loop, !rig.vm->peer.up);
 }
 
 static void connect_again(void)
@@ -724,7 +724,7 @@ static void check_status(void)
 
 void faults_clean(void)
 {
-        struct qmp_client *client = rig.vm->client;
+        struct qmp_client *client = rig.vm->peer.client;
         int n;
 
         rig_forget();
@@ -738,9 +738,9 @@ void faults_clean(void)
         rig_forget();
         EXPECT(list_empty(&client->wire) && list_empty(&client->queue) && list_empty(&client->oob_wire));
         EXPECT(client->n_wire == 0);
-        EXPECT(list_empty(&rig.vm->removals));
+        EXPECT(list_empty(&rig.vm->removals.all));
         /* each collection has its own */
-        EXPECT(n_queries_held() <= length(&rig.vm->collections));
+        EXPECT(n_queries_held() <= length(&rig.vm->objects.collections));
         EXPECT(list_empty(&kernel.replies));
         n = count_fds();
         if (n_fds == 0)
@@ -779,7 +779,7 @@ static void end_background(bool was_up)
         do {
                 SETTLE();
                 if (!k_is_answered(bg.read)) {
-                        EXPECT(rig.vm->up);
+                        EXPECT(rig.vm->peer.up);
                         k_interrupt(bg.read);
                 }
                 e = k_wait_error(bg.read);
@@ -791,7 +791,7 @@ static void end_background(bool was_up)
                         fail_case("the stream: %s", strerrorname_np(-e));
         } while (e == 0);
         /* who waited when it ended has been told */
-        if (was_up && !rig.vm->up) {
+        if (was_up && !rig.vm->peer.up) {
                 EXPECT(down);
                 EXPECT(k_was_woken(bg.handle));
         }
@@ -838,18 +838,18 @@ static const char *expected_words(void)
 static char *errors_since(uint64_t from)
 {
         uint64_t shift = 0;
-        size_t size = rig.vm->errors.end - from;
+        size_t size = rig.vm->errors.journal.end - from;
         char *text = calloc(1, size + 1);
 
         CHECK(text);
-        (void)journal_read(&rig.vm->errors, from, &shift, text, size);
+        (void)journal_read(&rig.vm->errors.journal, from, &shift, text, size);
         return text;
 }
 
 uint64_t faults_errors_from(void)
 {
-        repeats_deinit(&rig.vm->repeats);
-        return rig.vm->errors.end;
+        repeats_deinit(&rig.vm->errors.repeats);
+        return rig.vm->errors.journal.end;
 }
 
 bool faults_errors_have(uint64_t from, const char *part)
@@ -926,20 +926,20 @@ static void judge_connection(void)
         switch (expected_end()) {
         case GOES_ON:
                 if (f.ended) {
-                        EXPECT(!rig.vm->up);
+                        EXPECT(!rig.vm->peer.up);
                         check_connection("down: ", f.reason[0] ? "QEMU exited (" : "'");
                         break;
                 }
-                EXPECT(rig.vm->up);
+                EXPECT(rig.vm->peer.up);
                 EXPECT(rig.fake->n_connections == f.connection);
                 check_connection("up since ", "");
                 break;
         case ENDS:
-                EXPECT(!rig.vm->up);
+                EXPECT(!rig.vm->peer.up);
                 check_connection("down: ", expected_words());
                 break;
         case WAITS:
-                if (f.was_up && !list_empty(&rig.vm->client->wire)) {
+                if (f.was_up && !list_empty(&rig.vm->peer.client->wire)) {
                         PUMP_FOR(rig.loop, STALL_TOLD);
                         check_connection("stalled ", " s in ");
                 } else if (!f.was_up) {
@@ -964,7 +964,7 @@ static void resume(void)
         f.n_held = 0;
         if (f.ends_later) {
                 fake_close_behind(rig.fake);
-                PUMP(rig.loop, !rig.vm->up);
+                PUMP(rig.loop, !rig.vm->peer.up);
                 return;
         }
         PUMP(rig.loop, is_settled());
@@ -999,9 +999,10 @@ static void handshake(void)
                 /* it is told when the limit for it is over */
                 uint64_t until = qmp_now() + 2 * TIMEOUT + SEC;
 
-                PUMP_WITHIN(rig.loop, 20 * SEC,
-                            rig.vm->up || qmp_now() >= until ||
-                                    (rig.vm->client->failure && !streq(rig.vm->client->failure, f.failure)));
+                PUMP_WITHIN(
+                        rig.loop, 20 * SEC,
+                        rig.vm->peer.up || qmp_now() >= until ||
+                                (rig.vm->peer.client->failure && !streq(rig.vm->peer.client->failure, f.failure)));
         } else if (!f.fired || expected_end() == GOES_ON) {
                 PUMP(rig.loop, is_settled());
                 SETTLE();
@@ -1012,7 +1013,7 @@ static void play(void)
 {
         for (size_t i = 0; i < scenario->n_ops; i++) {
                 uint64_t errors_from = faults_errors_from(), began = qmp_now();
-                bool was_up = rig.vm->up;
+                bool was_up = rig.vm->peer.up;
                 struct op_result result;
 
                 f.op = f.fired ? f.op : (ssize_t)i;
@@ -1046,7 +1047,7 @@ static void run(const struct fault *fault, bool from_handshake)
         if (from_handshake)
                 handshake();
         begin_background();
-        was_up = rig.vm->up;
+        was_up = rig.vm->peer.up;
         play();
         last_n_messages = f.n_messages;
         last_n_bytes = f.n_bytes;
@@ -1080,7 +1081,7 @@ void faults_up_plain(void)
         if (!path)
                 path = test_path("qemu");
         test_time_virtual();
-        rig_make_with(path, &(struct vm_options){
+        rig_make_with(path, &(struct peer_options){
                                     .timeout_ns = TIMEOUT,
                                     .unplug_timeout_ns = UNPLUG_LIMIT,
                                     .command_timeout_ns = COMMAND_LIMIT,
@@ -1093,7 +1094,7 @@ void faults_up_plain(void)
         rig.fake->filter = filter;
         rig.fake->client_fd = client_fd;
         fake_listen(rig.fake, path);
-        qmp_client_start(rig.vm->client);
+        qmp_client_start(rig.vm->peer.client);
         connect_again();
         /* of what is made once and stays */
         n_fds = 0;

@@ -251,7 +251,7 @@ static void session_ended(struct session *session)
         kernel.ended = true;
 }
 
-void rig_make_with(const char *address, const struct vm_options *options)
+void rig_make_with(const char *address, const struct peer_options *options)
 {
         struct session_options session_options = { .root = &tree_root, .uid = 1000, .gid = 100 };
         char *argv[] = { (char *)(uintptr_t) "qmpfs", NULL };
@@ -262,8 +262,9 @@ void rig_make_with(const char *address, const struct vm_options *options)
         CHECK(qmp_loop_new(&rig.loop) == 0);
         rig.fake = fake_new(rig.loop);
         rig_plain_vm();
-        CHECK(vm_new(rig.loop, address, options, &rig.vm) == 0);
-        CHECK(session_new(rig.loop, rig.vm, &args, &session_options, &rig.session) == 0);
+        context_init(&rig.context, rig.loop);
+        CHECK(vm_new(&rig.context, address, options, &rig.vm) == 0);
+        CHECK(session_new(&rig.context, rig.vm, &args, &session_options, &rig.session) == 0);
         fuse_opt_free_args(&args);
         rig.session->ended = session_ended;
         k_init(rig.loop, &fd);
@@ -272,7 +273,7 @@ void rig_make_with(const char *address, const struct vm_options *options)
 
 void rig_make(const char *address)
 {
-        rig_make_with(address, &(struct vm_options){
+        rig_make_with(address, &(struct peer_options){
                                        .timeout_ns = 10 * SEC,
                                        .unplug_timeout_ns = 30 * SEC,
                                        .command_timeout_ns = 60 * SEC,
@@ -286,8 +287,8 @@ void rig_connect(void)
         size_t n = rig_count("query-status");
         int fd = fake_connect(rig.fake, 0);
 
-        CHECK(qmp_client_start_fd(rig.vm->client, fd) == 0);
-        PUMP(rig.loop, rig.vm->up && rig_count("query-status") == n + 1);
+        CHECK(qmp_client_start_fd(rig.vm->peer.client, fd) == 0);
+        PUMP(rig.loop, rig.vm->peer.up && rig_count("query-status") == n + 1);
         SETTLE();
         rig.mark = rig.fake->n_commands;
 }
@@ -323,11 +324,11 @@ void rig_forget(void)
         PUMP(rig.loop, list_empty(&rig.session->contents.repeats));
         SETTLE();
         CHECK(kernel.n_requests == 0);
-        CHECK(list_empty(&rig.vm->requests));
+        CHECK(list_empty(&rig.session->requests));
         CHECK(live(&rig.session->inodes.files) == 0);
         CHECK(live(&rig.session->inodes.nodes) == 1);
         CHECK(rig.session->inodes.n == 0);
-        CHECK(list_empty(&rig.vm->listeners));
+        CHECK(rig.vm->peer.bus.subscribers.prev == &rig.vm->subscriber.link);
         for (size_t i = 0; i < N_CHANNELS; i++)
                 CHECK(list_empty(&rig.vm->news[i].watchers));
 }
@@ -346,4 +347,14 @@ void rig_down(void)
 {
         rig_unmake();
         test_time_real();
+}
+
+void rig_forget_introspection(void)
+{
+        rig.vm->introspection.subscriber.down(&rig.vm->introspection.subscriber);
+}
+
+void rig_forget_asked(void)
+{
+        rig.vm->asked.subscriber.down(&rig.vm->asked.subscriber);
 }

@@ -16,6 +16,7 @@
 /* The one daemon of a test. */
 struct rig {
         struct qmp_loop *loop;
+        struct context context;
         struct fake_qemu *fake;
         struct vm *vm;
         struct session *session;
@@ -29,7 +30,7 @@ void rig_up(void);
 /* The same in steps: everything but the connection; options of the vm may be changed before rig_connect(). */
 void rig_make(const char *address);
 /* The same with other options than the usual ones. */
-void rig_make_with(const char *address, const struct vm_options *options);
+void rig_make_with(const char *address, const struct peer_options *options);
 void rig_connect(void);
 /* Closes and forgets all as the kernel does, and checks that nothing is left. All requests must have been answered. */
 void rig_forget(void);
@@ -174,5 +175,9 @@ const char *rig_list(const char *a, const char *b, const char *c);
                 CHECK_STR(_reply->data, (expected));                                                                 \
                 free(_reply);                                                                                        \
         } while (0)
+
+/* As at the end of the connection. */
+void rig_forget_introspection(void);
+void rig_forget_asked(void);
 
 #endif

@@ -343,9 +343,9 @@ static void up(void)
         k_mount();
         f = rig.fake;
         /* no test may take long by its own clock, see tests/lib/test.h */
-        rig.vm->options.timeout_ns = 2 * SEC;
-        rig.vm->options.command_timeout_ns = 3 * SEC;
-        rig.vm->options.unplug_timeout_ns = 8 * SEC;
+        rig.vm->peer.options.timeout_ns = 2 * SEC;
+        rig.vm->peer.options.command_timeout_ns = 3 * SEC;
+        rig.vm->peer.options.unplug_timeout_ns = 8 * SEC;
         f->greeting = FAKE_GREETING_OOB;
         plug_in();
         fake_on(f, "query-qmp-schema", schema);
@@ -380,8 +380,8 @@ static void up(void)
         rig_qom("/machine", "size", "18446744073709551615");
         rig_qom("/machine", "tree", "{\"tm_year\": 126}");
         fake_listen(f, qmp_path);
-        qmp_client_start(rig.vm->client);
-        PUMP(rig.loop, rig.vm->up);
+        qmp_client_start(rig.vm->peer.client);
+        PUMP(rig.loop, rig.vm->peer.up);
         SETTLE();
 }
 
@@ -640,10 +640,10 @@ static int reconnect(const struct operation *op, char **ret_text)
 {
         (void)op;
         fake_close(rig.fake);
-        PUMP(rig.loop, !rig.vm->up);
+        PUMP(rig.loop, !rig.vm->peer.up);
         PUMP_FOR(rig.loop, 3 * SEC);
         memory.armed = false;
-        PUMP_WITHIN(rig.loop, 20 * SEC, rig.vm->up);
+        PUMP_WITHIN(rig.loop, 20 * SEC, rig.vm->peer.up);
         memory.armed = true;
         return rig_cat("name", ret_text);
 }
@@ -657,18 +657,18 @@ static int limited(const struct operation *op, char **ret_text)
         fake_on_error(rig.fake, "query-status", "CommandNotFound", "The command query-status has not been found");
         memory.armed = true;
         fake_close(rig.fake);
-        PUMP(rig.loop, !rig.vm->up);
+        PUMP(rig.loop, !rig.vm->peer.up);
         PUMP_FOR(rig.loop, 3 * SEC);
         memory.armed = false;
-        PUMP_WITHIN(rig.loop, 20 * SEC, rig.vm->up);
+        PUMP_WITHIN(rig.loop, 20 * SEC, rig.vm->peer.up);
         memory.armed = true;
         r = rig_ls(op->path, ret_text);
         memory.armed = false;
         k_drop_all();
         fake_on(rig.fake, "query-status", "{\"status\": \"running\", \"running\": true}");
         fake_close(rig.fake);
-        PUMP(rig.loop, !rig.vm->up);
-        PUMP_WITHIN(rig.loop, 20 * SEC, rig.vm->up);
+        PUMP(rig.loop, !rig.vm->peer.up);
+        PUMP_WITHIN(rig.loop, 20 * SEC, rig.vm->peer.up);
         return r;
 }
 
@@ -680,12 +680,12 @@ static int down(const struct operation *op, char **ret_text)
         memory.armed = false;
         fake_unlisten(rig.fake);
         fake_close(rig.fake);
-        PUMP(rig.loop, !rig.vm->up);
+        PUMP(rig.loop, !rig.vm->peer.up);
         memory.armed = true;
         r = rig_cat(op->path, ret_text);
         memory.armed = false;
         fake_listen(rig.fake, qmp_path);
-        PUMP_WITHIN(rig.loop, 20 * SEC, rig.vm->up);
+        PUMP_WITHIN(rig.loop, 20 * SEC, rig.vm->peer.up);
         return r;
 }
 
@@ -870,15 +870,15 @@ static int many(const struct operation *op, char **ret_text)
 static void forget_schema(void)
 {
         plug_in();
-        introspection_forget(rig.vm);
-        asked_forget(rig.vm);
+        rig_forget_introspection();
+        rig_forget_asked();
 }
 
 /* A type that has not been met since the connection came up. */
 static void forget_types(void)
 {
         plug_in();
-        plan_memory_forget(&rig.vm->plan_memory);
+        plan_memory_forget(&rig.vm->peer.plan_memory);
 }
 
 static void known_schema(void)
@@ -1121,14 +1121,14 @@ static void check_rest(const struct operation *op, unsigned long k)
         k_drop_all();
         PUMP_WITHIN(rig.loop, 2 * SEC, list_empty(&rig.session->contents.repeats));
         SETTLE();
-        ck_assert_msg(memory.all || op->drops || rig.vm->up, "%s, %lu: the connection is down", op->name, k);
-        PUMP_WITHIN(rig.loop, 30 * SEC, rig.vm->up);
+        ck_assert_msg(memory.all || op->drops || rig.vm->peer.up, "%s, %lu: the connection is down", op->name, k);
+        PUMP_WITHIN(rig.loop, 30 * SEC, rig.vm->peer.up);
         SETTLE();
         /* a removal outlives who waited for it */
-        for (size_t i = 0; i < 20 && !list_empty(&rig.vm->removals); i++)
+        for (size_t i = 0; i < 20 && !list_empty(&rig.vm->removals.all); i++)
                 PUMP_FOR(rig.loop, 50 * MS);
-        CHECK(list_empty(&rig.vm->requests));
-        CHECK(list_empty(&rig.vm->listeners));
+        CHECK(list_empty(&rig.session->requests));
+        CHECK(rig.vm->peer.bus.subscribers.prev == &rig.vm->subscriber.link);
         CHECK(rig.session->inodes.n == 0);
         for (size_t i = 0; i < N_CHANNELS; i++)
                 CHECK(list_empty(&rig.vm->news[i].watchers));
@@ -1233,7 +1233,7 @@ END_TEST
 /* As the daemon starts. */
 START_TEST(mounting_without_memory_fails)
 {
-        struct vm_options options = { .timeout_ns = SEC, .max_load = 10 };
+        struct peer_options options = { .timeout_ns = SEC, .max_load = 10 };
         struct session_options session_options = { .root = &tree_root };
         bool refused_any = true;
 
@@ -1242,6 +1242,7 @@ START_TEST(mounting_without_memory_fails)
                 struct fuse_args args = FUSE_ARGS_INIT(1, argv);
                 struct session *session = NULL;
                 struct qmp_loop *loop = NULL;
+                struct context context;
                 struct vm *made = NULL;
                 int r;
 
@@ -1251,9 +1252,11 @@ START_TEST(mounting_without_memory_fails)
                 memory.armed = true;
                 r = qmp_loop_new(&loop);
                 if (r == 0)
-                        r = vm_new(loop, "/run/vm.sock", &options, &made);
+                        context_init(&context, loop);
                 if (r == 0)
-                        r = session_new(loop, made, &args, &session_options, &session);
+                        r = vm_new(&context, "/run/vm.sock", &options, &made);
+                if (r == 0)
+                        r = session_new(&context, made, &args, &session_options, &session);
                 memory.armed = false;
                 memory.turns = 0;
                 refused_any = memory.refused > 0;
@@ -1368,12 +1371,12 @@ START_TEST(a_message_beyond_the_limit_of_memory_is_no_answer)
         limit_memory(48 << 20);
         r = k_wait_error(read);
         ck_assert_msg(r == -ETIMEDOUT || r == -EHOSTDOWN, "%s", strerrorname_np(-r));
-        PUMP(rig.loop, !rig.vm->up);
+        PUMP(rig.loop, !rig.vm->peer.up);
         limit_memory(RLIM_INFINITY);
         ASSERT_OK(rig_cat("connection", &text));
         ck_assert_contains(text, "out of memory for a message");
         free(text);
-        PUMP(rig.loop, rig.vm->up);
+        PUMP(rig.loop, rig.vm->peer.up);
         ASSERT_CAT("name", "vm1\n");
         free(big);
         rig_down();

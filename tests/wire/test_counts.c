@@ -494,8 +494,8 @@ static void up(void)
         fake_on(rig.fake, "stop", "{}");
         fake_on_call(rig.fake, "device_del", remove_at_once, NULL);
         /* nothing gets old by itself, nothing is used again for being costly */
-        rig.vm->options.max_load = 100;
-        rig.vm->options.structure_ttl_ns = 1000 * SEC;
+        rig.vm->peer.options.max_load = 100;
+        rig.vm->peer.options.structure_ttl_ns = 1000 * SEC;
         /* what the kernel asks only once */
         ls("");
         for (const struct row *row = tree_root.data; row->name; row++)

@@ -506,7 +506,7 @@ static void clean(bool is_up)
 {
         bool told = !met_down || faults_errors_have(errors_from, "sent a JSON value that is not a QMP message");
 
-        EXPECT(rig.vm->up == is_up);
+        EXPECT(rig.vm->peer.up == is_up);
         EXPECT(rig.fake->n_connections == connection);
         if (!is_up)
                 ASSERT_CAT_CONTAINS("connection", "sent a JSON value that is not a QMP message");
@@ -605,13 +605,13 @@ static void try_greeting(const char *message)
         CHECK(asprintf(&line, "%s\r\n", message) >= 0);
         rig.fake->greeting = line;
         fake_close(rig.fake);
-        PUMP(rig.loop, !rig.vm->up);
+        PUMP(rig.loop, !rig.vm->peer.up);
         PUMP(rig.loop, rig.fake->n_connections > n);
         SETTLE();
         ASSERT_OK(rig_cat("connection", &text));
         EXPECT(startswith(text, "up since ") || strstr(text, "sent a greeting without a version") ||
                strstr(text, "sent a JSON value that is not a QMP message") || strstr(text, "broke the protocol"));
-        EXPECT((startswith(text, "up since ") != NULL) == rig.vm->up);
+        EXPECT((startswith(text, "up since ") != NULL) == rig.vm->peer.up);
         /* one line, and nothing that a terminal obeys */
         EXPECT(strchr(text, '\n') == text + strlen(text) - 1);
         EXPECT(!strchr(text, '\033'));

@@ -694,7 +694,7 @@ END_TEST
 
 START_TEST(without_a_limit_costly_queries_are_not_held_back)
 {
-        rig.vm->options.max_load = 100;
+        rig.vm->peer.options.max_load = 100;
         ck_assert_uint_gt(read_costly(5 * SEC), 3 * SEC);
 }
 END_TEST
@@ -925,7 +925,7 @@ END_TEST
 
 START_TEST(costly_content_is_not_used_with_the_limit_off)
 {
-        rig.vm->options.max_load = 100;
+        rig.vm->peer.options.max_load = 100;
         rig.fake->delay_ns = 5 * MS;
         ASSERT_CAT("name", "vm1\n");
         ASSERT_CAT("name", "vm1\n");
@@ -1151,7 +1151,7 @@ START_TEST(credentials_are_hidden_where_others_may_read)
                 "\"node-name\": \"node0\", \"image\": {\"backing-filename\": \"%1$s\"}}}]";
         _cleanup_(qmp_freep) char *list = NULL;
 
-        rig.vm->options.conceal = true;
+        rig.vm->peer.options.conceal = true;
         ck_assert_int_gt(asprintf(&list, block, "https://bob:hunter2@host/a"), 0);
         fake_on(rig.fake, "query-block", list);
         ASSERT_CAT("block/disk0/inserted/file", "https://…@host/a\n");
@@ -1168,7 +1168,7 @@ START_TEST(credentials_in_errors_are_hidden_where_others_may_read)
 {
         char *text;
 
-        rig.vm->options.conceal = true;
+        rig.vm->peer.options.conceal = true;
         fake_on_error(rig.fake, "cont", "GenericError", "Could not open 'http://bob:hunter2@host/a': denied");
         ASSERT_ERROR(rig_echo("ctl", "cont"), EIO);
         ASSERT_CAT_CONTAINS("ctl", "GenericError Could not open 'http://…@host/a': denied\n");

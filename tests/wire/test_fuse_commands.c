@@ -522,7 +522,7 @@ START_TEST(command_that_was_not_sent_in_time_says_so)
 {
         struct k_file files[4], file = rig_must_open("cmd/get", O_RDWR);
 
-        rig.vm->options.command_timeout_ns = 5 * SEC;
+        rig.vm->peer.options.command_timeout_ns = 5 * SEC;
         fill_the_window(files);
         ASSERT_ERROR(write_text(&file, ""), ETIMEDOUT);
         ASSERT_CAT_CONTAINS("errors", " /cmd/get ETIMEDOUT - QEMU is stalled: get was not sent within 5 s\n");
@@ -624,7 +624,7 @@ START_TEST(writes_wait_for_the_schema)
         struct k_file a = rig_must_open("cmd/get", O_RDWR), b = rig_must_open("cmd/stop", O_RDWR);
         uint64_t writes[3], read;
 
-        introspection_forget(rig.vm);
+        rig_forget_introspection();
         fake_on_nothing(rig.fake, "query-qmp-schema");
         fake_on(rig.fake, "get", "1");
         free(rig_sent());
@@ -648,7 +648,7 @@ START_TEST(schema_that_fails_fails_the_write_and_is_asked_for_again)
 {
         struct k_file file = rig_must_open("cmd/get", O_RDWR), usage = rig_must_open_and_read("cmd/get", O_RDONLY);
 
-        introspection_forget(rig.vm);
+        rig_forget_introspection();
         fake_on_error(rig.fake, "query-qmp-schema", "GenericError", "it is tired");
         ASSERT_ERROR(write_text(&file, ""), EIO);
         ASSERT_CAT_CONTAINS("errors", " /cmd/get EIO GenericError it is tired\n");
@@ -664,7 +664,7 @@ START_TEST(schema_that_fails_fails_the_write_and_is_asked_for_again)
         ASSERT_ERROR(write_text(&file, ""), ENODEV);
         ASSERT_CAT_CONTAINS("errors", " /cmd/get ENODEV - this QEMU has no 'get'\n");
         ASSERT_READ_CONTAINS(&file, "this QEMU has no 'get'");
-        introspection_forget(rig.vm);
+        rig_forget_introspection();
         fake_on(rig.fake, "query-qmp-schema", schema);
         ASSERT_OK(write_text(&file, ""));
         ASSERT_READ(&file, 0, 100, "{}\n");
@@ -676,7 +676,7 @@ START_TEST(what_ends_while_it_waits_for_the_schema_has_its_error_to_read)
         struct k_file file = rig_must_open("cmd/get", O_RDWR);
         uint64_t write;
 
-        introspection_forget(rig.vm);
+        rig_forget_introspection();
         fake_on_nothing(rig.fake, "query-qmp-schema");
         write = send_text(&file, "");
         SETTLE();
@@ -695,7 +695,7 @@ START_TEST(qemu_that_goes_while_the_schema_is_fetched_is_told)
         struct k_file file = rig_must_open("cmd/get", O_RDWR);
         uint64_t writes[3];
 
-        introspection_forget(rig.vm);
+        rig_forget_introspection();
         fake_on_nothing(rig.fake, "query-qmp-schema");
         for (size_t i = 0; i < ARRAY_SIZE(writes); i++)
                 writes[i] = send_text(&file, "");
@@ -749,7 +749,7 @@ START_TEST(many_writers_of_one_open_file_are_all_answered)
         struct k_file file = rig_must_open("cmd/get", O_RDWR);
         uint64_t writes[40];
 
-        introspection_forget(rig.vm);
+        rig_forget_introspection();
         for (size_t i = 0; i < ARRAY_SIZE(writes); i++)
                 writes[i] = send_text(&file, i % 3 ? "v=1" : "nosuch=1");
         for (size_t i = 0; i < ARRAY_SIZE(writes); i++)
@@ -771,7 +771,7 @@ static uint64_t park_schema(void)
 {
         struct k_file file = rig_must_open("cmd/get", O_RDWR);
 
-        introspection_forget(rig.vm);
+        rig_forget_introspection();
         fake_on_nothing(rig.fake, "query-qmp-schema");
         return send_text(&file, "");
 }
@@ -780,7 +780,7 @@ static uint64_t park_usage(void)
 {
         struct k_file file = rig_must_open_and_read("cmd/get", O_RDONLY);
 
-        introspection_forget(rig.vm);
+        rig_forget_introspection();
         fake_on_nothing(rig.fake, "query-qmp-schema");
         return k_send_read(&file, 0, 4096);
 }
@@ -1361,7 +1361,7 @@ START_TEST(qmp_that_was_not_sent_in_time_says_so)
 {
         struct k_file files[4], file = rig_must_open("qmp", O_RDWR);
 
-        rig.vm->options.command_timeout_ns = 5 * SEC;
+        rig.vm->peer.options.command_timeout_ns = 5 * SEC;
         fill_the_window(files);
         ASSERT_ERROR(write_text(&file, "{\"execute\":\"get\"}"), ETIMEDOUT);
         ASSERT_CAT_CONTAINS("errors", " /qmp ETIMEDOUT - QEMU is stalled: nothing was sent within 5 s\n");

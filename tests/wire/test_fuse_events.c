@@ -410,16 +410,16 @@ static void reconnecting(void)
         k_mount();
         know_events();
         fake_listen(rig.fake, path);
-        qmp_client_start(rig.vm->client);
-        PUMP(rig.loop, rig.vm->up);
+        qmp_client_start(rig.vm->peer.client);
+        PUMP(rig.loop, rig.vm->peer.up);
 }
 
 /* The connection ends and comes back. */
 static void gap(void)
 {
         fake_close(rig.fake);
-        PUMP(rig.loop, !rig.vm->up);
-        PUMP(rig.loop, rig.vm->up);
+        PUMP(rig.loop, !rig.vm->peer.up);
+        PUMP(rig.loop, rig.vm->peer.up);
         SETTLE();
 }
 
@@ -476,7 +476,7 @@ START_TEST(stream_tells_of_a_gap_in_order_and_once)
         PUMP_FOR(rig.loop, 10 * SEC);
         ck_assert(!k_is_answered(read));
         fake_listen(rig.fake, test_path("qmp.sock"));
-        PUMP(rig.loop, rig.vm->up);
+        PUMP(rig.loop, rig.vm->peer.up);
         ASSERT_REPLY_LIKE(read, UP);
         event("STOP");
         ASSERT_REPLY(k_send_read(&file, 0, 4096), LINE("STOP"));

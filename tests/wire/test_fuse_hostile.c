@@ -148,7 +148,7 @@ START_TEST(any_value_anywhere)
         for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
                 fake_on(rig.fake, commands[i], values[_i]);
         visit(FUSE_ROOT_ID, 0);
-        ck_assert(rig.vm->up);
+        ck_assert(rig.vm->peer.up);
         rig_event("STOP", "%s", "");
         SETTLE();
         visit(FUSE_ROOT_ID, 0);
@@ -168,7 +168,7 @@ START_TEST(any_value_of_one_command)
                 fake_on(rig.fake, commands[i], values[_i]);
                 rig_connect();
                 visit(FUSE_ROOT_ID, 0);
-                ck_assert(rig.vm->up);
+                ck_assert(rig.vm->peer.up);
         }
 }
 END_TEST
@@ -227,7 +227,7 @@ START_TEST(any_value_after_the_opening)
                 /* what is known to have gone needs no question */
                 ck_assert_msg(rig.fake->n_commands > n || r == -ENODEV, "%s is not asked for", paths[i]);
         }
-        ck_assert(rig.vm->up);
+        ck_assert(rig.vm->peer.up);
 }
 END_TEST
 
@@ -265,7 +265,7 @@ START_TEST(any_value_in_an_event)
                         rig_event(names[i], "%s", values[_i]);
         }
         SETTLE();
-        ck_assert(rig.vm->up);
+        ck_assert(rig.vm->peer.up);
         ck_assert(!k_is_answered(a) && !k_is_answered(b) && !k_is_answered(c) && !k_is_answered(d));
         k_interrupt(a);
         k_interrupt(b);
@@ -459,7 +459,7 @@ START_TEST(new_names_without_end_are_found_as_fast_as_ever)
                 ASSERT_ERROR(rig_walk("block/x", &entry), ENOENT);
         }
         ASSERT_OK(rig_walk("block/d59.999", &entry));
-        c = list_entry(rig.vm->collections.next, struct collection, link);
+        c = list_entry(rig.vm->objects.collections.next, struct collection, link);
         ck_assert_str_eq(c->each->query.a, "query-block");
         ck_assert_int_eq(lh_table_length(c->objects), 1000);
         /* where a search ends for what isn't there */
@@ -593,9 +593,9 @@ START_TEST(types_without_end_are_not_all_remembered)
                 ASSERT_LS("devices/nv0", "driver status qom remove");
                 ASSERT_OK(rig_ls("qom", &ls));
         }
-        ck_assert_int_lt(json_object_object_length(rig.vm->plan_memory.unreadable), 20);
-        ck_assert_uint_lt(longest_key(rig.vm->plan_memory.type_names), 1000);
-        ck_assert_int_lt(json_object_object_length(rig.vm->plan_memory.type_names), 20);
+        ck_assert_int_lt(json_object_object_length(rig.vm->peer.plan_memory.unreadable), 20);
+        ck_assert_uint_lt(longest_key(rig.vm->peer.plan_memory.type_names), 1000);
+        ck_assert_int_lt(json_object_object_length(rig.vm->peer.plan_memory.type_names), 20);
 }
 END_TEST
 
@@ -613,8 +613,9 @@ START_TEST(long_paths_of_deleted_devices_are_not_kept)
                 rig_event("DEVICE_DELETED", "{\"path\": \"/machine/peripheral/%s\"}", path);
                 PUMP(rig.loop, list_empty(&rig.fake->out));
                 SETTLE();
-                for (struct lh_entry *e = rig.vm->deleted ? json_object_get_object(rig.vm->deleted)->head : NULL; e;
-                     e = lh_entry_next(e))
+                for (struct lh_entry *e =
+                             rig.vm->objects.deleted ? json_object_get_object(rig.vm->objects.deleted)->head : NULL;
+                     e; e = lh_entry_next(e))
                         bytes += strlen(lh_entry_k(e));
                 ck_assert_uint_lt(bytes, 1 << 20);
                 bytes = 0;
@@ -642,7 +643,7 @@ START_TEST(what_qemu_says_of_itself_is_no_escape_sequence)
         rig_event("SHUTDOWN", "%s", reason);
         SETTLE();
         fake_close(rig.fake);
-        PUMP(rig.loop, !rig.vm->up);
+        PUMP(rig.loop, !rig.vm->peer.up);
         assert_plain("connection", escaped);
 }
 END_TEST
@@ -680,7 +681,7 @@ START_TEST(a_refused_negotiation_is_told_in_plain_words)
         k_mount();
         rig.fake->negotiation_error = desc;
         fd = fake_connect(rig.fake, 0);
-        CHECK(qmp_client_start_fd(rig.vm->client, fd) == 0);
+        CHECK(qmp_client_start_fd(rig.vm->peer.client, fd) == 0);
         SETTLE();
         assert_plain("connection", "refused the negotiation: \\x1b]0;x\\x07\\x0a\\xc2\\x9b2J");
 }
@@ -700,10 +701,10 @@ START_TEST(a_flood_of_large_events_is_kept_within_bounds)
                 PUMP(rig.loop, list_empty(&rig.fake->out));
                 SETTLE();
         }
-        ck_assert(rig.vm->up);
+        ck_assert(rig.vm->peer.up);
         /* the newest is there, all of them are not */
-        ck_assert_uint_ge(rig.vm->events.end - rig.vm->events.start, 4 << 20);
-        ck_assert_uint_le(rig.vm->events.end - rig.vm->events.start, 64 << 20);
+        ck_assert_uint_ge(rig.vm->events.journal.end - rig.vm->events.journal.start, 4 << 20);
+        ck_assert_uint_le(rig.vm->events.journal.end - rig.vm->events.journal.start, 64 << 20);
         /* and who doesn't read is told of the loss */
         reply = k_wait(k_send_read(&stream, 0, 65536));
         ck_assert_int_eq(reply->error, 0);
@@ -738,7 +739,7 @@ START_TEST(endless_nesting_and_size_end_the_connection_only)
         memset(deep, '[', 99999);
         deep[99999] = '\0';
         fake_send_text(rig.fake, deep);
-        PUMP(rig.loop, !rig.vm->up);
+        PUMP(rig.loop, !rig.vm->peer.up);
         ASSERT_CAT("state", "down\n");
         ASSERT_CAT_CONTAINS("connection", "down: '/run/fake.sock'");
         ASSERT_ERROR(rig_ls("block", NULL), EHOSTDOWN);
@@ -775,7 +776,7 @@ START_TEST(garbage_ends_the_connection_only)
                 fake_send_text(rig.fake, garbage[i / 2]);
                 /* a reply is the one that was waited for, whatever it holds */
                 ASSERT_ERROR(k_wait_error(unique), is_reply ? EPROTO : EHOSTDOWN);
-                ck_assert_int_eq(rig.vm->up, is_reply);
+                ck_assert_int_eq(rig.vm->peer.up, is_reply);
         }
 }
 END_TEST

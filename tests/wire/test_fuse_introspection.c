@@ -482,12 +482,12 @@ START_TEST(fetch_for_a_read_sends_no_other_command)
         struct fetch *fetch;
 
         for (size_t i = 0; i < ARRAY_SIZE(specs); i++)
-                ASSERT_ERROR(fetch_start(rig.vm, &specs[i], false, NULL, NULL, &fetch), EPERM);
+                ASSERT_ERROR(fetch_start(&rig.vm->peer, &specs[i], false, NULL, NULL, &fetch), EPERM);
         for (size_t i = 0; i < n_reads_commands; i++) {
                 struct query_spec spec = { .plan = &plan_command, .a = reads_commands[i].name };
 
                 if (!reads_commands[i].harmless)
-                        ASSERT_ERROR(fetch_start(rig.vm, &spec, true, NULL, NULL, &fetch), EPERM);
+                        ASSERT_ERROR(fetch_start(&rig.vm->peer, &spec, true, NULL, NULL, &fetch), EPERM);
         }
         PUMP_FOR(rig.loop, SEC);
         ASSERT_SENT("");
@@ -508,14 +508,14 @@ START_TEST(answers_end_with_the_connection_and_are_bounded)
 
                 ck_assert_int_gt(asprintf(&name, "query-%u", i), 0);
                 spec.a = name;
-                ASSERT_OK(asked_keep(rig.vm, &spec, text));
+                ASSERT_OK(asked_keep(&rig.vm->asked, &spec, text));
                 ck_assert_uint_le(rig.vm->asked.bytes, ASKED_MAX_BYTES);
-                ASSERT_OK(asked_find(rig.vm, &spec, &value));
+                ASSERT_OK(asked_find(&rig.vm->asked, &spec, &value));
                 json_object_put(take_ptr(value));
         }
         spec.a = "query-0";
-        ASSERT_ERROR(asked_find(rig.vm, &spec, &value), ENOENT);
-        asked_forget(rig.vm);
+        ASSERT_ERROR(asked_find(&rig.vm->asked, &spec, &value), ENOENT);
+        rig_forget_asked();
         ck_assert_uint_eq(rig.vm->asked.bytes, 0);
 }
 END_TEST
@@ -559,7 +559,7 @@ START_TEST(listing_goes_on_without_the_schema)
         ASSERT_OK(k_opendir(entry.nodeid, &dir));
         first = k_wait(k_send_readdir(&dir, 0, 1024));
         ck_assert_int_eq(first->error, 0);
-        introspection_forget(rig.vm);
+        rig_forget_introspection();
         fake_on_nothing(rig.fake, "query-qmp-schema");
         rest = k_wait(k_send_readdir(&dir, 5, 1024));
         ck_assert_int_eq(rest->error, 0);
@@ -583,8 +583,8 @@ START_TEST(another_qemu_is_asked_anew)
         fake_on(rig.fake, "query-qmp-schema", schema);
         fake_on(rig.fake, "qom-list-types", device_types);
         fake_on(rig.fake, "query-mice", "1");
-        qmp_client_start(rig.vm->client);
-        PUMP(rig.loop, rig.vm->up);
+        qmp_client_start(rig.vm->peer.client);
+        PUMP(rig.loop, rig.vm->peer.up);
         (void)ls("query");
         ASSERT_OK(rig_echo("types/list", ""));
         query = rig_must_open("query/mice", O_RDONLY);
@@ -596,7 +596,7 @@ START_TEST(another_qemu_is_asked_anew)
         ASSERT_OK(rig_walk("cmd", &dir));
         fake_close(rig.fake);
         fake_unlisten(rig.fake);
-        PUMP(rig.loop, !rig.vm->up);
+        PUMP(rig.loop, !rig.vm->peer.up);
         /* what was known is not told any more */
         ck_assert_ptr_null(rig.vm->introspection.schema);
         ck_assert_ptr_null(rig.vm->introspection.types);
@@ -614,7 +614,7 @@ START_TEST(another_qemu_is_asked_anew)
         fake_on(rig.fake, "query-qmp-schema", "[" TYPES ", " COMMAND("query-new", "0", "") "]");
         fake_on(rig.fake, "qom-list-types", "[{\"name\": \"other\"}]");
         fake_listen(rig.fake, path);
-        PUMP(rig.loop, rig.vm->up);
+        PUMP(rig.loop, rig.vm->peer.up);
         ASSERT_LS("query", "unstable new");
         ASSERT_LS("cmd", "query-new");
         ASSERT_LS("types", "list");
@@ -646,7 +646,7 @@ static size_t park(uint64_t unique[50])
         ASSERT_OK(rig_walk("cmd", &cmd));
         ASSERT_OK(rig_walk("schema/commands", &commands));
         ASSERT_OK(k_opendir(query.nodeid, &dir));
-        introspection_forget(rig.vm);
+        rig_forget_introspection();
         fake_on_nothing(rig.fake, "query-qmp-schema");
         fake_on(rig.fake, "query-mice", "1");
         free(rig_sent());
@@ -741,7 +741,7 @@ START_TEST(readers_hurry_while_qemu_is_silent_and_writers_do_not)
         struct fuse_entry_out dir;
 
         ASSERT_OK(rig_walk("schema/events", &dir));
-        introspection_forget(rig.vm);
+        rig_forget_introspection();
         fake_stick(rig.fake);
         ASSERT_ERROR(k_wait_error(k_send_read(&name, 0, 100)), ETIMEDOUT);
         /* also where it was a reader who had it asked */
@@ -862,7 +862,7 @@ START_TEST(query_that_is_held_back_outlives_another_reader)
 
         file = rig_must_open_and_read("devices/nv0/serial", O_RDONLY);
         other = rig_must_open_and_read("devices/nv0/serial", O_RDONLY);
-        rig.vm->queries.load = (struct load){ .debt_ns = QUERY_ADVANCE_NS + 50 * MS, .at = qmp_now() };
+        rig.vm->peer.queries.load = (struct load){ .debt_ns = QUERY_ADVANCE_NS + 50 * MS, .at = qmp_now() };
         before = rig_count("qom-get");
         unique = _i == 0 ? k_send_read(&file, 0, 4096) : k_send_open(file.node, O_RDONLY);
         SETTLE();
@@ -885,7 +885,7 @@ START_TEST(who_waits_for_a_query_that_is_held_back_may_go)
         size_t before;
 
         file = rig_must_open_and_read("devices/nv0/serial", O_RDONLY);
-        rig.vm->queries.load = (struct load){ .debt_ns = QUERY_ADVANCE_NS + 50 * MS, .at = qmp_now() };
+        rig.vm->peer.queries.load = (struct load){ .debt_ns = QUERY_ADVANCE_NS + 50 * MS, .at = qmp_now() };
         before = rig_count("qom-get");
         unique = _i == 0 ? k_send_read(&file, 0, 4096) : k_send_open(file.node, O_RDONLY);
         SETTLE();
@@ -949,12 +949,12 @@ START_TEST(values_are_let_go_of)
                 ASSERT_OK(rig_read_all(&file, &text, &sizes[i]));
                 free(text);
         }
-        ck_assert(!list_empty(&rig.vm->queries.kept));
-        ck_assert(rig.vm->queries.sweep.armed);
+        ck_assert(!list_empty(&rig.vm->peer.queries.kept));
+        ck_assert(rig.vm->peer.queries.sweep.armed);
         PUMP_FOR(rig.loop, 1100 * MS);
-        ck_assert(list_empty(&rig.vm->queries.kept));
-        ck_assert(!rig.vm->queries.sweep.armed);
-        for (struct lh_entry *i = lh_table_head(rig.vm->queries.all); i; i = lh_entry_next(i)) {
+        ck_assert(list_empty(&rig.vm->peer.queries.kept));
+        ck_assert(!rig.vm->peer.queries.sweep.armed);
+        for (struct lh_entry *i = lh_table_head(rig.vm->peer.queries.all); i; i = lh_entry_next(i)) {
                 const struct query *q = lh_entry_v(i);
 
                 ck_assert(!q->has_value);
@@ -969,12 +969,12 @@ START_TEST(values_are_let_go_of)
         ASSERT_SENT("");
         /* and all can be read again */
         ASSERT_CAT("query/mice", "{\n  \"a\": 1\n}\n");
-        ck_assert(rig.vm->queries.sweep.armed);
+        ck_assert(rig.vm->peer.queries.sweep.armed);
         ASSERT_CAT("block/NVME1/type", "unknown\n");
         ASSERT_CAT("devices/nv0/serial", "abc\n");
         PUMP_FOR(rig.loop, 1100 * MS);
-        ck_assert(list_empty(&rig.vm->queries.kept));
-        ck_assert(!rig.vm->queries.sweep.armed);
+        ck_assert(list_empty(&rig.vm->peer.queries.kept));
+        ck_assert(!rig.vm->peer.queries.sweep.armed);
 }
 END_TEST
 
@@ -988,10 +988,10 @@ START_TEST(values_in_use_are_kept_as_long_as_they_are_fresh)
         for (size_t i = 0; i < 50; i++) {
                 PUMP_FOR(rig.loop, 40 * MS);
                 ASSERT_CAT("state", "running\n");
-                ck_assert(!list_empty(&rig.vm->queries.kept));
-                ck_assert(rig.vm->queries.sweep.armed);
+                ck_assert(!list_empty(&rig.vm->peer.queries.kept));
+                ck_assert(rig.vm->peer.queries.sweep.armed);
         }
-        ck_assert_ptr_eq(rig.vm->queries.kept.next, rig.vm->queries.kept.prev);
+        ck_assert_ptr_eq(rig.vm->peer.queries.kept.next, rig.vm->peer.queries.kept.prev);
         /* what was asked a moment ago is there for all of its time */
         ASSERT_OK(rig_walk("block/NVME1", &entry));
         free(rig_sent());
@@ -1005,7 +1005,7 @@ START_TEST(longer_structure_ttl_keeps_longer)
 {
         struct fuse_entry_out entry;
 
-        rig.vm->options.structure_ttl_ns = 5 * SEC;
+        rig.vm->peer.options.structure_ttl_ns = 5 * SEC;
         ASSERT_OK(rig_walk("block/NVME1", &entry));
         free(rig_sent());
         PUMP_FOR(rig.loop, 4900 * MS);
@@ -1015,7 +1015,7 @@ START_TEST(longer_structure_ttl_keeps_longer)
         ASSERT_OK(rig_walk("block/NVME1", &entry));
         ASSERT_SENT("query-block");
         PUMP_FOR(rig.loop, 6 * SEC);
-        ck_assert(!rig.vm->queries.sweep.armed);
+        ck_assert(!rig.vm->peer.queries.sweep.armed);
 }
 END_TEST
 
@@ -1024,9 +1024,9 @@ START_TEST(value_that_fails_next_is_not_kept)
         ASSERT_CAT("name", "vm1\n");
         fake_on_error(rig.fake, "query-name", "GenericError", "no");
         ASSERT_ERROR(rig_cat("name", NULL), EIO);
-        ck_assert(list_empty(&rig.vm->queries.kept));
+        ck_assert(list_empty(&rig.vm->peer.queries.kept));
         PUMP_FOR(rig.loop, 1100 * MS);
-        ck_assert(!rig.vm->queries.sweep.armed);
+        ck_assert(!rig.vm->peer.queries.sweep.armed);
 }
 END_TEST
 

@@ -64,7 +64,7 @@ static void set_up(void)
 static void reconnecting(void)
 {
         const char *path = test_path("qmp.sock");
-        struct vm_options options = rig.vm->options;
+        struct peer_options options = rig.vm->peer.options;
 
         options.any_vm = true;
         rig_unmake();
@@ -75,12 +75,12 @@ static void reconnecting(void)
 
 static void connect_again(void)
 {
-        if (rig.vm->up)
+        if (rig.vm->peer.up)
                 fake_close(rig.fake);
         else
-                qmp_client_start(rig.vm->client);
+                qmp_client_start(rig.vm->peer.client);
         SETTLE();
-        PUMP(rig.loop, rig.vm->up);
+        PUMP(rig.loop, rig.vm->peer.up);
 }
 
 START_TEST(rows_are_those_of_its_schema)
@@ -166,7 +166,7 @@ static uint64_t look(struct k_file *dir, uint64_t *ret_lookup)
         k_mount();
         be_limited();
         fake_on_nothing(rig.fake, "query-status");
-        CHECK(qmp_client_start_fd(rig.vm->client, fake_connect(rig.fake, 0)) == 0);
+        CHECK(qmp_client_start_fd(rig.vm->peer.client, fake_connect(rig.fake, 0)) == 0);
         PUMP(rig.loop, rig_count("query-status") == 1);
         ASSERT_OK(k_opendir(FUSE_ROOT_ID, dir));
         *ret_lookup = k_send_lookup(FUSE_ROOT_ID, "status");

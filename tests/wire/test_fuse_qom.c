@@ -674,7 +674,7 @@ START_TEST(objects_with_too_many_children_end)
                                       "path exceeds 268435456\n");
         /* the objects that were seen count, also if QEMU lists fewer of them from now on */
         n_children = 5;
-        vm_invalidate(rig.vm);
+        peer_invalidate(&rig.vm->peer);
         ASSERT_ERROR(rig_walk("qom/0/1/2/3/4", &entry), ELOOP);
         /* other paths have their own product */
         ASSERT_OK(rig_walk("qom/0/3/2/3/4", &entry));
@@ -801,17 +801,17 @@ START_TEST(another_qemu_is_asked_again)
         k_mount();
         fill();
         fake_listen(rig.fake, path);
-        qmp_client_start(rig.vm->client);
-        PUMP(rig.loop, rig.vm->up);
+        qmp_client_start(rig.vm->peer.client);
+        PUMP(rig.loop, rig.vm->peer.up);
         ASSERT_CAT_CONTAINS("devices/nv0/status", "\"serial\": \"abc\"");
         type = rig_must_open("qom/type", O_RDONLY);
         serial = rig_must_open("qom/machine/peripheral/nv0/serial", O_RDONLY);
         ino = ino_of("qom/machine/peripheral/nv0");
         ASSERT_REPLY(k_send_read(&serial, 0, 100), "abc\n");
         fake_close(rig.fake);
-        PUMP(rig.loop, !rig.vm->up);
+        PUMP(rig.loop, !rig.vm->peer.up);
         fake_on(rig.fake, "qom-list-get", VALUED);
-        PUMP(rig.loop, rig.vm->up);
+        PUMP(rig.loop, rig.vm->peer.up);
         ASSERT_CAT_CONTAINS("devices/nv0/status", "\"nothing\": null");
         ck_assert_uint_eq(rig_count("qom-list-get"), 2);
         ASSERT_ERROR(k_wait_error(k_send_read(&serial, 0, 100)), ENODEV);

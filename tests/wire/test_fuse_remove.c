@@ -797,7 +797,7 @@ START_TEST(guest_that_ignores_it_times_out_and_it_is_still_pending)
 {
         uint64_t before = qmp_now(), write;
 
-        rig.vm->options.unplug_timeout_ns = 3 * SEC;
+        rig.vm->peer.options.unplug_timeout_ns = 3 * SEC;
         write = start("devices/nv0/remove", "1");
         ASSERT_ERROR(k_wait_error(write), ETIMEDOUT);
         ck_assert_uint_ge(qmp_now() - before, 3 * SEC);
@@ -1172,12 +1172,12 @@ START_TEST(disconnect_ends_the_wait_and_forgets_the_removal)
         rig_make(path);
         k_mount();
         fake_listen(rig.fake, path);
-        qmp_client_start(rig.vm->client);
-        PUMP(rig.loop, rig.vm->up);
+        qmp_client_start(rig.vm->peer.client);
+        PUMP(rig.loop, rig.vm->peer.up);
         write = start("devices/nv0/remove", "1");
         fake_close(rig.fake);
         ASSERT_ERROR(k_wait_error(write), EHOSTDOWN);
-        PUMP(rig.loop, rig.vm->up);
+        PUMP(rig.loop, rig.vm->peer.up);
         ASSERT_CAT_LINE("devices/nv0/remove", "idle\n");
 }
 END_TEST

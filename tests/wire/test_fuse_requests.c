@@ -485,14 +485,14 @@ START_TEST(another_qemu_on_the_socket_has_other_objects)
         rig_make(path);
         k_mount();
         fake_listen(rig.fake, path);
-        qmp_client_start(rig.vm->client);
-        PUMP(rig.loop, rig.vm->up);
+        qmp_client_start(rig.vm->peer.client);
+        PUMP(rig.loop, rig.vm->peer.up);
         ASSERT_OK(rig_walk("block/NVME1", &before));
         file = rig_must_open("block/NVME1/type", O_RDONLY);
         ASSERT_REPLY(k_send_read(&file, 0, 3), "unk");
         fake_close(rig.fake);
         fake_unlisten(rig.fake);
-        PUMP(rig.loop, !rig.vm->up);
+        PUMP(rig.loop, !rig.vm->peer.up);
         ASSERT_CAT_CONTAINS("connection", "next try in ");
         ASSERT_CAT_CONTAINS("connection", path);
         ASSERT_ERROR(k_wait_error(k_send_read(&file, 0, 3)), EHOSTDOWN);
@@ -500,7 +500,7 @@ START_TEST(another_qemu_on_the_socket_has_other_objects)
         ASSERT_REPLY(k_send_read(&file, 3, 3), "now");
         PUMP_FOR(rig.loop, 20 * SEC);
         fake_listen(rig.fake, path);
-        PUMP(rig.loop, rig.vm->up);
+        PUMP(rig.loop, rig.vm->peer.up);
         ASSERT_CAT("state", "running\n");
         ASSERT_ERROR(k_wait_error(k_send_read(&file, 0, 3)), ENODEV);
         ASSERT_ERROR(k_open_once(file.node, O_RDONLY, &other), ENODEV);
@@ -515,19 +515,19 @@ END_TEST
 static void another_vm(bool any_vm)
 {
         const char *path = test_path("qmp.sock");
-        struct vm_options options = rig.vm->options;
+        struct peer_options options = rig.vm->peer.options;
 
         options.any_vm = any_vm;
         rig_unmake();
         rig_make_with(path, &options);
         k_mount();
         fake_listen(rig.fake, path);
-        qmp_client_start(rig.vm->client);
-        PUMP(rig.loop, rig.vm->up);
+        qmp_client_start(rig.vm->peer.client);
+        PUMP(rig.loop, rig.vm->peer.up);
         fake_on(rig.fake, "query-name", "{\"name\": \"vm2\"}");
         fake_on(rig.fake, "cont", "{}");
         fake_close(rig.fake);
-        PUMP(rig.loop, !rig.vm->up);
+        PUMP(rig.loop, !rig.vm->peer.up);
         free(rig_sent());
         PUMP(rig.loop, rig.fake->negotiated);
         rig_event("SUSPEND", "%s", "");
@@ -562,7 +562,7 @@ START_TEST(another_vm_on_the_socket_is_not_taken_for_the_first)
         ck_assert_ptr_null(strstr(events, "QMPFS_UP"));
         /* the first one is back */
         fake_on(rig.fake, "query-name", "{\"name\": \"vm1\"}");
-        PUMP(rig.loop, rig.vm->up);
+        PUMP(rig.loop, rig.vm->peer.up);
         ASSERT_OK(rig_echo("ctl", "cont"));
         ASSERT_ERROR(k_wait_error(k_send_read(&stream, 0, 4096)), EHOSTDOWN);
 }
@@ -571,7 +571,7 @@ END_TEST
 START_TEST(any_vm_is_taken_where_that_is_wanted)
 {
         another_vm(true);
-        PUMP(rig.loop, rig.vm->up);
+        PUMP(rig.loop, rig.vm->peer.up);
         ASSERT_CAT("name", "vm2\n");
         ck_assert_uint_eq(rig_count("query-uuid"), 0);
 }
@@ -585,17 +585,17 @@ START_TEST(costly_content_does_not_survive_a_reconnect)
         rig_make(path);
         k_mount();
         fake_listen(rig.fake, path);
-        qmp_client_start(rig.vm->client);
-        PUMP(rig.loop, rig.vm->up);
+        qmp_client_start(rig.vm->peer.client);
+        PUMP(rig.loop, rig.vm->peer.up);
         rig.fake->delay_ns = 50 * MS;
         ASSERT_CAT("version", "7.2.22 (Debian 1:7.2)\n");
         rig.fake->delay_ns = 0;
         fake_on(rig.fake, "query-version",
                 "{\"qemu\": {\"micro\": 0, \"minor\": 0, \"major\": 8}, \"package\": \"\"}");
         fake_close(rig.fake);
-        PUMP(rig.loop, !rig.vm->up);
+        PUMP(rig.loop, !rig.vm->peer.up);
         ASSERT_ERROR(rig_cat("version", NULL), EHOSTDOWN);
-        PUMP(rig.loop, rig.vm->up);
+        PUMP(rig.loop, rig.vm->peer.up);
         ASSERT_CAT("version", "8.0.0\n");
 }
 END_TEST
@@ -739,7 +739,7 @@ START_TEST(cheap_queries_wait_when_their_advance_is_used_up)
         unsigned before = rig_count("query-status");
         uint64_t unique, opening, start;
 
-        rig.vm->queries.load = used_up;
+        rig.vm->peer.queries.load = used_up;
         unique = k_send_read(&file, 0, 4096);
         opening = k_send_open(file.node, O_RDONLY);
         PUMP_FOR(rig.loop, 290 * NSEC_PER_MSEC);
@@ -751,8 +751,8 @@ START_TEST(cheap_queries_wait_when_their_advance_is_used_up)
         ck_assert_int_eq(k_wait_error(opening), 0);
 
         /* a write does not wait */
-        rig.vm->queries.load = used_up;
-        rig.vm->queries.load.at = qmp_now();
+        rig.vm->peer.queries.load = used_up;
+        rig.vm->peer.queries.load.at = qmp_now();
         fake_on(rig.fake, "cont", "{}");
         unique = k_send_write(&ctl, "cont\n", 5);
         SETTLE();
@@ -765,7 +765,7 @@ START_TEST(cheap_queries_wait_when_their_advance_is_used_up)
         ck_assert(k_is_answered(start));
 
         /* nor does anybody where no guest runs */
-        rig.vm->paused = true;
+        rig.vm->peer.paused = true;
         unique = k_send_read(&file, 0, 4096);
         opening = k_send_open(file.node, O_RDONLY);
         SETTLE();
@@ -780,12 +780,12 @@ START_TEST(readers_who_wait_for_the_load_outlive_a_write_that_cannot_be_sent)
         struct k_file remove = rig_must_open("block/NVME1/remove", O_WRONLY);
         uint64_t unique, start = qmp_now();
 
-        rig.vm->queries.load = (struct load){ .debt_ns = QUERY_ADVANCE_NS + 50 * MS, .at = start };
+        rig.vm->peer.queries.load = (struct load){ .debt_ns = QUERY_ADVANCE_NS + 50 * MS, .at = start };
         unique = k_send_read(&file, 0, 4096);
         SETTLE();
         ck_assert(!k_is_answered(unique));
         fake_close(rig.fake);
-        PUMP(rig.loop, !rig.vm->up);
+        PUMP(rig.loop, !rig.vm->peer.up);
         ASSERT_ERROR(k_wait_error(k_send_write(&remove, "1", 1)), EHOSTDOWN);
         ASSERT_ERROR(k_wait_error(unique), EHOSTDOWN);
         ck_assert_uint_lt(qmp_now() - start, 2 * SEC);
@@ -799,13 +799,13 @@ START_TEST(cheap_queries_are_counted)
         uint64_t unique;
 
         fake_on_nothing(rig.fake, "query-status");
-        rig.vm->queries.load = (struct load){ 0 };
+        rig.vm->peer.queries.load = (struct load){ 0 };
         unique = _i == 0 ? k_send_read(&file, 0, 4096) : k_send_open(file.node, O_RDONLY);
         PUMP_FOR(rig.loop, 50 * NSEC_PER_MSEC);
         fake_return(rig.fake, rig_last("query-status"),
                     "{\"status\": \"running\", \"singlestep\": false, \"running\": true}");
         ck_assert_int_eq(k_wait_error(unique), 0);
-        ck_assert_uint_eq(rig.vm->queries.load.debt_ns, QUERY_COMMAND_NS * 3 / 2);
+        ck_assert_uint_eq(rig.vm->peer.queries.load.debt_ns, QUERY_COMMAND_NS * 3 / 2);
 }
 END_TEST
 

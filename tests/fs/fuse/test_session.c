@@ -24,6 +24,8 @@ static void started(struct session *s)
         n_started++;
 }
 
+static struct context context;
+
 static void ended(struct session *s)
 {
         ck_assert(s->over);
@@ -37,7 +39,7 @@ static void make(const char *option)
         struct fuse_args args = FUSE_ARGS_INIT(option ? 3 : 1, argv);
         int fds[2];
 
-        ck_assert_int_eq(session_new(loop, vm, &args, &options, &session), 0);
+        ck_assert_int_eq(session_new(&context, vm, &args, &options, &session), 0);
         fuse_opt_free_args(&args);
         ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
         ck_assert_int_eq(session_attach(session, fds[1]), 0);
@@ -48,11 +50,12 @@ static void make(const char *option)
 
 static void setup(void)
 {
-        static const struct vm_options options = { .timeout_ns = NSEC_PER_SEC, .max_load = 100 };
+        static const struct peer_options options = { .timeout_ns = NSEC_PER_SEC, .max_load = 100 };
 
         log_catch_fuse();
         ck_assert_int_eq(qmp_loop_new(&loop), 0);
-        ck_assert_int_eq(vm_new(loop, test_path("monitor"), &options, &vm), 0);
+        context_init(&context, loop);
+        ck_assert_int_eq(vm_new(&context, test_path("monitor"), &options, &vm), 0);
 }
 
 static void teardown(void)
