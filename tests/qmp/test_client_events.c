@@ -7,7 +7,7 @@
 #include "tests/lib/client.h"
 #include "tests/lib/test.h"
 
-/* --- events ------------------------------------------------------------------------------------------------------- */
+/* --- events ------------------------------------------------------------------------------------------------------ */
 
 START_TEST(events_reach_all_subscribers_in_order)
 {
@@ -154,7 +154,7 @@ START_TEST(flood_of_100000_events_arrives_whole_and_leaves_time_for_others)
 }
 END_TEST
 
-/* --- recorded conversations --------------------------------------------------------------------------------------- */
+/* --- recorded conversations -------------------------------------------------------------------------------------- */
 
 START_TEST(recorded_quit)
 {

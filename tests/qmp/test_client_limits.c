@@ -6,7 +6,7 @@
 #include "tests/lib/client.h"
 #include "tests/lib/test.h"
 
-/* --- time limits -------------------------------------------------------------------------------------------------- */
+/* --- time limits ------------------------------------------------------------------------------------------------- */
 
 START_TEST(late_reply_after_timeout_is_dropped_and_the_next_one_matches)
 {
@@ -359,7 +359,7 @@ START_TEST(out_of_band_limits_are_not_shortened)
 }
 END_TEST
 
-/* --- stalls ------------------------------------------------------------------------------------------------------- */
+/* --- stalls ------------------------------------------------------------------------------------------------------ */
 
 START_TEST(stuck_qemu_shows_as_stalled_and_alive)
 {
