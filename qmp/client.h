@@ -137,6 +137,11 @@ struct qmp_send_options {
          */
         bool effect;
         bool patient; /* a query that keeps its full time limit while QEMU is stalled */
+        /*
+         * Once it was sent, there is no QMP_TIMEOUT: the callback comes with QEMU's reply, however late, or with the
+         * end of the connection. QEMU is overdue nevertheless.
+         */
+        bool lasting;
 };
 
 /*

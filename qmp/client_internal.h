@@ -23,7 +23,7 @@ struct qmp_command {
         uint64_t sent_at;    /* 0: not yet */
         uint64_t sent_after; /* bytes received by then: the reply is not among them */
         bool overdue;
-        bool effect; /* see struct qmp_send_options */
+        bool effect, lasting; /* see struct qmp_send_options */
         bool is_probe;
 };
 

@@ -191,6 +191,10 @@ static void command_timeout(struct qmp_timer *timer)
         _cleanup_(qmp_freep) char *text = NULL;
         int n;
 
+        if (result.sent && command->lasting) {
+                command->overdue = true;
+                return;
+        }
         if (result.sent)
                 n = asprintf(&text, "QEMU did not answer %s within %.3g s", command->name, seconds);
         else
@@ -246,6 +250,7 @@ int qmp_client_send(struct qmp_client *client, const char *name, struct json_obj
         command->timer.fire = command_timeout;
         command->limit_ns = timeout_ns;
         command->effect = options && options->effect;
+        command->lasting = options && options->lasting;
         if (!oob && !command->effect && !(options && options->patient))
                 command->limit_ns = qmp_client_patience(client, timeout_ns);
         if (oob)

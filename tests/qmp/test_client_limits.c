@@ -252,6 +252,40 @@ START_TEST(command_that_timed_out_soon_after_it_left_the_queue_shortens_too)
 }
 END_TEST
 
+START_TEST(lasting_command_has_its_reply_however_late)
+{
+        struct qmp_send_options lasting = { .effect = true, .lasting = true };
+        struct call calls[3] = { 0 }, lost = { 0 };
+
+        fake_on(fake, "stop", "{}");
+        up();
+        fake_stick(fake);
+        ck_assert_int_eq(
+                qmp_client_send(client, "stop", NULL, SEC, &lasting, called_back, &calls[0], &calls[0].command), 0);
+        PUMP_FOR(loop, 2 * SEC);
+        ck_assert(qmp_client_is_overdue(client));
+        /* one that QEMU has not seen has a limit: it is known not to be carried out */
+        ck_assert_int_eq(
+                qmp_client_send(client, "stop", NULL, SEC, &lasting, called_back, &calls[1], &calls[1].command), 0);
+        PUMP(loop, calls[1].n);
+        assert_ended(&calls[1], QMP_TIMEOUT, -ETIMEDOUT);
+        ck_assert_str_eq(calls[1].text, "QEMU is stalled: stop was not sent within 1 s");
+        ck_assert_uint_eq(calls[0].n, 0);
+        fake_unstick(fake);
+        PUMP(loop, calls[0].n);
+        assert_value(&calls[0], "{}");
+        ck_assert(!qmp_client_is_overdue(client));
+        fake_stick(fake);
+        ck_assert_int_eq(qmp_client_send(client, "stop", NULL, SEC, &lasting, called_back, &lost, &lost.command), 0);
+        PUMP_FOR(loop, 2 * SEC);
+        fake_close(fake);
+        PUMP(loop, lost.n);
+        ck_assert_int_eq(lost.outcome, QMP_DISCONNECTED);
+        calls_done(calls, 2);
+        call_done(&lost);
+}
+END_TEST
+
 START_TEST(command_with_an_effect_is_not_sent_while_another_is_overdue)
 {
         struct qmp_send_options effect = { .effect = true };
@@ -537,6 +571,7 @@ int main(void)
                 TEST(queued_command_that_timed_out_is_never_sent),
                 TEST(every_later_command_matches_after_a_full_window_timed_out),
                 TEST(late_out_of_band_reply_is_dropped),
+                TEST(lasting_command_has_its_reply_however_late),
                 TEST(overdue_qemu_shortens_the_limits_of_others),
                 TEST(command_within_its_limit_shortens_nothing),
                 TEST(overdue_shortens_after_a_cancel_too),
