@@ -4,109 +4,186 @@
 
 #include "qmp/conceal.h"
 
-struct call_op {
-        struct request *r; /* NULL once it has ended */
-        struct qmp_command *command;
-        char *name;
-        struct json_object *arguments; /* whose values its errors may quote */
-        int (*done)(struct request *r, struct json_object *value);
-        void (*failed)(struct request *r, int error);
-        bool ended; /* the command has */
-};
-
-static void op_free(struct call_op *op)
+void calls_init(struct calls *calls, struct request *r, uint64_t limit_ns,
+                void (*replied)(struct call *call, const struct qmp_result *result))
 {
-        free(op->name);
-        json_object_put(op->arguments);
-        free(op);
+        *calls = (struct calls){ .vm = r->vm, .r = r, .limit_ns = limit_ns, .replied = replied };
+        list_init(&calls->under_way);
 }
 
-static void call_cancel(struct request *r, int error)
+void call_deinit(struct call *call)
 {
-        struct call_op *op = take_ptr(r->op);
-        double limit = (double)r->vm->peer.options.command_timeout_ns / NSEC_PER_SEC;
-
-        if (error == -ETIMEDOUT && !op->ended && qmp_command_is_sent(op->command))
-                request_fail(r, error, NULL, "QEMU did not answer %s within %.3g s; it may still carry it out",
-                             op->name, limit);
-        else if (error == -ETIMEDOUT && !op->ended)
-                request_fail(r, error, NULL, "QEMU is stalled: %s was not sent within %.3g s", op->name, limit);
-        if (error < 0 && op->failed)
-                op->failed(r, error);
-        op->r = NULL;
-        if (!op->ended)
-                qmp_command_cancel(op->command);
-        op_free(op);
-}
-
-static bool call_is_committed(const struct request *r)
-{
-        const struct call_op *op = r->op;
-
-        return qmp_command_is_sent(op->command);
-}
-
-static int done(struct call_op *op, struct json_object *value)
-{
-        int e = op->done(op->r, value);
-
-        return e == -ENOMEM ? request_fail(op->r, e, NULL, "no memory for QEMU's reply; it has been carried out") : e;
-}
-
-static void call_failed(struct call_op *op, const struct qmp_result *result)
-{
-        _cleanup_(qmp_freep) char *words = qmp_conceal_values(result->text, op->arguments);
-
-        request_fail(op->r, result->error, result->error_class, "%s%s",
-                     words ? words : "no memory for QEMU's error message",
-                     result->outcome == QMP_ERROR || !result->sent ? ""
-                     : result->outcome == QMP_TIMEOUT              ? "; it may still carry it out"
-                                                                   : "; it may have been carried out");
+        free(take_ptr(call->name));
+        json_object_put(take_ptr(call->arguments));
 }
 
 static void call_replied(void *userdata, const struct qmp_result *result)
 {
-        struct call_op *op = userdata;
-        struct request *r = op->r;
-        int e = result->error;
+        struct call *call = userdata;
+        struct calls *calls = call->calls;
 
-        if (!r)
+        call->command = NULL;
+        list_unlink(&call->link);
+        if (result->outcome == QMP_CANCELLED)
                 return;
-        op->ended = true;
-        if (result->outcome == QMP_OK || result->outcome == QMP_ERROR)
-                peer_note_command(&r->vm->peer, op->name);
-        if (result->outcome == QMP_OK)
-                e = done(op, result->value);
+        if (result->outcome == QMP_OK || result->outcome == QMP_ERROR) {
+                calls->n_answered++;
+                peer_note_command(&calls->vm->peer, call->name);
+        }
+        calls->replied(call, result);
+}
+
+int calls_send(struct calls *calls, struct call *call, const char *command, struct json_object *arguments,
+               struct qmp_send_options options)
+{
+        int e;
+
+        options.effect = true;
+        options.lasting = calls->lasting;
+        call_deinit(call);
+        call->calls = calls;
+        call->name = strdup(command);
+        if (!call->name)
+                return -ENOMEM;
+        call->arguments = json_object_get(arguments);
+        e = qmp_client_send(calls->vm->peer.client, command, arguments, calls->limit_ns, &options, call_replied, call,
+                            &call->command);
+        if (e == -EHOSTDOWN && calls->r)
+                return request_fail_down(calls->r);
+        if (e < 0)
+                return e;
+        list_append(&calls->under_way, &call->link);
+        peer_invalidate(&calls->vm->peer);
+        return 0;
+}
+
+bool calls_is_any_sent(const struct calls *calls)
+{
+        list_for_each(i, &calls->under_way)
+                if (qmp_command_is_sent(list_entry(i, struct call, link)->command))
+                        return true;
+        return false;
+}
+
+bool calls_is_committed(const struct calls *calls)
+{
+        return calls->n_answered > 0 || calls_is_any_sent(calls);
+}
+
+char *call_words(const struct call *call, const struct qmp_result *result)
+{
+        _cleanup_(qmp_freep) char *words = qmp_conceal_values(result->text, call->arguments);
+        const char *more = "";
+        char *all;
+
+        if (result->outcome != QMP_ERROR && result->sent)
+                more = result->outcome == QMP_TIMEOUT ? "; it may still carry it out"
+                                                      : "; it may have been carried out";
+        return words && asprintf(&all, "%s%s", words, more) >= 0 ? all : NULL;
+}
+
+int call_fail(const struct call *call, const struct qmp_result *result)
+{
+        _cleanup_(qmp_freep) char *words = call_words(call, result);
+
+        return request_fail(call->calls->r, result->error, result->error_class, "%s",
+                            words ? words : "no memory for QEMU's error message");
+}
+
+int calls_fail_memory(struct calls *calls)
+{
+        return request_fail(calls->r, -ENOMEM, NULL, "no memory for QEMU's reply; %s been carried out",
+                            list_empty(&calls->under_way) ? "it has" : "some may have");
+}
+
+void calls_expire(struct calls *calls, const char *name, const char *then)
+{
+        double limit = (double)calls->limit_ns / NSEC_PER_SEC;
+
+        if (list_empty(&calls->under_way))
+                return;
+        if (calls_is_any_sent(calls))
+                request_fail(calls->r, -ETIMEDOUT, NULL, "QEMU did not answer %s%swithin %.3g s; %s",
+                             name ? name : "", name ? " " : "", limit, then);
         else
-                call_failed(op, result);
+                request_fail(calls->r, -ETIMEDOUT, NULL, "QEMU is stalled: %s was%s sent within %.3g s",
+                             name                    ? name
+                             : calls->n_answered > 0 ? "not all"
+                                                     : "nothing",
+                             name ? " not" : "", limit);
+}
+
+void calls_end(struct calls *calls)
+{
+        list_for_each_safe(i, &calls->under_way)
+                qmp_command_cancel(list_entry(i, struct call, link)->command);
+}
+
+/* --- a single command ------------------------------------------------------------------------------------------- */
+
+struct call_op {
+        struct calls calls;
+        struct call call;
+        int (*done)(struct request *r, struct json_object *value);
+        void (*failed)(struct request *r, int error);
+};
+
+static void op_free(struct call_op *op)
+{
+        call_deinit(&op->call);
+        free(op);
+}
+
+static void single_cancel(struct request *r, int error)
+{
+        struct call_op *op = take_ptr(r->op);
+
+        if (error == -ETIMEDOUT)
+                calls_expire(&op->calls, op->call.name, "it may still carry it out");
+        if (error < 0 && op->failed)
+                op->failed(r, error);
+        calls_end(&op->calls);
+        op_free(op);
+}
+
+static bool single_is_committed(const struct request *r)
+{
+        const struct call_op *op = r->op;
+
+        return calls_is_committed(&op->calls);
+}
+
+static void single_replied(struct call *call, const struct qmp_result *result)
+{
+        struct call_op *op = container_of(call, struct call_op, call);
+        struct request *r = op->calls.r;
+        int e = result->outcome == QMP_OK ? op->done(r, result->value) : call_fail(call, result);
+
+        if (result->outcome == QMP_OK && e == -ENOMEM)
+                calls_fail_memory(&op->calls);
         request_finish(r, e);
 }
 
-int call_start(struct request *r, const struct call *call)
+int call_start(struct request *r, const struct call_args *args)
 {
-        struct qmp_send_options options = { .prefer_oob = call->oob, .effect = true };
         uint64_t limit_ns = r->vm->peer.options.command_timeout_ns;
         struct call_op *op = calloc(1, sizeof(*op));
-        int e = -ENOMEM;
+        int e;
 
         if (!op)
                 return -ENOMEM;
-        op->r = r;
-        op->done = call->done;
-        op->failed = call->failed;
-        op->arguments = json_object_get(call->arguments);
-        op->name = strdup(call->command);
-        if (op->name)
-                e = qmp_client_send(r->vm->peer.client, call->command, call->arguments, limit_ns, &options,
-                                    call_replied, op, &op->command);
+        calls_init(&op->calls, r, limit_ns, single_replied);
+        op->done = args->done;
+        op->failed = args->failed;
+        e = calls_send(&op->calls, &op->call, args->command, args->arguments,
+                       (struct qmp_send_options){ .prefer_oob = args->oob });
         if (e < 0) {
                 op_free(op);
-                return e == -EHOSTDOWN ? request_fail_down(r) : e;
+                return e;
         }
         r->op = op;
-        r->cancel = call_cancel;
-        r->is_committed = call_is_committed;
+        r->cancel = single_cancel;
+        r->is_committed = single_is_committed;
         waiter_set_limit(&r->waiter, qmp_now() - r->waiter.arrived + limit_ns);
-        peer_invalidate(&r->vm->peer);
         return WAITER_PARKED;
 }

@@ -216,7 +216,7 @@ static int start(struct request *r)
                 e = parse(r, command, &arguments);
         if (e)
                 return e;
-        return call_start(r, &(struct call){
+        return call_start(r, &(struct call_args){
                                      .command = command->name,
                                      .arguments = arguments,
                                      .oob = command->allow_oob,

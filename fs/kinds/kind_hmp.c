@@ -84,7 +84,7 @@ static int hmp_start(struct request *r)
                 return request_fail(r, -EINVAL, NULL, "%s", why ? why : "invalid UTF-8");
         if (!arguments || !qmp_json_add_string(arguments, "command-line", r->data))
                 return -ENOMEM;
-        return call_start(r, &(struct call){
+        return call_start(r, &(struct call_args){
                                      .command = "human-monitor-command",
                                      .arguments = arguments,
                                      .done = hmp_done,

@@ -7,9 +7,9 @@
 #include <stdio.h>
 
 #include "fs/kinds/answer.h"
+#include "fs/kinds/call.h"
 #include "fs/fuse/poll.h"
 #include "fs/kinds/kinds.h"
-#include "qmp/conceal.h"
 #include "qmp/json.h"
 #include "qmp/message.h"
 #include "fs/util/render.h"
@@ -30,22 +30,19 @@ struct replies {
         size_t held; /* see file_hold() */
 };
 
-struct qmp_op;
-
 /* One command of a write. */
 struct item {
-        struct qmp_op *op;
-        struct qmp_command *command; /* under way, or NULL */
+        struct call call;
         struct json_object *request;
         struct text reply; /* a line */
 };
 
 /* One write. */
 struct qmp_op {
-        struct request *r;       /* NULL once it has ended */
-        size_t n, pending, size; /* size: of the replies */
-        size_t held;             /* see file_hold() */
-        int error;               /* the first one of QEMU's, if it is the write's */
+        struct calls calls;
+        size_t n, size; /* size: of the replies */
+        size_t held;    /* see file_hold() */
+        int error;      /* the first one of QEMU's, if it is the write's */
         struct item items[];
 };
 
@@ -104,6 +101,7 @@ static int check(struct request *r, struct json_object *request)
 static void op_free(struct qmp_op *op)
 {
         for (size_t i = 0; i < op->n; i++) {
+                call_deinit(&op->items[i].call);
                 json_object_put(op->items[i].request);
                 free(op->items[i].reply.data);
         }
@@ -142,8 +140,6 @@ static int parse(struct request *r, struct qmp_op **ret_op)
                 }
                 op->items[op->n++] = (struct item){ .request = take_ptr(request) };
         }
-        for (size_t i = 0; i < op->n; i++)
-                op->items[i].op = op;
         *ret_op = op;
         return 0;
 }
@@ -196,36 +192,20 @@ static void deliver(struct qmp_op *op, struct file *file)
         file_notify(file);
 }
 
-/* Whether one of the commands under way was sent. */
-static bool is_any_sent(const struct qmp_op *op)
-{
-        for (size_t i = 0; i < op->n; i++)
-                if (op->items[i].command && qmp_command_is_sent(op->items[i].command))
-                        return true;
-        return false;
-}
-
 static bool qmp_is_committed(const struct request *r)
 {
         const struct qmp_op *op = r->op;
 
-        return op->pending < op->n || is_any_sent(op);
+        return calls_is_committed(&op->calls);
 }
 
 static void qmp_cancel(struct request *r, int error)
 {
         struct qmp_op *op = take_ptr(r->op);
-        double limit = (double)r->vm->peer.options.command_timeout_ns / NSEC_PER_SEC;
 
-        if (error == -ETIMEDOUT && is_any_sent(op))
-                request_fail(r, error, NULL, "QEMU did not answer within %.3g s; it may still carry it out", limit);
-        else if (error == -ETIMEDOUT)
-                request_fail(r, error, NULL, "QEMU is stalled: %s was sent within %.3g s",
-                             op->pending < op->n ? "not all" : "nothing", limit);
-        op->r = NULL;
-        for (size_t i = 0; i < op->n; i++)
-                if (op->items[i].command)
-                        qmp_command_cancel(op->items[i].command);
+        if (error == -ETIMEDOUT)
+                calls_expire(&op->calls, NULL, "it may still carry it out");
+        calls_end(&op->calls);
         deliver(op, r->file);
         (void)file_hold(r->file, &op->held, 0);
         op_free(op);
@@ -256,51 +236,33 @@ static int format_reply(const struct item *item, const struct qmp_result *result
 }
 
 /* If the file is not open for reading, the write fails. The reply itself is unchanged. */
-static void note_error(struct item *item, const struct qmp_result *result)
+static void note_error(struct qmp_op *op, const struct call *call, const struct qmp_result *result)
 {
-        struct qmp_op *op = item->op;
-        struct json_object *arguments = NULL;
-        _cleanup_(qmp_freep) char *words = NULL;
+        struct request *r = op->calls.r;
 
-        json_object_object_get_ex(item->request, "arguments", &arguments);
-        words = qmp_conceal_values(result->text, arguments);
-        if (file_is_stream(op->r->file)) {
-                request_log(op->r, -result->error, result->error_class, words);
+        if (file_is_stream(r->file)) {
+                _cleanup_(qmp_freep) char *words = call_words(call, result);
+
+                request_log(r, -result->error, result->error_class, words);
         } else if (!op->error) {
-                op->error = result->error;
-                request_fail(op->r, result->error, result->error_class, "%s", words ? words : "");
+                op->error = call_fail(call, result);
         }
 }
 
-static const char *command_name(const struct item *item)
+static void qmp_replied(struct call *call, const struct qmp_result *result)
 {
-        const char *name = qmp_json_get_string(item->request, "execute");
-
-        return name ? name : qmp_json_get_string(item->request, "exec-oob");
-}
-
-static void qmp_replied(void *userdata, const struct qmp_result *result)
-{
-        struct item *item = userdata;
-        struct qmp_op *op = item->op;
-        struct request *r = op->r;
+        struct item *item = container_of(call, struct item, call);
+        struct qmp_op *op = container_of(call->calls, struct qmp_op, calls);
+        struct request *r = op->calls.r;
+        bool last = list_empty(&op->calls.under_way);
         int e;
 
-        item->command = NULL;
-        if (!r)
-                return;
-        op->pending--;
         if (result->outcome != QMP_OK && result->outcome != QMP_ERROR) {
-                e = request_fail(r, result->error, NULL, "%s%s", result->text,
-                                 !result->sent                    ? ""
-                                 : result->outcome == QMP_TIMEOUT ? "; it may still carry it out"
-                                                                  : "; it may have been carried out");
-                request_finish(r, e);
+                request_finish(r, call_fail(call, result));
                 return;
         }
-        peer_note_command(&r->vm->peer, command_name(item));
         if (result->outcome == QMP_ERROR)
-                note_error(item, result);
+                note_error(op, call, result);
         e = file_is_stream(r->file) ? format_reply(item, result, &item->reply) : 0;
         op->size += item->reply.size;
         if (e == 0 && op->size > UNREAD_MAX)
@@ -308,26 +270,24 @@ static void qmp_replied(void *userdata, const struct qmp_result *result)
         if (e == 0)
                 e = file_hold(r->file, &op->held, op->size);
         /* a success means that all replies can be read */
-        if (e == 0 && op->pending == 0 && file_is_stream(r->file))
+        if (e == 0 && last && file_is_stream(r->file))
                 e = make_room(r->file, op->size + op->n);
         if (e == -ENOMEM)
-                request_fail(r, e, NULL, "no memory for QEMU's reply; %s been carried out",
-                             op->pending > 0 ? "some may have" : "it has");
-        if (e < 0 || op->pending == 0)
+                calls_fail_memory(&op->calls);
+        if (e < 0 || last)
                 request_finish(r, e < 0 ? e : op->error);
 }
 
-static int send(struct request *r, struct item *item)
+static int send(struct qmp_op *op, struct item *item)
 {
         struct json_object *name = NULL, *arguments = NULL;
         bool oob = json_object_object_get_ex(item->request, "exec-oob", &name);
-        struct qmp_send_options options = { .oob = oob, .effect = true };
 
         if (!oob)
                 json_object_object_get_ex(item->request, "execute", &name);
         json_object_object_get_ex(item->request, "arguments", &arguments);
-        return qmp_client_send(r->vm->peer.client, json_object_get_string(name), arguments,
-                               r->vm->peer.options.command_timeout_ns, &options, qmp_replied, item, &item->command);
+        return calls_send(&op->calls, &item->call, json_object_get_string(name), arguments,
+                          (struct qmp_send_options){ .oob = oob });
 }
 
 static int qmp_write(struct request *r, struct file *file)
@@ -341,20 +301,16 @@ static int qmp_write(struct request *r, struct file *file)
         e = parse(r, &op);
         if (e < 0)
                 return e;
-        op->r = r;
+        calls_init(&op->calls, r, r->vm->peer.options.command_timeout_ns, qmp_replied);
         r->op = op;
         r->cancel = qmp_cancel;
         r->is_committed = qmp_is_committed;
         waiter_set_limit(&r->waiter, r->vm->peer.options.command_timeout_ns);
         for (size_t i = 0; i < op->n; i++) {
-                e = send(r, &op->items[i]);
-                if (e == -EHOSTDOWN)
-                        return request_fail_down(r);
+                e = send(op, &op->items[i]);
                 if (e < 0)
                         return e;
-                op->pending++;
         }
-        peer_invalidate(&r->vm->peer);
         return WAITER_PARKED;
 }
 

@@ -303,7 +303,7 @@ static int property_write(struct request *r, struct file *file)
         }
         if (!qmp_json_add(arguments, "value", value))
                 return -ENOMEM;
-        return call_start(r, &(struct call){ .command = "qom-set", .arguments = arguments, .done = property_set });
+        return call_start(r, &(struct call_args){ .command = "qom-set", .arguments = arguments, .done = property_set });
 }
 
 const struct kind kind_qom_property = {
