@@ -180,7 +180,25 @@ static int parse_value(const char *text, const char **at, struct qmp_args_node *
         return 0;
 }
 
-static int parse_pairs(const char *text, struct qmp_args *args, char **ret_why)
+/* Advances *at past the words before the arguments. 0 or as @fn fails. */
+static int skip_words(const char **at, qmp_args_word_fn fn, void *userdata, char **ret_why)
+{
+        int r = 1;
+
+        while (r > 0) {
+                size_t size;
+
+                *at += strspn(*at, " \t\r");
+                size = strcspn(*at, "," BLANKS);
+                r = fn && size > 0 ? fn(userdata, *at, size, ret_why) : 0;
+                if (r > 0)
+                        *at += size;
+        }
+        return r;
+}
+
+static int parse_pairs(const char *text, const char *from, qmp_args_word_fn fn, void *userdata, struct qmp_args *args,
+                       char **ret_why)
 {
         const struct qmp_args_node *last = NULL;
         const char *counted = text;
@@ -190,12 +208,19 @@ static int parse_pairs(const char *text, struct qmp_args *args, char **ret_why)
         /* a writer with a line buffer writes each line by itself, and the first one would be the whole request */
         if (strchr(text, '\n'))
                 return qmp_invalid(ret_why, "the arguments must be on one line, unless they are a JSON object");
-        for (const char *at = text + strspn(text, BLANKS); *at;) {
+        for (const char *at = from; *at;) {
                 const char *key = at;
-                size_t size = strcspn(at, "=," BLANKS);
+                size_t size = strcspn(at, "=," BLANKS), word = strcspn(at, "," BLANKS);
                 struct qmp_args_node *node = NULL;
-                int r;
+                int r = fn ? fn(userdata, at, word, ret_why) : 0;
 
+                if (r < 0)
+                        return r;
+                if (r > 0) {
+                        at += word;
+                        at += strspn(at, BLANKS);
+                        continue;
+                }
                 at += size;
                 if ((*at != '=' || size == 0) && last && last->why)
                         return qmp_invalid(ret_why, "the value of the key at character %zu: %s", last->at, last->why);
@@ -225,16 +250,26 @@ static int parse_pairs(const char *text, struct qmp_args *args, char **ret_why)
 
 int qmp_args_parse(const char *text, struct qmp_args **ret_args, char **ret_why)
 {
+        return qmp_args_parse_words(text, NULL, NULL, ret_args, ret_why);
+}
+
+int qmp_args_parse_words(const char *text, qmp_args_word_fn fn, void *userdata, struct qmp_args **ret_args,
+                         char **ret_why)
+{
         _cleanup_(qmp_args_freep) struct qmp_args *args = calloc(1, sizeof(*args));
+        const char *at = text;
         int r;
 
         *ret_why = NULL;
         if (!args)
                 return -ENOMEM;
-        args->is_json = text[strspn(text, " \t\r")] == '{';
         r = qmp_utf8_check(text, ret_why);
         if (r == 0)
-                r = args->is_json ? qmp_json_parse(text, &args->json, ret_why) : parse_pairs(text, args, ret_why);
+                r = skip_words(&at, fn, userdata, ret_why);
+        args->is_json = *at == '{';
+        if (r == 0)
+                r = args->is_json ? qmp_json_parse(at, &args->json, ret_why)
+                                  : parse_pairs(text, at, fn, userdata, args, ret_why);
         if (r < 0)
                 return r;
         *ret_args = take_ptr(args);

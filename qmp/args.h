@@ -24,6 +24,14 @@ struct qmp_args;
  * -ENOMEM.
  */
 int qmp_args_parse(const char *text, struct qmp_args **ret_args, char **ret_why);
+/*
+ * Called for each word between the pairs that may stand for itself ("nowait", "timeout=3"): @size bytes at @word, up to
+ * a comma or blank. Returns 1: it is such a word; 0: it is part of the arguments; -ENOMEM; or -EINVAL with *ret_why.
+ */
+typedef int (*qmp_args_word_fn)(void *userdata, const char *word, size_t size, char **ret_why);
+/* The same for arguments that have such words among or before the pairs, or before the JSON. @fn may be NULL. */
+int qmp_args_parse_words(const char *text, qmp_args_word_fn fn, void *userdata, struct qmp_args **ret_args,
+                         char **ret_why);
 struct qmp_args *qmp_args_free(struct qmp_args *args);
 
 static inline void qmp_args_freep(struct qmp_args **args)
@@ -44,6 +52,18 @@ const char *qmp_args_get(const struct qmp_args *args, const char *key);
  */
 int qmp_args_build(const struct qmp_args *args, const struct qmp_entity *command, struct json_object *properties,
                    struct json_object **ret_arguments, char **ret_why);
+
+/*
+ * For arguments that are written for several commands, or under other names: the value of the top-level key @key as
+ * the argument @name of @command. It is converted, but not checked. The caller owns *ret_value; NULL is also JSON's
+ * null. Returns 0, -ENOENT if absent, -ENOMEM or -EINVAL.
+ */
+int qmp_args_value(const struct qmp_args *args, const char *key, const struct qmp_entity *command, const char *name,
+                   struct json_object **ret_value, char **ret_why);
+/* Checks arguments that were built from such values. Returns 0, -ENOMEM or -EINVAL. */
+int qmp_args_check_command(const struct qmp_entity *command, struct json_object *arguments, char **ret_why);
+/* Checks that there are no other top-level keys than @keys, ended by NULL. Returns 0, -ENOMEM or -EINVAL. */
+int qmp_args_check_keys(const struct qmp_args *args, const char *const *keys, char **ret_why);
 
 /*
  * Converts a text to the value of a QOM property of type @type ("bool", "uint32", "string", …). Strings are taken

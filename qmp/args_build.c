@@ -342,6 +342,25 @@ static int convert_open(const struct qmp_entity *type, struct json_object *prope
         return 0;
 }
 
+int qmp_args_value(const struct qmp_args *args, const char *key, const struct qmp_entity *command, const char *name,
+                   struct json_object **ret_value, char **ret_why)
+{
+        struct qmp_args_path path = { .key = key };
+        const struct qmp_member *member = command->arg ? qmp_entity_find_member(command->arg, name) : NULL;
+        struct qmp_args_node *node;
+        struct json_object *value;
+
+        *ret_why = NULL;
+        if (args->is_json) {
+                if (!json_object_object_get_ex(args->json, key, &value))
+                        return -ENOENT;
+                *ret_value = json_object_get(value);
+                return 0;
+        }
+        node = qmp_args_find(&args->root, key, strlen(key));
+        return node ? convert(member ? member->type : NULL, node, &path, ret_value, ret_why) : -ENOENT;
+}
+
 int qmp_args_build(const struct qmp_args *args, const struct qmp_entity *command, struct json_object *properties,
                    struct json_object **ret_arguments, char **ret_why)
 {

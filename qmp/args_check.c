@@ -431,3 +431,58 @@ int qmp_args_check(const struct qmp_entity *type, struct json_object *value, str
 
         return check_object(type, value, properties, &path, ret_why);
 }
+
+int qmp_args_check_command(const struct qmp_entity *command, struct json_object *arguments, char **ret_why)
+{
+        *ret_why = NULL;
+        return command->arg ? qmp_args_check(command->arg, arguments, NULL, NULL, ret_why) : 0;
+}
+
+/* Refuses a top-level key that is not among @keys. @where: its place. */
+static int check_key(const char *const *keys, const char *key, const char *where, char **ret_why)
+{
+        _cleanup_(qmp_freep) char *names = NULL;
+        char hint[QMP_ARGS_HINT_SIZE];
+        struct qmp_nearest nearest;
+        size_t size;
+        FILE *out;
+
+        for (const char *const *k = keys; *k; k++)
+                if (streq(*k, key))
+                        return 0;
+        out = open_memstream(&names, &size);
+        if (!out)
+                return -ENOMEM;
+        qmp_nearest_init(&nearest, key);
+        for (const char *const *k = keys; *k; k++) {
+                fprintf(out, "%s%s", k == keys ? "" : ", ", *k);
+                qmp_nearest_offer(&nearest, *k);
+        }
+        if (qmp_close_text(out, &names) < 0)
+                return -ENOMEM;
+        return qmp_invalid(ret_why, "%s is unknown%s; expected: %s", where, qmp_args_hint(&nearest, hint), names);
+}
+
+int qmp_args_check_keys(const struct qmp_args *args, const char *const *keys, char **ret_why)
+{
+        char where[64];
+        size_t n = 0;
+        int r = 0;
+
+        *ret_why = NULL;
+        if (args->is_json) {
+                json_object_object_foreach(args->json, key, value) {
+                        (void)value;
+                        snprintf(where, sizeof(where), "key %zu of the arguments", ++n);
+                        r = check_key(keys, key, where, ret_why);
+                        if (r < 0)
+                                return r;
+                }
+                return 0;
+        }
+        for (const struct qmp_args_node *node = args->root.children; node && r == 0; node = node->next) {
+                snprintf(where, sizeof(where), "the key at character %zu", node->at);
+                r = check_key(keys, node->key, where, ret_why);
+        }
+        return r;
+}

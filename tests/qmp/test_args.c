@@ -1044,6 +1044,107 @@ START_TEST(arguments_can_be_built_twice)
 }
 END_TEST
 
+/* --- words among the arguments, and values one by one ------------------------------------------------------------ */
+
+/* Takes "go" and "stop", refuses "bad"; notes those taken. */
+static int take_word(void *userdata, const char *word, size_t size, char **ret_why)
+{
+        char *taken = userdata;
+
+        if (size == 3 && memcmp(word, "bad", 3) == 0)
+                return qmp_invalid(ret_why, "bad is refused");
+        if ((size != 2 || memcmp(word, "go", 2) != 0) && (size != 4 || memcmp(word, "stop", 4) != 0))
+                return 0;
+        strncat(strcat(taken, "+"), word, size);
+        return 1;
+}
+
+static const struct {
+        const char *text, *taken, *json, *error;
+} word_texts[] = {
+        { "device=a size=1", "", "{\"device\":\"a\",\"size\":1}", NULL },
+        { "device=a size=1 go", "+go", "{\"device\":\"a\",\"size\":1}", NULL },
+        { "go device=a stop size=1", "+go+stop", "{\"device\":\"a\",\"size\":1}", NULL },
+        { " go stop  {\"size\": 1}", "+go+stop", "{\"size\":1}", NULL },
+        { "device=\"go stop\",size=1,go", "+go", "{\"device\":\"go stop\",\"size\":1}", NULL },
+        { "device=go size=1", "", "{\"device\":\"go\",\"size\":1}", NULL },
+        { "size=1 bad", "", NULL, "bad is refused" },
+        { "bad {\"size\": 1}", "", NULL, "bad is refused" },
+        { "size=1 gone", "", NULL, "expected KEY=VALUE at character 8" },
+        { "go size", "+go", NULL, "expected KEY=VALUE at character 4" },
+        { "go size=x", "+go", NULL, "'size': expected integer" },
+        { "go sise=1", "+go", NULL, "the key at character 4 is unknown" },
+        { "{\"size\": 1} go", "", NULL, "" },
+};
+
+START_TEST(words_stand_among_the_arguments)
+{
+        const struct qmp_entity *command = qmp_entities_find(&schema->commands, "block_resize");
+        const char *text = word_texts[_i].text;
+        struct qmp_args *args = NULL;
+        char taken[100] = "";
+        int r = qmp_args_parse_words(text, take_word, taken, &args, &why);
+
+        if (r == 0)
+                r = qmp_args_build(args, command, NULL, &arguments, &why);
+        qmp_args_free(args);
+        ck_assert_str_eq(taken, word_texts[_i].taken);
+        if (word_texts[_i].json) {
+                ck_assert_msg(r == 0, "%s: %s", text, why);
+                ck_assert_str_eq(plain(arguments), word_texts[_i].json);
+        } else {
+                ck_assert_msg(r == -EINVAL, "%s", text);
+                ck_assert_contains(why, word_texts[_i].error);
+        }
+}
+END_TEST
+
+START_TEST(values_one_by_one)
+{
+        static const char *const texts[] = { "how-long=1k name=x", "{\"how-long\": 1024, \"name\": \"x\"}" };
+        static const char *const keys[] = { "how-long", "name", NULL }, *const other[] = { "name", "how-lonk", NULL };
+        const struct qmp_entity *command = qmp_entities_find(&schema->commands, "block_resize");
+
+        for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+                struct json_object *value = NULL, *object = json_object_new_object();
+                struct qmp_args *args = NULL;
+
+                ck_assert_int_eq(qmp_args_parse(texts[i], &args, &why), 0);
+                ck_assert_int_eq(qmp_args_value(args, "how-long", command, "size", &value, &why), 0);
+                ck_assert(json_object_is_type(value, json_type_int));
+                ck_assert_int_eq(json_object_get_int(value), 1024);
+                json_object_object_add(object, "size", value);
+                ck_assert_int_eq(qmp_args_check_command(command, object, &why), 0);
+                ck_assert_int_eq(qmp_args_value(args, "size", command, "size", &value, &why), -ENOENT);
+                ck_assert_int_eq(qmp_args_check_keys(args, keys, &why), 0);
+                ck_assert_int_eq(qmp_args_check_keys(args, other, &why), -EINVAL);
+                ck_assert_contains(why, i == 0 ? "the key at character 1 is unknown (nearest: 'how-lonk'); expected: "
+                                                 "name, how-lonk"
+                                               : "key 1 of the arguments is unknown (nearest: 'how-lonk')");
+                free(take_ptr(why));
+                json_object_object_add(object, "size", json_object_new_string("x"));
+                ck_assert_int_eq(qmp_args_check_command(command, object, &why), -EINVAL);
+                ck_assert_contains(why, "'size': expected integer");
+                free(take_ptr(why));
+                json_object_object_del(object, "size");
+                ck_assert_int_eq(qmp_args_check_command(command, object, &why), -EINVAL);
+                ck_assert_contains(why, "'size' is missing");
+                free(take_ptr(why));
+                json_object_put(object);
+                qmp_args_free(args);
+        }
+        {
+                struct json_object *value = NULL;
+                struct qmp_args *args = NULL;
+
+                ck_assert_int_eq(qmp_args_parse("long=1Q", &args, &why), 0);
+                ck_assert_int_eq(qmp_args_value(args, "long", command, "size", &value, &why), -EINVAL);
+                ck_assert_contains(why, "'long': expected integer");
+                qmp_args_free(args);
+        }
+}
+END_TEST
+
 int main(void)
 {
         const struct test tests[] = {
@@ -1058,6 +1159,8 @@ int main(void)
                 TEST(properties_that_are_none_are_unknown),
                 TEST(without_properties_the_schema_decides),
                 TEST(arguments_can_be_built_twice),
+                TEST_EACH(words_stand_among_the_arguments, ARRAY_SIZE(word_texts)),
+                TEST(values_one_by_one),
         };
         const struct test odd[] = {
                 TEST_EACH(arguments_by_odd_schemas, ARRAY_SIZE(others)),
