@@ -6,32 +6,12 @@
 #include <stdio.h>
 
 #include "fs/kinds/answer.h"
-#include "fs/kinds/asked_file.h"
+#include "fs/kinds/arguments.h"
 #include "fs/kinds/call.h"
 #include "fs/kinds/catalog.h"
 #include "fs/fuse/inode.h"
-#include "qmp/args.h"
 #include "fs/util/render.h"
-#include "fs/vm/query.h"
 #include "fs/fuse/session.h"
-
-/*
- * Commands that take more than the schema says, because a type's properties are their arguments: which argument names
- * the type. (QEMU 7.2 to 10.1; object-add and netdev_add are whole in the schema.)
- */
-static const struct {
-        const char *command, *type;
-} open_commands[] = {
-        { "device_add", "driver" },
-};
-
-static const char *type_argument(const char *command)
-{
-        for (size_t i = 0; i < ARRAY_SIZE(open_commands); i++)
-                if (streq(open_commands[i].command, command))
-                        return open_commands[i].type;
-        return NULL;
-}
 
 static int require(struct request *r, struct inode *inode, const struct qmp_schema **ret_schema,
                    const struct qmp_entity **ret_command)
@@ -82,9 +62,9 @@ static void put_head(FILE *out, const struct qmp_entity *command)
                 separator = " ";
         }
         fprintf(out, "' >&3 && cat <&3; } 3<>%s\n\n", command->name);
-        if (type_argument(command->name))
+        if (arguments_type(command->name))
                 fprintf(out, "The properties of the %s, listed in types/, are also arguments.\n\n",
-                        type_argument(command->name));
+                        arguments_type(command->name));
 }
 
 /* All of it, @description in the middle. */
@@ -157,63 +137,18 @@ static void command_failed(struct request *r, int error)
                 answer_set_error(r->file, r, error);
 }
 
-/*
- * The properties that are also arguments, owned by the caller; NULL: the command has none; empty: left to QEMU's
- * check.
- */
-static int require_properties(struct request *r, const struct qmp_args *args, const struct qmp_entity *command,
-                              struct json_object **ret_properties)
-{
-        struct query_spec spec = { .plan = &plan_type, .asked = true };
-        const struct query *query;
-        const char *argument = type_argument(command->name);
-        int e;
-
-        *ret_properties = NULL;
-        spec.a = argument ? qmp_args_get(args, argument) : NULL;
-        if (!spec.a)
-                return 0;
-        e = asked_find(&r->vm->asked, &spec, ret_properties);
-        if (e != -ENOENT)
-                return e;
-        e = query_require(&r->waiter, &spec, FRESH_CONTENT, &query);
-        if (e == 0) {
-                *ret_properties = json_object_get(query->value);
-                e = types_keep(r->vm, &spec, *ret_properties);
-                /* what can't be kept is good for now */
-                return e == -EPROTO ? 0 : e;
-        }
-        /* an alias ("virtio-net"), or a mistake; the command's own words for that are better than the query's */
-        if (e == -ENODEV || e == -EINVAL) {
-                *ret_properties = json_object_new_array();
-                e = *ret_properties ? 0 : -ENOMEM;
-        }
-        return e;
-}
-
-static int parse(struct request *r, const struct qmp_entity *command, struct json_object **ret_arguments)
-{
-        _cleanup_(qmp_args_freep) struct qmp_args *args = NULL;
-        _cleanup_(qmp_json_putp) struct json_object *properties = NULL;
-        _cleanup_(qmp_freep) char *why = NULL;
-        int e = qmp_args_parse(r->data, &args, &why);
-
-        if (e == 0)
-                e = require_properties(r, args, command, &properties);
-        if (e == 0)
-                e = qmp_args_build(args, command, properties, ret_arguments, &why);
-        return why ? request_fail(r, e, NULL, "%s", why) : e;
-}
-
 static int start(struct request *r)
 {
         _cleanup_(qmp_json_putp) struct json_object *arguments = NULL;
         const struct qmp_schema *schema;
         const struct qmp_entity *command;
+        _cleanup_(qmp_args_freep) struct qmp_args *args = NULL;
         int e = require(r, r->inode, &schema, &command);
 
         if (e == 0)
-                e = parse(r, command, &arguments);
+                e = arguments_parse(r, r->data, NULL, &args);
+        if (e == 0)
+                e = arguments_build(r, args, command, &arguments);
         if (e)
                 return e;
         return call_start(r, &(struct call_args){
