@@ -8,7 +8,7 @@
 
 /*
  * json-c checks its own allocations only in part. Its parser silently truncates strings and keys whose buffer cannot
- * grow, loses members, and aborts the process if a key cannot be copied; see json_c_as_it_is in tests/wire/test_alloc.c.
+ * grow, loses members, and aborts the process if a key cannot be copied; see json_c_as_it_is in tests/wire/test_alloc_outside.c.
  * This makes the buffer large enough for a token of @longest bytes, and tests whether a tree of @tree bytes, an upper
  * bound, could be allocated. That memory may still be taken by another process in the meantime, but not where the
  * limit is the process's own (RLIMIT_AS). Returns 0 or -ENOMEM.

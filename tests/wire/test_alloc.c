@@ -3,389 +3,21 @@
  * and once with all from that one on. The operation then ends with ENOMEM, or with what it ends with otherwise, and never
  * with a wrong answer; afterwards it succeeds, and the connection is up and nothing is left.
  *
- * malloc() and its like are replaced in this program, so what libfuse, json-c and libc allocate for the daemon fails, too.
- * Memory is refused only within a turn of the loop, and there not to the peers, see IN_HARNESS(). What is not reached so:
+ * Where memory is refused: see shortage.h. What is not reached so:
  *
- * - json-c 0.16 does not check its own allocations everywhere: see json_c_as_it_is, which shows what becomes of each. Its
- *   parser fails here as a whole (--wrap, see CMakeLists.txt); what it allocates inside is spared, after qmp_json_reserve()
- *   has found out that it is there. All its other functions are refused all.
+ * - json-c 0.16 does not check its own allocations everywhere: see json_c_as_it_is in test_alloc_outside.c, which shows what
+ *   becomes of each.
  * - libfuse 3.14 needs memory for each request, FORGET, RELEASE and INTERRUPT among them. It answers ENOMEM to all of them, to
- *   which the kernel pays no heed: see what_libfuse_loses. The inode and the open file stay until the unmount. FORGET and
+ *   which the kernel pays no heed: see what_libfuse_loses there. The inode and the open file stay until the unmount. FORGET and
  *   RELEASE are spared in the operations.
  */
 #include <poll.h>
-#include <signal.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 
-#include "fs/tree/tree.h"
+#include "tests/wire/shortage.h"
 #include "fs/vm/introspection.h"
-#include "tests/lib/rig.h"
+#include "tests/lib/pluggable_vm.h"
 #include "tests/lib/test.h"
-#include "qmp/jsonc.h"
-
-/* --- refusing memory --------------------------------------------------------------------------------------------- */
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define __SANITIZE_ADDRESS__ 1
-#endif
-#endif
-
-#ifdef __SANITIZE_ADDRESS__
-#define REAL(name) __interceptor_##name
-#else
-#define REAL(name) __libc_##name
-#endif
-#define PLAIN __attribute__((__no_sanitize__("address", "undefined")))
-
-void *REAL(malloc)(size_t size);
-void *REAL(calloc)(size_t n, size_t size);
-void *REAL(realloc)(void *p, size_t size);
-
-static struct {
-        bool armed;
-        unsigned turns;   /* depth of qmp_loop_turn() */
-        unsigned inside;  /* of a function that fails as a whole only */
-        unsigned long n;  /* allocations since it was armed */
-        unsigned long at; /* this one is refused; 0: none */
-        bool all;         /* and all that follow */
-        unsigned long refused;
-} memory;
-
-PLAIN static bool refuse(void)
-{
-        if (!memory.armed || memory.turns == 0 || memory.inside > 0 || test_in_harness > 0)
-                return false;
-        memory.n++;
-        if (memory.at == 0 || memory.n < memory.at || (memory.n > memory.at && !memory.all))
-                return false;
-        memory.refused++;
-        errno = ENOMEM;
-        return true;
-}
-
-PLAIN void *malloc(size_t size)
-{
-        return refuse() ? NULL : REAL(malloc)(size);
-}
-
-PLAIN void *calloc(size_t n, size_t size)
-{
-        return refuse() ? NULL : REAL(calloc)(n, size);
-}
-
-PLAIN void *realloc(void *p, size_t size)
-{
-        return refuse() ? NULL : REAL(realloc)(p, size);
-}
-
-PLAIN void *reallocarray(void *p, size_t n, size_t size)
-{
-        size_t bytes;
-
-        if (__builtin_mul_overflow(n, size, &bytes)) {
-                errno = ENOMEM;
-                return NULL;
-        }
-        return realloc(p, bytes);
-}
-
-/* AddressSanitizer's own would not ask malloc(). */
-PLAIN char *strndup(const char *s, size_t n)
-{
-        size_t size = strnlen(s, n);
-        char *copy = malloc(size + 1);
-
-        if (copy) {
-                memcpy(copy, s, size);
-                copy[size] = '\0';
-        }
-        return copy;
-}
-
-PLAIN char *strdup(const char *s)
-{
-        return strndup(s, strlen(s));
-}
-
-int __real_qmp_loop_turn(struct qmp_loop *loop, int timeout_ms);
-int __wrap_qmp_loop_turn(struct qmp_loop *loop, int timeout_ms);
-
-int __wrap_qmp_loop_turn(struct qmp_loop *loop, int timeout_ms)
-{
-        int r;
-
-        memory.turns++;
-        r = __real_qmp_loop_turn(loop, timeout_ms);
-        memory.turns--;
-        return r;
-}
-
-/* Fails as a whole, as it does when it is refused its first object. */
-struct json_object *__real_json_tokener_parse_ex(struct json_tokener *tokener, const char *text, int size);
-struct json_object *__wrap_json_tokener_parse_ex(struct json_tokener *tokener, const char *text, int size);
-
-struct json_object *__wrap_json_tokener_parse_ex(struct json_tokener *tokener, const char *text, int size)
-{
-        int room = tokener->pb->size;
-        struct json_object *value;
-
-        if (refuse()) {
-                tokener->char_offset = 0;
-                tokener->err = json_tokener_success;
-                return NULL;
-        }
-        memory.inside++;
-        value = __real_json_tokener_parse_ex(tokener, text, size);
-        memory.inside--;
-        /* strings whose buffer has to grow would be cut in silence; qmp_json_reserve() has made it large enough */
-        if (tokener->pb->size != room) {
-                memory.armed = false;
-                ck_abort_msg("a token that was not reckoned with: %.200s", text);
-        }
-        return value;
-}
-
-/* json-c's: when a table can't grow, json_object_object_add() loses its copy of the key. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-        return "leak:json_object_object_add_ex\n";
-}
-
-/* --- the VM ------------------------------------------------------------------------------------------------------ */
-
-#define NV0   "/machine/peripheral/nv0"
-#define DIMM1 "/machine/peripheral/dimm1"
-#define CPU1  "/machine/peripheral/cpu1"
-
-#define COMMAND(name, arg, ret, more)                                                                                \
-        "{\"name\": \"" name "\", \"meta-type\": \"command\", \"arg-type\": \"" arg "\", \"ret-type\": \"" ret       \
-        "\"" more "}"
-#define BUILTIN(name, json)   "{\"name\": \"" name "\", \"meta-type\": \"builtin\", \"json-type\": \"" json "\"}"
-#define OBJECT(name, members) "{\"name\": \"" name "\", \"meta-type\": \"object\", \"members\": [" members "]}"
-#define MEMBER(name, type)    "{\"name\": \"" name "\", \"type\": \"" type "\"}"
-#define OPTIONAL(name, type)  "{\"name\": \"" name "\", \"type\": \"" type "\", \"default\": null}"
-#define PROPERTY(name, type)  "{\"name\": \"" name "\", \"type\": \"" type "\"}"
-
-// clang-format off
-static const char schema[] =
-        "[" BUILTIN("str", "string") ", "
-        BUILTIN("int", "int") ", "
-        BUILTIN("bool", "boolean") ", "
-        BUILTIN("any", "value") ", "
-        "{\"name\": \"[int]\", \"meta-type\": \"array\", \"element-type\": \"int\"}, "
-        "{\"name\": \"e\", \"meta-type\": \"enum\", \"members\": [{\"name\": \"one\"}, {\"name\": \"two\", "
-                "\"features\": [\"deprecated\"]}]}, "
-        "{\"name\": \"a\", \"meta-type\": \"alternate\", \"members\": [{\"type\": \"str\"}, {\"type\": \"1\"}]}, "
-        "{\"name\": \"u\", \"meta-type\": \"object\", \"tag\": \"kind\", \"members\": [" MEMBER("kind", "e") "], "
-                "\"variants\": [{\"case\": \"one\", \"type\": \"1\"}, {\"case\": \"two\", \"type\": \"0\"}]}, "
-        OBJECT("0", "") ", "
-        OBJECT("1", OPTIONAL("device", "str") ", " MEMBER("node-name", "str") ", " MEMBER("size", "int")) ", "
-        OBJECT("2", MEMBER("driver", "str") ", " OPTIONAL("bus", "str") ", " OPTIONAL("id", "str")) ", "
-        OBJECT("3", OPTIONAL("u", "u") ", " OPTIONAL("list", "[int]") ", " OPTIONAL("a", "a") ", "
-                OPTIONAL("v", "any") ", " OPTIONAL("on", "bool")) ", "
-        COMMAND("block_resize", "1", "0", "") ", "
-        COMMAND("device_add", "2", "0", "") ", "
-        COMMAND("much", "3", "3", "") ", "
-        COMMAND("query-status", "0", "any", "") ", "
-        COMMAND("query-name", "0", "any", "") ", "
-        COMMAND("x-query-name", "0", "any", ", \"features\": [\"unstable\"]") ", "
-        COMMAND("x-query-jit", "0", "any", "") ", "
-        "{\"name\": \"DEVICE_DELETED\", \"meta-type\": \"event\", \"arg-type\": \"1\"}, "
-        "{\"name\": \"RESUME\", \"meta-type\": \"event\", \"arg-type\": \"1\"}, "
-        "{\"name\": \"STOP\", \"meta-type\": \"event\", \"arg-type\": \"1\"}]";
-// clang-format on
-
-/* A record with what is longer than json-c's first buffers, a float, and names that are not file names. */
-#define MORE                                                                                                         \
-        "\"text\": \"a text that is longer than forty bytes: \\\"quoted\\\", and \\u00e4 too\", \"float\": "         \
-        "0.12345678901234567890123456789012345678901234567890, \"a/b\": {\"%\": [1, true, null]}"
-
-static struct {
-        bool nv0, dimm1, cpu1; /* plugged in */
-        bool drive;            /* NVME1 */
-        bool silent;           /* device_del is taken, and nothing follows */
-        bool refused;          /* the guest refuses it */
-        bool cpu_event;        /* the CPU's own */
-} vm;
-
-static void update(void)
-{
-        char text[4096];
-
-        snprintf(text, sizeof(text), "[%s%s%s" PROPERTY("type", "string") "]",
-                 vm.nv0 ? PROPERTY("nv0", "child<nvme>") ", " : "",
-                 vm.dimm1 ? PROPERTY("dimm1", "child<pc-dimm>") ", " : "",
-                 vm.cpu1 ? PROPERTY("cpu1", "child<max-x86_64-cpu>") ", " : "");
-        rig_qom("/machine/peripheral", NULL, text);
-        rig_qom(NV0, NULL,
-                vm.nv0 ? "[" PROPERTY("type", "string") ", " PROPERTY("drive", "str") ", " PROPERTY(
-                                 "serial", "str") ", " PROPERTY("secret", "str") ", " PROPERTY("a/b", "str") "]"
-                       : NULL);
-        rig_qom(NV0, "type", vm.nv0 ? "\"nvme\"" : NULL);
-        rig_qom(NV0, "drive", vm.nv0 ? "\"NVME1\"" : NULL);
-        rig_qom(NV0, "serial", vm.nv0 ? "\"a serial number that is longer than forty bytes\"" : NULL);
-        rig_qom(NV0, "a/b", vm.nv0 ? "[1, {}]" : NULL);
-        rig_qom_error(NV0, "secret", "GenericError", "Property 'nvme.secret' is not readable");
-        rig_qom(DIMM1, NULL, vm.dimm1 ? "[" PROPERTY("type", "string") "]" : NULL);
-        rig_qom(CPU1, NULL, vm.cpu1 ? "[" PROPERTY("type", "string") "]" : NULL);
-        snprintf(text, sizeof(text),
-                 "[%s%s%s%s%s{\"device\": \"virtio0\", \"qdev\": "
-                 "\"/machine/peripheral-anon/device[0]/virtio-backend\", \"type\": \"unknown\"}]",
-                 vm.drive ? "{\"device\": \"NVME1\", " : "", vm.drive && vm.nv0 ? "\"qdev\": \"nv0\", " : "",
-                 vm.drive ? "\"inserted\": {\"node-name\": \"#block1\", \"ro\": false}, " : "", vm.drive ? MORE : "",
-                 vm.drive ? "}, " : "");
-        fake_on(rig.fake, "query-block", text);
-        fake_on(rig.fake, "query-memory-devices",
-                vm.dimm1 ? "[{\"type\": \"dimm\", \"data\": {\"slot\": 0, \"id\": \"dimm1\"}}]" : "[]");
-        snprintf(text, sizeof(text),
-                 "[{\"thread-id\": 100, \"qom-path\": \"/machine/unattached/device[0]\", \"cpu-index\": 0}%s]",
-                 vm.cpu1 ? ", {\"thread-id\": 101, \"qom-path\": \"" CPU1 "\", \"cpu-index\": 1}" : "");
-        fake_on(rig.fake, "query-cpus-fast", text);
-        fake_on(rig.fake, "query-hotpluggable-cpus",
-                /* still, when it is asked for: an unplug takes its time */
-                "[{\"qom-path\": \"" CPU1 "\"}, {\"type\": \"x\"}]");
-}
-
-static void plug_in(void)
-{
-        vm.nv0 = vm.dimm1 = vm.cpu1 = vm.drive = vm.cpu_event = true;
-        vm.silent = vm.refused = false;
-        update();
-}
-
-static const char *string_of(const struct fake_command *command, const char *key)
-{
-        struct json_object *value = NULL;
-
-        CHECK(json_object_object_get_ex(command->arguments, key, &value));
-        return json_object_get_string(value);
-}
-
-static void delete_device(struct fake_qemu *fake, const struct fake_command *command, void *userdata)
-{
-        const char *path = string_of(command, "id");
-        bool *plugged = streq(path, NV0)     ? &vm.nv0
-                        : streq(path, DIMM1) ? &vm.dimm1
-                        : streq(path, CPU1)  ? &vm.cpu1
-                                             : NULL;
-
-        (void)userdata;
-        ck_assert_msg(plugged != NULL, "device_del of '%s'", path);
-        if (!*plugged) {
-                fake_error(fake, command, "DeviceNotFound", "Device 'x' not found");
-                return;
-        }
-        fake_return(fake, command, "{}");
-        if (vm.silent)
-                return;
-        if (vm.refused) {
-                rig_event("ACPI_DEVICE_OST",
-                          "{\"info\": {\"device\": \"%s\", \"source\": 3, \"status\": 130, "
-                          "\"slot\": \"0\", \"slot-type\": \"DIMM\"}}",
-                          strrchr(path, '/') + 1);
-                return;
-        }
-        *plugged = false;
-        update();
-        rig_event("DEVICE_DELETED", "{\"path\": \"%s/lapic\"}", path);
-        if (plugged != &vm.cpu1 || vm.cpu_event)
-                rig_deleted(path);
-}
-
-/* HMP: drive_del, and nothing else. */
-static void monitor(struct fake_qemu *fake, const struct fake_command *command, void *userdata)
-{
-        const char *line = string_of(command, "command-line");
-
-        (void)userdata;
-        if (streq(line, "info block")) {
-                fake_return(fake, command,
-                            "\"NVME1: a line\\r\\nand another that is longer than forty bytes\\r\\n\"");
-                return;
-        }
-        ck_assert_str_eq(line, "drive_del NVME1");
-        fake_return(fake, command, "\"\"");
-        vm.drive = false;
-        update();
-}
-
-static void with_event(struct fake_qemu *fake, const struct fake_command *command, void *userdata)
-{
-        fake_event(fake, userdata, NULL);
-        fake_return(fake, command, "{}");
-}
-
-static void quit(struct fake_qemu *fake, const struct fake_command *command, void *userdata)
-{
-        (void)userdata;
-        fake_event(fake, "SHUTDOWN", "{\"guest\": false, \"reason\": \"host-qmp-quit\"}");
-        fake_return(fake, command, "{}");
-        fake_close_behind(fake);
-}
-
-/* What no first buffer has room for. */
-#define BIG 80000
-
-static const char *qmp_path;
-
-static void up(void)
-{
-        static char big[BIG + 100];
-        struct fake_qemu *f;
-
-        test_time_virtual();
-        qmp_path = test_path("qmp.sock");
-        rig_make(qmp_path);
-        k_mount();
-        f = rig.fake;
-        /* no test may take long by its own clock, see tests/lib/test.h */
-        rig.vm->peer.options.timeout_ns = 2 * SEC;
-        rig.vm->peer.options.command_timeout_ns = 3 * SEC;
-        rig.vm->peer.options.unplug_timeout_ns = 8 * SEC;
-        f->greeting = FAKE_GREETING_OOB;
-        plug_in();
-        fake_on(f, "query-qmp-schema", schema);
-        fake_on(f, "qom-list-types", "[{\"name\": \"nvme\"}, {\"name\": \"a/b\"}, {\"name\": \"e1000\"}]");
-        fake_on(f, "device-list-properties",
-                "[" PROPERTY(
-                        "serial",
-                        "str") ", {\"name\": \"addr\", \"type\": \"int32\", \"description\": \"Slot and "
-                               "optional function number, example: 06.0 or 06\", \"default-value\": -1}, " PROPERTY(
-                                       "sse4.1", "bool") "]");
-        fake_on(f, "query-yank", "[]");
-        fake_on(f, "x-query-name", "{\"x\": 1}");
-        snprintf(big, sizeof(big), "{\"human-readable-text\": \"%0*d\"}", BIG, 1);
-        fake_on(f, "x-query-jit", big);
-        fake_on(f, "block_resize", "{}");
-        fake_on(f, "much", "{\"list\": [1, 2, 3], " MORE "}");
-        fake_on(f, "device_add", "{}");
-        fake_on(f, "qom-set", "{}");
-        fake_on_call(f, "device_del", delete_device, NULL);
-        fake_on_call(f, "human-monitor-command", monitor, NULL);
-        fake_on_call(f, "stop", with_event, (void *)(uintptr_t) "STOP");
-        fake_on_call(f, "system_reset", with_event, (void *)(uintptr_t) "RESET");
-        fake_on_call(f, "system_powerdown", with_event, (void *)(uintptr_t) "SHUTDOWN");
-        fake_on_call(f, "quit", quit, NULL);
-        rig_qom("/", NULL, "[" PROPERTY("type", "string") ", " PROPERTY("machine", "child<pc-machine>") "]");
-        rig_qom("/", "type", "\"container\"");
-        rig_qom("/machine", NULL,
-                "[" PROPERTY("type", "string") ", " PROPERTY("peripheral", "child<container>") ", " PROPERTY(
-                        "vcpu", "link<cpu>") ", " PROPERTY("size", "uint64") ", " PROPERTY("tree", "struct tm") "]");
-        rig_qom("/machine", "type", "\"pc-machine\"");
-        rig_qom("/machine", "vcpu", "\"/machine/unattached/device[0]\"");
-        rig_qom("/machine", "size", "18446744073709551615");
-        rig_qom("/machine", "tree", "{\"tm_year\": 126}");
-        fake_listen(f, qmp_path);
-        qmp_client_start(rig.vm->peer.client);
-        PUMP(rig.loop, rig.vm->peer.up);
-        SETTLE();
-}
-
-/* --- operations -------------------------------------------------------------------------------------------------- */
 
 struct operation {
         const char *name;
@@ -520,12 +152,12 @@ static int gone(const struct operation *op, char **ret_text)
         free(text);
         if (r < 0)
                 return r;
-        vm.dimm1 = false;
-        update();
+        pluggable.dimm1 = false;
+        pluggable_update();
         rig_deleted(DIMM1);
         PUMP_FOR(rig.loop, SEC);
         r = rig_ls("devices", ret_text);
-        ck_assert_msg(memory.all || r < 0 || !strstr(*ret_text, "dimm1"), "it is still there: %s", *ret_text);
+        ck_assert_msg(shortage.all || r < 0 || !strstr(*ret_text, "dimm1"), "it is still there: %s", *ret_text);
         return r;
 }
 
@@ -542,28 +174,30 @@ static int removed(const struct operation *op, char **ret_text)
 
         /* success means done */
         if (r == 0 && !streq(op->text, "nowait"))
-                CHECK(strstr(op->path, "dimm1") ? !vm.dimm1 : strstr(op->path, "cpus") ? !vm.cpu1 : !vm.nv0);
+                CHECK(strstr(op->path, "dimm1")  ? !pluggable.dimm1
+                      : strstr(op->path, "cpus") ? !pluggable.cpu1
+                                                 : !pluggable.nv0);
         if (r == 0 && startswith(op->path, "block/"))
-                CHECK(!vm.drive);
+                CHECK(!pluggable.drive);
         return r;
 }
 
 static void cpu_without_event(void)
 {
-        plug_in();
-        vm.cpu_event = false;
+        pluggable_plug_in();
+        pluggable.cpu_event = false;
 }
 
 static void silent(void)
 {
-        plug_in();
-        vm.silent = true;
+        pluggable_plug_in();
+        pluggable.silent = true;
 }
 
 static void refused(void)
 {
-        plug_in();
-        vm.refused = true;
+        pluggable_plug_in();
+        pluggable.refused = true;
 }
 
 /* Ctrl-C, once it has come to QEMU. */
@@ -642,9 +276,9 @@ static int reconnect(const struct operation *op, char **ret_text)
         fake_close(rig.fake);
         PUMP(rig.loop, !rig.vm->peer.up);
         PUMP_FOR(rig.loop, 3 * SEC);
-        memory.armed = false;
+        shortage.armed = false;
         PUMP_WITHIN(rig.loop, 20 * SEC, rig.vm->peer.up);
-        memory.armed = true;
+        shortage.armed = true;
         return rig_cat("name", ret_text);
 }
 
@@ -653,17 +287,17 @@ static int limited(const struct operation *op, char **ret_text)
 {
         int r;
 
-        memory.armed = false;
+        shortage.armed = false;
         fake_on_error(rig.fake, "query-status", "CommandNotFound", "The command query-status has not been found");
-        memory.armed = true;
+        shortage.armed = true;
         fake_close(rig.fake);
         PUMP(rig.loop, !rig.vm->peer.up);
         PUMP_FOR(rig.loop, 3 * SEC);
-        memory.armed = false;
+        shortage.armed = false;
         PUMP_WITHIN(rig.loop, 20 * SEC, rig.vm->peer.up);
-        memory.armed = true;
+        shortage.armed = true;
         r = rig_ls(op->path, ret_text);
-        memory.armed = false;
+        shortage.armed = false;
         k_drop_all();
         fake_on(rig.fake, "query-status", "{\"status\": \"running\", \"running\": true}");
         fake_close(rig.fake);
@@ -677,14 +311,14 @@ static int down(const struct operation *op, char **ret_text)
 {
         int r;
 
-        memory.armed = false;
+        shortage.armed = false;
         fake_unlisten(rig.fake);
         fake_close(rig.fake);
         PUMP(rig.loop, !rig.vm->peer.up);
-        memory.armed = true;
+        shortage.armed = true;
         r = rig_cat(op->path, ret_text);
-        memory.armed = false;
-        fake_listen(rig.fake, qmp_path);
+        shortage.armed = false;
+        fake_listen(rig.fake, pluggable_path);
         PUMP_WITHIN(rig.loop, 20 * SEC, rig.vm->peer.up);
         return r;
 }
@@ -696,7 +330,7 @@ static int event(const struct operation *op, char **ret_text)
 
         fake_event(rig.fake, "STOP", "{" MORE "}");
         PUMP_FOR(rig.loop, SEC);
-        memory.armed = false;
+        shortage.armed = false;
         rig_event("RESUME", "{}");
         SETTLE();
         r = rig_cat("events", ret_text);
@@ -750,13 +384,13 @@ static int stream(const struct operation *op, char **ret_text)
         PUMP_FOR(rig.loop, SEC);
         if (!k_is_answered(read)) {
                 /* its one event can't wait for memory: at least that one was lost must be told, when there is some */
-                ck_assert_msg(memory.all, "the event is lost, and the reader waits");
-                memory.armed = false;
+                ck_assert_msg(shortage.all, "the event is lost, and the reader waits");
+                shortage.armed = false;
                 rig_event("DEVICE_DELETED", "{\"path\": \"/x\", \"part\": {\"a\": [1], \"b\": 2}}");
         }
         reply = k_wait(read);
         r = reply->error;
-        memory.armed = false;
+        shortage.armed = false;
         if (r == 0) {
                 ck_assert_msg(reply->size > 0, "a stream has no end");
                 *ret_text = strdup(reply->data);
@@ -783,14 +417,14 @@ static int filter_late(const struct operation *op, char **ret_text)
         int r;
 
         (void)op;
-        memory.armed = false;
+        shortage.armed = false;
         file = rig_must_open("events", O_RDWR);
         rig_event("STOP", "{\"a\": 1}");
         rig_event("RESUME", "{\"a\": 1, \"b\": \"a text that is longer than forty bytes, by far\"}");
         SETTLE();
-        memory.armed = true;
+        shortage.armed = true;
         r = k_wait_error(k_send_write(&file, filter, strlen(filter)));
-        memory.armed = false;
+        shortage.armed = false;
         if (r == 0) {
                 r = read_event(&file, "RESUME", ret_text);
                 CHECK(r == 0);
@@ -826,8 +460,8 @@ static int poll_state(const struct operation *op, char **ret_text)
         if (r == 0) {
                 rig_event("STOP", "{}");
                 PUMP_FOR(rig.loop, SEC);
-                memory.armed = false;
-                ck_assert_msg(memory.all || k_was_woken(handle), "nobody was woken");
+                shortage.armed = false;
+                ck_assert_msg(shortage.all || k_was_woken(handle), "nobody was woken");
                 PUMP(rig.loop, k_was_woken(handle));
         }
         k_release(&file);
@@ -841,10 +475,10 @@ static int many(const struct operation *op, char **ret_text)
         struct k_file file;
         int r;
 
-        memory.armed = false;
+        shortage.armed = false;
         file = rig_must_open("name", O_RDONLY);
         fake_on_nothing(rig.fake, "query-name");
-        memory.armed = true;
+        shortage.armed = true;
         for (size_t i = 0; i < ARRAY_SIZE(reads); i++)
                 reads[i] = k_send_read(&file, 0, 100);
         SETTLE();
@@ -869,7 +503,7 @@ static int many(const struct operation *op, char **ret_text)
 
 static void forget_schema(void)
 {
-        plug_in();
+        pluggable_plug_in();
         rig_forget_introspection();
         rig_forget_asked();
 }
@@ -877,7 +511,7 @@ static void forget_schema(void)
 /* A type that has not been met since the connection came up. */
 static void forget_types(void)
 {
-        plug_in();
+        pluggable_plug_in();
         plan_memory_forget(&rig.vm->peer.plan_memory);
 }
 
@@ -885,7 +519,7 @@ static void known_schema(void)
 {
         char *text;
 
-        plug_in();
+        pluggable_plug_in();
         if (!rig.vm->introspection.schema && rig_cat("cmd/much", &text) == 0)
                 free(text);
 }
@@ -1043,12 +677,12 @@ static const struct operation operations[] = {
           .run = removed,
           .path = "devices/dimm1/remove",
           .text = "1",
-          .before = plug_in },
+          .before = pluggable_plug_in },
         { .name = "remove: a disk with its drive",
           .run = removed,
           .path = "block/NVME1/remove",
           .text = "timeout=3",
-          .before = plug_in },
+          .before = pluggable_plug_in },
         { .name = "remove: a CPU that says nothing",
           .run = removed,
           .path = "cpus/1/remove",
@@ -1058,7 +692,7 @@ static const struct operation operations[] = {
           .run = removed,
           .path = "devices/nv0/remove",
           .text = "nowait",
-          .before = plug_in },
+          .before = pluggable_plug_in },
         { .name = "remove: nothing happens",
           .run = removed,
           .path = "memory/dimm1/remove",
@@ -1091,7 +725,7 @@ static const struct operation operations[] = {
         { .name = "cat state without a connection", .run = down, .path = "state" },
         { .name = "cat status without a connection", .run = down, .path = "status", .ends = -EHOSTDOWN },
         { .name = "an event", .run = event, .loose = true },
-        { .name = "a device that somebody else removes", .run = gone, .before = plug_in, .loose = true },
+        { .name = "a device that somebody else removes", .run = gone, .before = pluggable_plug_in, .loose = true },
         { .name = "a stream", .run = stream, .loose = true },
         { .name = "a filter for what is queued", .run = filter_late, .loose = true },
         { .name = "poll", .run = poll_state },
@@ -1111,7 +745,7 @@ static bool may_end(const struct operation *op, int r)
                 if (op->also[i] && r == op->also[i])
                         return true;
         /* that outlasted the limits, which is to be told, too */
-        return memory.all && (r == -ETIMEDOUT || r == -EHOSTDOWN);
+        return shortage.all && (r == -ETIMEDOUT || r == -EHOSTDOWN);
 }
 
 /* Nothing of it is left. */
@@ -1121,7 +755,7 @@ static void check_rest(const struct operation *op, unsigned long k)
         k_drop_all();
         PUMP_WITHIN(rig.loop, 2 * SEC, list_empty(&rig.session->contents.repeats));
         SETTLE();
-        ck_assert_msg(memory.all || op->drops || rig.vm->peer.up, "%s, %lu: the connection is down", op->name, k);
+        ck_assert_msg(shortage.all || op->drops || rig.vm->peer.up, "%s, %lu: the connection is down", op->name, k);
         PUMP_WITHIN(rig.loop, 30 * SEC, rig.vm->peer.up);
         SETTLE();
         /* a removal outlives who waited for it */
@@ -1143,11 +777,11 @@ static int run(const struct operation *op, char **ret_text)
         /* nothing is young enough to be used again */
         PUMP_FOR(rig.loop, 300 * MS);
         *ret_text = NULL;
-        memory.n = memory.refused = 0;
-        kernel.no_memory = memory.at > 0;
-        memory.armed = true;
+        shortage.n = shortage.refused = 0;
+        kernel.no_memory = shortage.at > 0;
+        shortage.armed = true;
         r = op->run(op, ret_text);
-        memory.armed = false;
+        shortage.armed = false;
         return r;
 }
 
@@ -1155,10 +789,10 @@ static int run(const struct operation *op, char **ret_text)
 static void run_well(const struct operation *op, char **text)
 {
         _cleanup_(qmp_freep) char *got = NULL;
-        unsigned long at = memory.at;
+        unsigned long at = shortage.at;
         int r;
 
-        memory.at = 0;
+        shortage.at = 0;
         r = run(op, &got);
         ck_assert_msg(r == op->ends, "%s, after %lu: %s, not %s", op->name, at, strerrorname_np(-r),
                       strerrorname_np(-op->ends));
@@ -1167,7 +801,7 @@ static void run_well(const struct operation *op, char **text)
         else if (got && !op->loose)
                 ck_assert_msg(streq(got, *text), "%s, after %lu: '%s', not '%s'", op->name, at, got, *text);
         check_rest(op, at);
-        memory.at = at;
+        shortage.at = at;
 }
 
 static void refuse_each(const struct operation *op, bool all, unsigned long step)
@@ -1175,16 +809,16 @@ static void refuse_each(const struct operation *op, bool all, unsigned long step
         _cleanup_(qmp_freep) char *text = NULL;
         unsigned long n = 0;
 
-        memory.all = all;
+        shortage.all = all;
         run_well(op, &text);
         for (unsigned long k = 1;; k += 1 + k * step / 4) {
                 _cleanup_(qmp_freep) char *got = NULL;
                 unsigned long refused_now;
                 int r;
 
-                memory.at = k;
+                shortage.at = k;
                 r = run(op, &got);
-                refused_now = memory.refused;
+                refused_now = shortage.refused;
                 if (getenv("QMPFS_TEST_VERBOSE"))
                         printf("%s, %lu: %s\n", op->name, k, r ? strerrorname_np(-r) : "0");
                 ck_assert_msg(may_end(op, r), "%s, %lu: %s", op->name, k, strerrorname_np(-r));
@@ -1199,7 +833,7 @@ static void refuse_each(const struct operation *op, bool all, unsigned long step
                 run_well(op, &text);
                 ck_assert_msg(k < 100000, "%s: no end of allocations", op->name);
         }
-        memory.at = 0;
+        shortage.at = 0;
         totals->refusals += n;
         totals->operations += !all;
 }
@@ -1228,353 +862,18 @@ START_TEST(all_memory_may_be_gone_for_a_while)
 }
 END_TEST
 
-/* --- what is outside of operations ------------------------------------------------------------------------------- */
-
-/* As the daemon starts. */
-START_TEST(mounting_without_memory_fails)
-{
-        struct peer_options options = { .timeout_ns = SEC, .max_load = 10 };
-        struct session_options session_options = { .root = &tree_root };
-        bool refused_any = true;
-
-        for (unsigned long k = 1; refused_any; k++) {
-                char *argv[] = { (char *)(uintptr_t) "qmpfs", NULL };
-                struct fuse_args args = FUSE_ARGS_INIT(1, argv);
-                struct session *session = NULL;
-                struct qmp_loop *loop = NULL;
-                struct context context;
-                struct vm *made = NULL;
-                int r;
-
-                memory.n = memory.refused = 0;
-                memory.at = k;
-                memory.turns = 1;
-                memory.armed = true;
-                r = qmp_loop_new(&loop);
-                if (r == 0)
-                        context_init(&context, loop);
-                if (r == 0)
-                        r = vm_new(&context, "/run/vm.sock", &options, &made);
-                if (r == 0)
-                        r = session_new(&context, made, &args, &session_options, &session);
-                memory.armed = false;
-                memory.turns = 0;
-                refused_any = memory.refused > 0;
-                totals->refusals += memory.refused;
-                totals->allocations += memory.refused;
-                /* EINVAL: libfuse does not tell why */
-                ck_assert_msg(r == (refused_any ? -ENOMEM : 0) || (refused_any && r == -EINVAL), "%lu: %s", k,
-                              strerrorname_np(-r));
-                fuse_opt_free_args(&args);
-                session_free(session);
-                vm_free(made);
-                qmp_loop_free(loop);
-        }
-}
-END_TEST
-
-static void fired(struct qmp_timer *timer)
-{
-        timer->deadline = 0;
-}
-
-/* Reconnecting, ending a removal, letting go of what is old: what depends on a timer would never happen. */
-START_TEST(timers_need_no_memory)
-{
-        struct qmp_timer timers[1000];
-        struct qmp_loop *loop;
-
-        test_time_virtual();
-        CHECK(qmp_loop_new(&loop) == 0);
-        memory.at = 1;
-        memory.all = true;
-        memory.armed = true;
-        for (size_t i = 0; i < ARRAY_SIZE(timers); i++) {
-                memory.turns = 1;
-                timers[i] = (struct qmp_timer){ .fire = fired };
-                qmp_timer_arm(loop, &timers[i], qmp_now() + (i * 7919 % 1000 + 1) * MS);
-                memory.turns = 0;
-        }
-        PUMP_FOR(loop, 2 * SEC);
-        memory.armed = false;
-        for (size_t i = 0; i < ARRAY_SIZE(timers); i++)
-                CHECK(timers[i].deadline == 0);
-        qmp_loop_free(loop);
-        test_time_real();
-}
-END_TEST
-
-/* It has no memory for the request, says so to a kernel that pays no heed, and calls nobody. */
-START_TEST(what_libfuse_loses)
-{
-        struct fuse_release_in in;
-        struct k_file file;
-
-        up();
-        file = rig_must_open("status", O_RDONLY);
-        in = (struct fuse_release_in){ .fh = file.fh };
-        memory.all = kernel.no_memory = memory.armed = true;
-        memory.n = 0;
-        memory.at = 1;
-        CHECK(k_wait_error(k_send(FUSE_RELEASE, file.node, &in, sizeof(in), NULL, 0)) == -ENOMEM);
-        k_forget(file.node, 1);
-        SETTLE();
-        memory.armed = false;
-        CHECK(rig.session->inodes.n == 1);
-        CHECK(file_find(rig.session, file.fh) != NULL);
-        /* it takes nothing else with it: both can still be done, though no kernel would */
-        k_forget(file.node, 1);
-        k_drop_all();
-        SETTLE();
-        CHECK(rig.session->inodes.n == 0);
-        rig_down();
-}
-END_TEST
-
-#ifndef __SANITIZE_ADDRESS__
-static void limit_memory(rlim_t more)
-{
-        struct rlimit limit;
-        unsigned long pages = 0;
-        FILE *f = fopen("/proc/self/statm", "re");
-
-        CHECK(f && fscanf(f, "%lu", &pages) == 1);
-        fclose(f);
-        CHECK(getrlimit(RLIMIT_AS, &limit) == 0);
-        limit.rlim_cur = more == RLIM_INFINITY ? limit.rlim_max : pages * (rlim_t)sysconf(_SC_PAGESIZE) + more;
-        CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
-}
-
-/*
- * Not refused one by one, but for real: QEMU sends an object for which there is no memory. json-c would have left out what it
- * had no memory for, or dereferenced NULL.
- */
-START_TEST(a_message_beyond_the_limit_of_memory_is_no_answer)
-{
-        size_t n = 200000, size = 0;
-        char *big = malloc(n * 48), *text = NULL;
-        struct k_file file;
-        uint64_t read;
-        int r;
-
-        CHECK(big);
-        for (size_t i = 0; i < n; i++)
-                size += (size_t)sprintf(big + size, "%c\"a key of about thirty bytes %zu\":0", i > 0 ? ',' : '{', i);
-        strcpy(big + size, "}");
-        up();
-        file = rig_must_open_and_read("status", O_RDONLY);
-        fake_on_nothing(rig.fake, "query-status");
-        read = k_send_read(&file, 0, 65536);
-        SETTLE();
-        fake_return(rig.fake, rig_last("query-status"), big);
-        fake_on(rig.fake, "query-status", "{\"status\": \"running\", \"running\": true}");
-        limit_memory(48 << 20);
-        r = k_wait_error(read);
-        ck_assert_msg(r == -ETIMEDOUT || r == -EHOSTDOWN, "%s", strerrorname_np(-r));
-        PUMP(rig.loop, !rig.vm->peer.up);
-        limit_memory(RLIM_INFINITY);
-        ASSERT_OK(rig_cat("connection", &text));
-        ck_assert_contains(text, "out of memory for a message");
-        free(text);
-        PUMP(rig.loop, rig.vm->peer.up);
-        ASSERT_CAT("name", "vm1\n");
-        free(big);
-        rig_down();
-}
-END_TEST
-#endif
-
-/* --- json-c ------------------------------------------------------------------------------------------------------ */
-
-enum outcome { TOLD = 10, RIGHT, WRONG, NOT_REACHED };
-
-static const char sample[] =
-        "{\"return\": [{\"a key that is longer than forty bytes, which is the first buffer\": \"a text that is "
-        "longer "
-        "than forty bytes, which is the first buffer\", \"b\": 1}, {\"c\": [1, 2.5, true, null], \"d\": "
-        "18446744073709551615, \"e\": {}, \"f\": 1, \"g\": 2, \"h\": 3, \"i\": 4, \"j\": 5, \"k\": 6, \"l\": 7, "
-        "\"m\": 8, \"n\": 9, \"o\": 10, \"p\": 11, \"q\": 12, \"r\": 13, \"s\": 14, \"t\": 15, \"u\": 16}]}";
-
-static enum outcome parse_sample(struct json_object *expected, bool reserved)
-{
-        struct json_tokener *tokener = json_tokener_new();
-        struct json_object *value;
-
-        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-        if (reserved)
-                CHECK(qmp_json_reserve(tokener, sizeof(sample), 0) == 0);
-        memory.armed = true;
-        value = __real_json_tokener_parse_ex(tokener, sample, sizeof(sample) - 1);
-        memory.armed = false;
-        if (!value || json_tokener_get_parse_end(tokener) != sizeof(sample) - 1)
-                return TOLD;
-        return json_object_equal(value, expected) ? RIGHT : WRONG;
-}
-
-static enum outcome print_sample(struct json_object *expected, bool reserved)
-{
-        _cleanup_(qmp_freep) char *text = strdup(json_object_to_json_string_ext(expected, JSON_C_TO_STRING_PRETTY));
-        struct json_object *again = json_tokener_parse(sample);
-        const char *said = NULL;
-        size_t size;
-
-        memory.armed = true;
-        if (!reserved)
-                said = json_object_to_json_string_length(again, JSON_C_TO_STRING_PRETTY, &size);
-        else if (qmp_json_text(again, JSON_C_TO_STRING_PRETTY, &said, &size) < 0)
-                said = NULL;
-        memory.armed = false;
-        return !said ? TOLD : streq(said, text) ? RIGHT : WRONG;
-}
-
-static enum outcome add_sample(struct json_object *expected, bool reserved)
-{
-        struct json_object *object = json_object_new_object();
-        int r;
-
-        (void)expected;
-        (void)reserved;
-        memory.armed = true;
-        r = json_object_object_add(object, "key", NULL);
-        memory.armed = false;
-        return r < 0 ? TOLD : json_object_object_get_ex(object, "key", NULL) ? RIGHT : WRONG;
-}
-
-/* Refuses the @k-th allocation in a process of its own. What ASan or a signal ends has crashed. */
-static int try(enum outcome (*fn)(struct json_object *, bool), struct json_object *expected, bool reserved,
-               unsigned long k)
-{
-        enum outcome r;
-        int status;
-        pid_t child = fork();
-
-        CHECK(child >= 0);
-        if (child == 0) {
-                CHECK(freopen("/dev/null", "w", stderr) != NULL);
-                /* a sanitizer would take its time to tell */
-                signal(SIGSEGV, SIG_DFL);
-                memory.at = k;
-                memory.n = 0;
-                memory.turns = 1;
-                r = fn(expected, reserved);
-                _exit(memory.refused > 0 ? (int)r : (int)NOT_REACHED);
-        }
-        CHECK(waitpid(child, &status, 0) == child);
-        return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-/* Not what ought to be, but what is: why the functions above fail as a whole here, and what qmp/json.c does about it. */
-START_TEST(json_c_as_it_is)
-{
-        static const struct {
-                const char *name;
-                enum outcome (*fn)(struct json_object *, bool);
-                bool reserved, safe;
-        } functions[] = {
-                { "json_object_object_add()", add_sample, false, true },
-                { "json_object_to_json_string_length()", print_sample, false, false },
-                { "  by qmp_json_text()", print_sample, true, true },
-                { "json_tokener_parse_ex()", parse_sample, false, false },
-                { "  after qmp_json_reserve()", parse_sample, true, false },
-        };
-        struct json_object *expected = json_tokener_parse(sample);
-
-        printf("json-c %s, allocations refused one by one: %-38s %6s %6s %6s %6s\n", json_c_version(), "", "told",
-               "right", "wrong", "crash");
-        for (size_t i = 0; i < ARRAY_SIZE(functions); i++) {
-                unsigned n[4] = { 0 };
-
-                for (unsigned long k = 1; k < 1000; k++) {
-                        int outcome = try(functions[i].fn, expected, functions[i].reserved, k);
-
-                        if (outcome == NOT_REACHED)
-                                break;
-                        n[outcome == TOLD ? 0 : outcome == RIGHT ? 1 : outcome == WRONG ? 2 : 3]++;
-                }
-                printf("%-80s %6u %6u %6u %6u\n", functions[i].name, n[0], n[1], n[2], n[3]);
-                if (functions[i].safe)
-                        CHECK(n[2] == 0 && n[3] == 0);
-        }
-        json_object_put(expected);
-}
-END_TEST
-
-/* The room that qmp_json_text() makes is enough: there is nothing to be asked for afterwards. */
-START_TEST(a_text_needs_room_only_once)
-{
-        static const char *const texts[] = {
-                sample,
-                schema,
-                "[]",
-                "{}",
-                "[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]",
-                "{\"a\":{\"b\":{\"c\":{\"d\":{\"e\":[null,true,false,0,-9223372036854775808]}}}}}",
-                "[\"\\u0000\\u0001\\u001f\\u007f\\b\\n\\r\\t\\f/////////////////////\\\"\\\"\\\"\\\\\\\\\"]",
-                "{\"\\u0001\\u0001\\u0001\\u0001\\u0001\\u0001//////\":1.5e+300,\"\":0.1}",
-                "[1.0000000000000000000000000000000000000000000000000000000000000001,1e1]",
-                "\"////////////////////////////////////////////////\"",
-                "1.0000000000000000000000000000000000000000000000000000000000000001",
-                "-9223372036854775808",
-                "true",
-        };
-        static const int flags[] = {
-                JSON_C_TO_STRING_PLAIN,
-                JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE,
-                JSON_C_TO_STRING_SPACED,
-                JSON_C_TO_STRING_PRETTY,
-                JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE,
-        };
-        size_t size;
-
-        memory.turns = 1;
-        for (size_t i = 0; i < ARRAY_SIZE(texts) * ARRAY_SIZE(flags); i++) {
-                struct json_object *value = json_tokener_parse(texts[i / ARRAY_SIZE(flags)]);
-                int how = flags[i % ARRAY_SIZE(flags)];
-                _cleanup_(qmp_freep) char *expected = strdup(json_object_to_json_string_ext(value, how));
-                const char *text;
-
-                json_object_put(value);
-                value = json_tokener_parse(texts[i / ARRAY_SIZE(flags)]);
-                memory.n = memory.at = 0;
-                memory.armed = true;
-                CHECK(qmp_json_text(value, how, &text, &size) == 0);
-                memory.armed = false;
-                ck_assert_str_eq(text, expected);
-                CHECK(size == strlen(expected));
-                /* the buffer, its first room, and all the room */
-                ck_assert_msg(memory.n <= 3, "%lu allocations for %s", memory.n, expected);
-                json_object_put(value);
-        }
-        memory.turns = 0;
-}
-END_TEST
-
 int main(void)
 {
-        const struct test on_the_rig[] = {
+        const struct test tests[] = {
                 TEST_EACH(each_allocation_may_fail_once, N_CHUNKS),
                 TEST_EACH(all_memory_may_be_gone_for_a_while, N_CHUNKS),
-        };
-        const struct test alone[] = {
-                TEST(mounting_without_memory_fails),
-                TEST(timers_need_no_memory),
-                TEST(what_libfuse_loses),
-#ifndef __SANITIZE_ADDRESS__
-                /* AddressSanitizer's shadow alone is beyond any limit */
-                TEST(a_message_beyond_the_limit_of_memory_is_no_answer),
-#endif
-
-                TEST(json_c_as_it_is),
-                TEST(a_text_needs_room_only_once),
         };
         int r;
 
         totals = mmap(NULL, sizeof(*totals), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         if (totals == MAP_FAILED)
                 return EXIT_FAILURE;
-        r = test_main("alloc", on_the_rig, ARRAY_SIZE(on_the_rig), up, rig_down);
-        if (test_main("alloc alone", alone, ARRAY_SIZE(alone), NULL, NULL) != EXIT_SUCCESS)
-                r = EXIT_FAILURE;
+        r = test_main("alloc", tests, ARRAY_SIZE(tests), pluggable_up, rig_down);
         printf("%lu allocations of %lu operations failed one by one; with those that failed together: %lu\n",
                totals->allocations, totals->operations, totals->refusals);
         return r;
