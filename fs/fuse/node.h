@@ -46,8 +46,11 @@ struct row {
         bool raw;             /* absent under "-o noraw" */
         bool dynamic;         /* the name comes from QEMU and is looked up each time */
         bool owner;           /* only the owner may write, regardless of "-o gid=" */
-        /* rows of objects: whether this object has the file; NULL: always */
-        bool (*present)(struct json_object *record);
+        /*
+         * rows of objects: the object has the file if its record has a value of this plain binding (binding.h) and its
+         * kind agrees; NULL: always
+         */
+        const char *present;
 };
 
 struct kind {
@@ -65,6 +68,8 @@ struct kind {
          * always.
          */
         bool (*supported)(const struct vm *vm, const struct row *row);
+        /* rows with [present]: whether the object @dir may have the file; NULL: yes */
+        bool (*present)(const struct inode *dir);
 
         /* directories; the caller gets a reference to the inode */
         int (*lookup)(struct request *r, struct inode *dir, const char *name, struct inode **ret_inode);

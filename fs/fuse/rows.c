@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "fs/fuse/session.h"
+#include "fs/util/binding.h"
 
 static const char *needed(const struct row *row)
 {
@@ -27,9 +28,11 @@ static int require(struct request *r, const struct row *row)
 
 static bool is_present(const struct inode *dir, const struct row *row, struct json_object *record)
 {
-        if (row->raw && dir->session->options.noraw)
+        if ((row->raw && dir->session->options.noraw) || !row_is_supported(dir->vm, row))
                 return false;
-        return row_is_supported(dir->vm, row) && (!row->present || row->present(record));
+        if (!row->present)
+                return true;
+        return binding_get(row->present, record) && (!row->kind->present || row->kind->present(dir));
 }
 
 bool rows_have(const struct row *rows, const char *name)

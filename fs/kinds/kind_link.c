@@ -6,6 +6,7 @@
 
 #include "fs/fuse/inode.h"
 #include "fs/kinds/kinds.h"
+#include "fs/util/qdev.h"
 #include "qmp/message.h"
 
 /*
@@ -74,12 +75,24 @@ static int qom_readlink(struct request *r, struct inode *inode, char **ret_targe
         return asprintf(ret_target, "../../qom/%s", target) < 0 ? -ENOMEM : 0;
 }
 
+static bool has_device(const struct inode *dir)
+{
+        return dir->object->device != NULL;
+}
+
+static bool has_pluggable_device(const struct inode *dir)
+{
+        return has_device(dir) && qdev_is_pluggable(dir->object->device);
+}
+
 const struct kind kind_qom_object_link = {
         .type = S_IFLNK,
+        .present = has_device,
         .readlink = qom_readlink,
 };
 
 const struct kind kind_device_link = {
         .type = S_IFLNK,
+        .present = has_pluggable_device,
         .readlink = device_readlink,
 };

@@ -3,10 +3,13 @@
 #include <assert.h>
 #include <errno.h>
 
+#include "fs/util/qdev.h"
+
 /* The parts of one alternative, as places in the binding. */
 struct alternative {
         const char *prefix, *path, *suffix; /* path: NULL if there is none */
         size_t prefix_size, path_size, suffix_size;
+        bool is_qom; /* "{path/}" */
 };
 
 /* Advances *at past the alternative and the '|' after it; *at is NULL after the last one. False: it is malformed. */
@@ -26,6 +29,8 @@ static bool next(const char **at, struct alternative *ret_alternative)
                 a.suffix = a.path + a.path_size;
                 valid = valid && *a.suffix == '}';
                 a.suffix += valid;
+                a.is_qom = a.path_size > 0 && a.path[a.path_size - 1] == '/';
+                a.path_size -= a.is_qom;
         }
         a.suffix_size = (size_t)(end - a.suffix);
         *ret_alternative = a;
@@ -45,7 +50,9 @@ static bool is_path(const char *path, size_t size)
         return true;
 }
 
-static bool check(const char *binding, bool plain)
+enum sort { ANY, OF_DEVICES, PLAIN };
+
+static bool check(const char *binding, enum sort sort)
 {
         struct alternative a;
 
@@ -53,19 +60,25 @@ static bool check(const char *binding, bool plain)
                 return false;
         for (const char *at = binding; at;)
                 if (!next(&at, &a) || (a.path && !is_path(a.path, a.path_size)) ||
-                    (plain && (!a.path || a.prefix_size > 0 || a.suffix_size > 0)))
+                    (sort != ANY && (!a.path || a.prefix_size > 0 || a.suffix_size > 0)) ||
+                    (sort == PLAIN && a.is_qom))
                         return false;
         return true;
 }
 
 bool binding_is_valid(const char *binding)
 {
-        return check(binding, false);
+        return check(binding, ANY);
 }
 
 bool binding_is_plain(const char *binding)
 {
-        return check(binding, true);
+        return check(binding, PLAIN);
+}
+
+bool binding_is_of_devices(const char *binding)
+{
+        return check(binding, OF_DEVICES);
 }
 
 static bool has_value(struct json_object *value)
@@ -103,6 +116,14 @@ static struct json_object *find(const struct alternative *a, struct json_object 
         return has_value(record) ? record : NULL;
 }
 
+/* A string without NUL; NULL: the value is none. */
+static const char *string_of(struct json_object *value)
+{
+        const char *s = json_object_is_type(value, json_type_string) ? json_object_get_string(value) : NULL;
+
+        return s && strlen(s) == (size_t)json_object_get_string_len(value) ? s : NULL;
+}
+
 /* The text of a value, in @buffer or borrowed from the value; NULL: its type has none. */
 static const char *text_of(struct json_object *value, char buffer[24], size_t *ret_size)
 {
@@ -127,7 +148,7 @@ int binding_text(const char *binding, struct json_object *record, char **ret_tex
         for (const char *at = binding; at;) {
                 struct alternative a;
                 struct json_object *value;
-                const char *middle = "";
+                const char *middle = "", *string;
                 char buffer[24], *text, *to;
                 size_t size = 0;
 
@@ -135,6 +156,9 @@ int binding_text(const char *binding, struct json_object *record, char **ret_tex
                 value = a.path ? find(&a, record) : NULL;
                 if (a.path)
                         middle = value ? text_of(value, buffer, &size) : NULL;
+                string = a.is_qom ? string_of(value) : NULL;
+                if (string && *string == '/')
+                        middle = qdev_target_name(string, &size);
                 if (!middle)
                         continue;
                 text = to = malloc(a.prefix_size + size + a.suffix_size + 1);
@@ -151,18 +175,34 @@ int binding_text(const char *binding, struct json_object *record, char **ret_tex
         return -ENOENT;
 }
 
+int binding_device(const char *binding, struct json_object *record, char **ret_path)
+{
+        assert(binding_is_of_devices(binding));
+        for (const char *at = binding; at;) {
+                struct alternative a;
+                const char *string;
+
+                (void)next(&at, &a);
+                string = string_of(find(&a, record));
+                if (!string || !((a.is_qom && *string == '/') || qdev_id_is_usable(string)))
+                        continue;
+                *ret_path = qdev_target(string);
+                return *ret_path ? 0 : -ENOMEM;
+        }
+        return -ENOENT;
+}
+
 const char *binding_string(const char *binding, struct json_object *record)
 {
         assert(binding_is_plain(binding));
         for (const char *at = binding; at;) {
                 struct alternative a;
-                struct json_object *value;
+                const char *string;
 
                 (void)next(&at, &a);
-                value = find(&a, record);
-                if (json_object_is_type(value, json_type_string) &&
-                    strlen(json_object_get_string(value)) == (size_t)json_object_get_string_len(value))
-                        return json_object_get_string(value);
+                string = string_of(find(&a, record));
+                if (string)
+                        return string;
         }
         return NULL;
 }

@@ -24,21 +24,28 @@ char *qdev_path(const char *qdev)
         return asprintf(&path, QDEV_PERIPHERAL "/%s", qdev) < 0 ? NULL : path;
 }
 
-char *qdev_target(const char *qdev)
+/* Of the path, which is the part up to the whole device. */
+static size_t target_size(const char *path)
 {
-        char *path = qdev_path(qdev);
-        const char *rest;
-        char *slash;
+        const char *rest = below(path, QDEV_PERIPHERAL);
 
-        if (!path || *qdev != '/')
-                return path;
-        rest = below(path, QDEV_PERIPHERAL);
         if (!rest)
                 rest = below(path, QDEV_PERIPHERAL_ANON);
-        slash = rest ? strchr(rest, '/') : NULL;
-        if (slash)
-                *slash = '\0';
-        return path;
+        return rest ? (size_t)(rest - path) + strcspn(rest, "/") : strlen(path);
+}
+
+char *qdev_target(const char *qdev)
+{
+        return *qdev == '/' ? strndup(qdev, target_size(qdev)) : qdev_path(qdev);
+}
+
+const char *qdev_target_name(const char *path, size_t *ret_size)
+{
+        size_t size = target_size(path);
+        const char *slash = memrchr(path, '/', size), *name = slash ? slash + 1 : path;
+
+        *ret_size = size - (size_t)(name - path);
+        return name;
 }
 
 bool qdev_is_pluggable(const char *path)
@@ -49,11 +56,4 @@ bool qdev_is_pluggable(const char *path)
 const char *qdev_id(const char *path)
 {
         return below(path, QDEV_PERIPHERAL);
-}
-
-const char *qdev_last(const char *path)
-{
-        const char *slash = strrchr(path, '/');
-
-        return slash ? slash + 1 : path;
 }

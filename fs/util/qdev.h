@@ -32,13 +32,13 @@ char *qdev_path(const char *qdev);
  */
 char *qdev_target(const char *qdev);
 
+/* The last component of qdev_target(@path): *ret_size bytes, borrowed from the path. */
+const char *qdev_target_name(const char *path, size_t *ret_size);
+
 /* Whether the path is below peripheral or peripheral-anon, which contain the devices that users have added. */
 bool qdev_is_pluggable(const char *path);
 
 /* The user's id in the path of a device under /machine/peripheral, NULL for others. Borrowed from @path. */
 const char *qdev_id(const char *path);
-
-/* The last component of the path. Borrowed. */
-const char *qdev_last(const char *path);
 
 #endif

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <time.h>
 
+#include "fs/util/binding.h"
 #include "fs/util/qdev.h"
 #include "fs/util/render.h"
 #include "fs/vm/vm.h"
@@ -252,23 +253,19 @@ static bool same(const char *a, const char *b)
         return a == b || (a && b && streq(a, b));
 }
 
-/* @name is taken over. */
-static int object_new(struct collection *c, char *name, const char *identity, struct object **ret_object)
+/* Takes over @name and @identity, on success. */
+static int object_new(struct collection *c, char **name, char **identity, struct object **ret_object)
 {
         struct object *object = calloc(1, sizeof(*object));
 
-        if (object) {
-                object->refs = 1;
-                object->collection = c;
-                object->name = name;
-                object->identity = identity ? strdup(identity) : NULL;
-        }
-        if (!object || (identity && !object->identity) || lh_table_insert(c->objects, object->name, object) != 0) {
-                if (!object)
-                        free(name);
-                object_unref(object);
+        if (!object || lh_table_insert(c->objects, *name, object) != 0) {
+                free(object);
                 return -ENOMEM;
         }
+        object->refs = 1;
+        object->collection = c;
+        object->name = take_ptr(*name);
+        object->identity = take_ptr(*identity);
         object->alive = true;
         object->serial = ++c->vm->peer.context->serial;
         object->epoch = c->vm->peer.epoch;
@@ -277,17 +274,42 @@ static int object_new(struct collection *c, char *name, const char *identity, st
         return 0;
 }
 
+/* A record without a name has an empty one. */
+static int name_of(const struct each *each, struct json_object *record, char **ret_name)
+{
+        _cleanup_(qmp_freep) char *raw = NULL;
+        size_t size = 0;
+
+        if (binding_text(each->name, record, &raw, &size) == -ENOMEM)
+                return -ENOMEM;
+        *ret_name = render_name(raw ? raw : "", size);
+        return *ret_name ? 0 : -ENOMEM;
+}
+
+static int sync_device(struct object *object, struct json_object *record)
+{
+        const struct each *each = object->collection->each;
+        _cleanup_(qmp_freep) char *device = NULL;
+
+        if (each->device && binding_device(each->device, record, &device) == -ENOMEM)
+                return -ENOMEM;
+        /* kept where it is the same, which it nearly always is: others may hold it while they ask for more */
+        if (same(object->device, device))
+                return 0;
+        free(object->device);
+        object->device = take_ptr(device);
+        return 0;
+}
+
 static int sync_record(struct collection *c, struct json_object *record, size_t index)
 {
-        const char *identity = c->each->identity ? c->each->identity(record) : NULL;
+        _cleanup_(qmp_freep) char *name = NULL, *identity = NULL;
         struct object *object;
-        char *raw, *name;
         size_t size;
 
-        raw = c->each->name(record, &size);
-        name = raw ? render_name(raw, size) : NULL;
-        free(raw);
-        if (!name)
+        if (name_of(c->each, record, &name) < 0)
+                return -ENOMEM;
+        if (c->each->identity && binding_text(c->each->identity, record, &identity, &size) == -ENOMEM)
                 return -ENOMEM;
         object = collection_find(c, name);
         if (object && object->pass == c->pass) {
@@ -304,32 +326,12 @@ static int sync_record(struct collection *c, struct json_object *record, size_t 
                 object_end(object);
                 object = NULL;
         }
-        if (object) {
-                free(name);
-        } else {
-                int r = object_new(c, name, identity, &object);
-
-                if (r < 0)
-                        return r;
-        }
+        if (!object && object_new(c, &name, &identity, &object) < 0)
+                return -ENOMEM;
         object->pass = c->pass;
         object->twins = 0;
         object->index = index;
-        if (c->each->device) {
-                char *device = NULL;
-                int r = c->each->device(record, &device);
-
-                if (r < 0)
-                        return r;
-                /* kept where it is the same, which it nearly always is: others may hold it while they ask for more */
-                if (same(object->device, device)) {
-                        free(device);
-                } else {
-                        free(object->device);
-                        object->device = device;
-                }
-        }
-        return 0;
+        return sync_device(object, record);
 }
 
 /*

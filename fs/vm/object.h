@@ -15,19 +15,14 @@
 
 struct lh_table;
 
-/* The data of a collection's row (kind_collection). */
+/* The data of a collection's row (kind_collection). The texts are bindings to a record, see binding.h. */
 struct each {
         struct query_spec query; /* gives an array of records */
-        /*
-         * the name, before its conversion to a file name; *ret_size bytes, owned by the caller; NULL: out of memory
-         */
-        char *(*name)(struct json_object *record, size_t *ret_size);
-        /* the path of the device (see qdev_target()), owned by the caller; NULL: none. 0 or -ENOMEM */
-        int (*device)(struct json_object *record, char **ret_path);
-        /* a string that, with the name, identifies the object; may be NULL; borrowed until the next call */
-        const char *(*identity)(struct json_object *record);
-        const struct row *rows; /* the files of each object, which come before its members */
-        bool has_anonymous;     /* an object without a path may have a device, see object_set_anonymous() */
+        const char *name;        /* the name, before its conversion to a file name */
+        const char *device;      /* the device; NULL: the objects have none */
+        const char *identity;    /* what identifies the object together with its name; NULL: the name alone */
+        const struct row *rows;  /* the files of each object, which come before its members */
+        bool has_anonymous;      /* an object without a path may have a device, see object_set_anonymous() */
         bool properties; /* the object's files are the QOM properties of its device, not the record's members */
 };
 

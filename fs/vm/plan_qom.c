@@ -116,7 +116,8 @@ static bool add_device(struct json_object *devices, const char *container, const
                 return false;
         }
         if (!qmp_json_add(device, "driver", type) || !qmp_json_add_string(device, "id", name) ||
-            !qmp_json_add_string(device, "path", path) || json_object_array_add(devices, device) < 0) {
+            (qdev_id_is_usable(name) && !qmp_json_add_string(device, "path", path)) ||
+            json_object_array_add(devices, device) < 0) {
                 json_object_put(device);
                 return false;
         }

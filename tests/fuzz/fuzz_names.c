@@ -102,8 +102,9 @@ static void check_line(const char *string)
 static void check_qdev(const char *string)
 {
         char *path = NULL, *target = NULL;
+        size_t size;
 
-        (void)qdev_last(string);
+        (void)qdev_target_name(string, &size);
         (void)qdev_id(string);
         if (*string != '/' && !qdev_id_is_usable(string))
                 return;

@@ -8,6 +8,7 @@
 
 #include "fs/kinds/catalog.h"
 #include "fs/tree/tree.h"
+#include "fs/util/binding.h"
 #include "tests/lib/test.h"
 
 struct path {
@@ -137,7 +138,8 @@ static void check_row(const struct row *row, const char *prefix, bool in_object)
         if (kind == &kind_remove || kind == &kind_ctl)
                 ck_assert_ptr_nonnull(row->data);
         ck_assert_uint_lt(row->channel, N_CHANNELS);
-        ck_assert(!row->present || in_object);
+        ck_assert(!row->present || (in_object && binding_is_plain(row->present)));
+        ck_assert(!kind->present || in_object);
 }
 
 START_TEST(rows_are_sane)
@@ -164,7 +166,9 @@ static void check_each(const struct row *row, const char *prefix, bool in_object
         (void)in_object;
         if (row->kind != &kind_collection)
                 return;
-        ck_assert_ptr_nonnull(each->name);
+        ck_assert(binding_is_valid(each->name));
+        ck_assert(!each->device || binding_is_of_devices(each->device));
+        ck_assert(!each->identity || binding_is_valid(each->identity));
         ck_assert_ptr_nonnull(each->rows);
         if (each->query.plan == &plan_command)
                 ck_assert(startswith(each->query.a, "query-"));

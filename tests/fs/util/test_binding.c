@@ -1,5 +1,7 @@
 #include "fs/util/binding.h"
 
+#include <errno.h>
+
 #include "tests/lib/test.h"
 
 static struct json_object *record;
@@ -9,7 +11,9 @@ static void setup(void)
         record = json_tokener_parse(
                 "{\"device\": \"\", \"qdev\": \"NVME1\", \"index\": 3, \"slot\": -1, \"yes\": true,"
                 " \"big\": 18446744073709551615, \"none\": null, \"float\": 1.5, \"list\": [1],"
-                " \"zero\": \"a\\u0000b\", \"inserted\": {\"node-name\": \"disk\", \"image\":"
+                " \"part\": \"/machine/peripheral/vd0/virtio-backend\", \"slash\": \"a/b\","
+                " \"root\": \"/a/b\", \"path0\": \"/a\\u0000b\", \"zero\": \"a\\u0000b\", \"inserted\": "
+                "{\"node-name\": \"disk\", \"image\":"
                 " {\"virtual-size\": 1024}, \"empty\": \"\"}}");
         ck_assert_ptr_nonnull(record);
 }
@@ -92,6 +96,45 @@ START_TEST(what_is_no_value_has_no_text)
 }
 END_TEST
 
+START_TEST(a_path_shows_the_name_of_its_target)
+{
+        check_string("{part}", "/machine/peripheral/vd0/virtio-backend");
+        check_string("{part/}", "vd0");
+        check_string("<{root/}>", "<b>");
+        check_string("{qdev/}", "NVME1");
+        check_string("{slash/}", "a/b");
+        check_string("{device/}|{inserted.node-name/}", "disk");
+        check_string("{index/}", "3");
+        check_text("{path0/}", "/a\0b", 4);
+}
+END_TEST
+
+static void check_device(const char *binding, const char *want)
+{
+        _cleanup_(qmp_freep) char *path = NULL;
+        int r = binding_device(binding, record, &path);
+
+        ck_assert_msg(r == (want ? 0 : -ENOENT), "%s", binding);
+        if (want)
+                ck_assert_str_eq(path, want);
+}
+
+START_TEST(a_device_has_a_path)
+{
+        check_device("{qdev}", "/machine/peripheral/NVME1");
+        check_device("{qdev/}", "/machine/peripheral/NVME1");
+        check_device("{part/}", "/machine/peripheral/vd0");
+        check_device("{root/}", "/a/b");
+        /* ids that no path leads to */
+        check_device("{part}", NULL);
+        check_device("{root}", NULL);
+        check_device("{slash/}", NULL);
+        check_device("{zero/}|{path0/}", NULL);
+        check_device("{device/}|{index}|{missing}", NULL);
+        check_device("{slash}|{qdev}", "/machine/peripheral/NVME1");
+}
+END_TEST
+
 START_TEST(values_are_borrowed)
 {
         ck_assert_str_eq(binding_string("{device}|{index}|{qdev}", record), "NVME1");
@@ -104,10 +147,11 @@ END_TEST
 
 START_TEST(validity)
 {
-        static const char *const valid[] = { "{a}", "{a}|{b.c}", "x", "x{a}y|z", "{inserted.image.virtual-size}" };
+        static const char *const valid[] = { "{a}",  "{a}|{b.c}", "x", "x{a}y|z", "{inserted.image.virtual-size}",
+                                             "{a/}", "x{a.b/}" };
         static const char *const invalid[] = { "",     "|",       "{a}|",  "|{a}", "{a}||{b}", "{}",    "{a",
                                                "a}",   "{a}{b}",  "{a.}",  "{.a}", "{a..b}",   "{a|b}", "{{a}}",
-                                               "{a}}", "{a}b{c}", "{a}|{", "}",    "x{a}|y}" };
+                                               "{a}}", "{a}b{c}", "{a}|{", "}",    "x{a}|y}",  "{/}",   "{a./}" };
         char name[BINDING_NAME_MAX + 4];
 
         for (size_t i = 0; i < ARRAY_SIZE(valid); i++)
@@ -127,6 +171,10 @@ START_TEST(validity)
         ck_assert(!binding_is_plain("{a}|b"));
         ck_assert(!binding_is_plain("x{a}"));
         ck_assert(!binding_is_plain("{a}|"));
+        ck_assert(!binding_is_plain("{a/}"));
+        ck_assert(binding_is_of_devices("{a/}|{b.c}"));
+        ck_assert(!binding_is_of_devices("x{a/}"));
+        ck_assert(!binding_is_of_devices("{a/}|b"));
 }
 END_TEST
 
@@ -137,6 +185,8 @@ int main(void)
                 TEST(value_is_set_into_its_template),
                 TEST(scalars_have_a_text),
                 TEST(what_is_no_value_has_no_text),
+                TEST(a_path_shows_the_name_of_its_target),
+                TEST(a_device_has_a_path),
                 TEST(values_are_borrowed),
                 TEST(validity),
         };

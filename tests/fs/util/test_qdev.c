@@ -70,13 +70,24 @@ START_TEST(ids_have_a_length)
 }
 END_TEST
 
-START_TEST(last_component)
+static void check_name(const char *path, const char *want)
 {
-        ck_assert_str_eq(qdev_last("/machine/peripheral/nv0"), "nv0");
-        ck_assert_str_eq(qdev_last("/machine/peripheral-anon/device[0]"), "device[0]");
-        ck_assert_str_eq(qdev_last("nv0"), "nv0");
-        ck_assert_str_eq(qdev_last("/objects/"), "");
-        ck_assert_str_eq(qdev_last(""), "");
+        size_t size;
+        const char *name = qdev_target_name(path, &size);
+
+        ck_assert_uint_eq(size, strlen(want));
+        ck_assert_mem_eq(name, want, size);
+}
+
+START_TEST(a_path_has_the_name_of_its_target)
+{
+        check_name("/machine/peripheral/nv0", "nv0");
+        check_name("/machine/peripheral/vd0/virtio-backend", "vd0");
+        check_name("/machine/peripheral-anon/device[0]", "device[0]");
+        check_name("/machine/unattached/device[23]/lapic", "lapic");
+        check_name("nv0", "nv0");
+        check_name("/objects/", "");
+        check_name("", "");
 }
 END_TEST
 
@@ -86,7 +97,7 @@ int main(void)
                 TEST_EACH(qdev_names_a_device, ARRAY_SIZE(cases)),
                 TEST(ids_with_slashes_are_told_apart_from_paths),
                 TEST(ids_have_a_length),
-                TEST(last_component),
+                TEST(a_path_has_the_name_of_its_target),
         };
 
         return test_main("qdev", tests, ARRAY_SIZE(tests), NULL, NULL);

@@ -1,0 +1,33 @@
+/*
+ * memory/: query-memory-devices.
+ */
+#include "fs/tree/directories.h"
+#include "qmp/message.h"
+
+static int memory_slot(struct json_object *record)
+{
+        struct json_object *slot = qmp_json_get(qmp_json_get(record, "data"), "slot");
+
+        return json_object_is_type(slot, json_type_int) ? json_object_get_int(slot) : -1;
+}
+
+static const struct remove memory_remove = { .slot = memory_slot };
+
+static const struct row rows[] = {
+        { .name = "status", .kind = &kind_record, .mode = 0444 },
+        { .name = "device", .kind = &kind_device_link, .data = &tree_devices },
+        { .name = "qom", .kind = &kind_qom_object_link },
+        { .name = "remove", .kind = &kind_remove, .mode = 0644, .data = &memory_remove },
+        { 0 },
+};
+
+const struct each tree_memory = {
+        .query = { .plan = &plan_command, .a = "query-memory-devices" },
+        /* virtio-mem and virtio-pmem have no slot, but each has a back end of its own */
+        .name = "{data.id}|slot-{data.slot}|{data.memdev/}",
+        .device = "{data.id}",
+        /* a slot, and with it the name, may be another DIMM's soon */
+        .identity = "{data.memdev}",
+        .has_anonymous = true,
+        .rows = rows,
+};
