@@ -108,6 +108,13 @@ int64_t usage_size(const struct inode *inode, const char *usage)
         return (int64_t)text.size;
 }
 
+void answer_drop(struct file *file)
+{
+        if (file->stream)
+                clear(file, file->stream);
+        answer_free(file);
+}
+
 void answer_free(struct file *file)
 {
         struct answer *a = take_ptr(file->stream);

@@ -34,6 +34,8 @@ bool answer_read(struct request *r, struct file *file, struct text *ret_text, in
 int usage_render(const struct inode *inode, const char *usage, struct text *ret_text);
 /* The size of that content; -1: out of memory. */
 int64_t usage_size(const struct inode *inode, const char *usage);
+/* Takes the answer away: reads return the content again. */
+void answer_drop(struct file *file);
 /* For release. */
 void answer_free(struct file *file);
 

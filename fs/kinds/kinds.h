@@ -8,6 +8,7 @@
 #include "fs/vm/object.h"
 #include "fs/fuse/request.h"
 #include "fs/fuse/rows.h"
+#include "fs/kinds/action.h"
 
 /* kind_dir.c: a directory of rows [data: the rows, ended by one without a name]. */
 extern const struct kind kind_dir;
@@ -52,16 +53,7 @@ extern const struct kind kind_connection;
 struct verb {
         const char *name;
         const char *help;
-        const char *command;  /* the QMP command */
-        const char *until[3]; /* done after the reply and one of these events; none: with the reply */
-        bool ends;            /* done with the end of the connection */
-        bool guest;           /* the guest carries it out: unplug_timeout, "nowait" and "timeout=SEC" */
-        /*
-         * The guest may lose the request. While a writer waits, and unless "once" was written, the command is
-         * repeated at this interval; 0: never.
-         */
-        uint64_t repeat_ns;
-        const char *told_by; /* the event that reports each execution, by any monitor */
+        struct action action;
 };
 extern const struct kind kind_ctl;
 

@@ -264,7 +264,7 @@ START_TEST(what_is_no_verb_is_refused)
                                              "STOP",
                                              " stop",
                                              "stop now",
-                                             "quit timeout=3",
+                                             "quit timeouts=3",
                                              "powerdown timeout=0",
                                              "powerdown timeout=-1",
                                              "powerdown soon",
@@ -279,6 +279,48 @@ START_TEST(what_is_no_verb_is_refused)
         for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
                 ck_assert_msg(rig_echo("ctl", wrong[i]) == -EINVAL, "%s", wrong[i]);
         ASSERT_SENT("");
+}
+END_TEST
+
+static const struct {
+        const char *text, *reply;
+} explained[] = {
+        { "stop explain", "{\"execute\":\"stop\"}\n" },
+        { "powerdown explain once nowait", "{\"execute\":\"system_powerdown\"}\n" },
+        { "quit timeout=3 explain", "{\"execute\":\"quit\"}\n" },
+};
+
+START_TEST(explain_tells_what_would_be_sent)
+{
+        struct k_file file = rig_must_open("ctl", O_RDWR);
+        const char *text = explained[_i].text;
+
+        ASSERT_OK(k_wait_error(k_send_write(&file, text, strlen(text))));
+        ASSERT_SENT("");
+        ASSERT_REPLY(k_send_read(&file, strlen(text) + 1, 4096), explained[_i].reply);
+        ASSERT_REPLY(k_send_read(&file, 0, 4096), explained[_i].reply);
+        /* what is wrong is refused as if it were to be done */
+        ASSERT_ERROR(k_wait_error(k_send_write(&file, "stop explain now", 16)), EINVAL);
+        ASSERT_CAT_CONTAINS("errors", "'stop' takes only nowait, timeout=SEC and explain\n");
+        /* a verb that is carried out has no reply: the file is what it was */
+        fake_on(rig.fake, "stop", "{}");
+        ASSERT_OK(k_wait_error(k_send_write(&file, "stop", 4)));
+        ASSERT_REPLY_LINE(k_send_read(&file, 0, 4096), "stop       pause the VM\n");
+}
+END_TEST
+
+START_TEST(every_verb_has_a_limit_that_can_be_written)
+{
+        uint64_t before = qmp_now();
+
+        fake_on(rig.fake, "system_reset", "{}");
+        ASSERT_ERROR(rig_echo("ctl", "reset timeout=0.5"), ETIMEDOUT);
+        ck_assert_uint_lt(qmp_now() - before, 600 * MS);
+        ASSERT_CAT_CONTAINS("errors", "'reset' was passed on but not completed within 0.5 s\n");
+        ASSERT_OK(rig_echo("ctl", "reset nowait"));
+        fake_on_nothing(rig.fake, "stop");
+        ASSERT_ERROR(rig_echo("ctl", "stop timeout=0.5"), ETIMEDOUT);
+        ASSERT_CAT_CONTAINS("errors", "QEMU did not answer stop within 0.5 s; it may still carry it out\n");
 }
 END_TEST
 
@@ -549,6 +591,8 @@ int main(void)
                 TEST(reading_lists_the_verbs),
                 TEST(error_of_qemu_is_that_of_the_write),
                 TEST(what_is_no_verb_is_refused),
+                TEST_EACH(explain_tells_what_would_be_sent, ARRAY_SIZE(explained)),
+                TEST(every_verb_has_a_limit_that_can_be_written),
                 TEST(reset_waits_for_the_reset),
                 TEST(powerdown_waits_for_the_guest),
                 TEST(powerdown_is_repeated_while_somebody_waits),

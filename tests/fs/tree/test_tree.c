@@ -191,7 +191,8 @@ START_TEST(verbs_are_sane)
                         continue;
                 for (const struct verb *verb = row->data; verb->name; verb++, n++) {
                         ck_assert(verb->help && *verb->help && !strchr(verb->help, '\n'));
-                        ck_assert(verb->command && *verb->command);
+                        ck_assert_ptr_nonnull(verb->action.steps[0].does.command);
+                        ck_assert_ptr_null(action_mistake(&verb->action));
                         for (const struct verb *other = row->data; other != verb; other++)
                                 ck_assert_str_ne(verb->name, other->name);
                 }

@@ -1,0 +1,708 @@
+#include "fs/kinds/action.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+
+#include "fs/fuse/inode.h"
+#include "fs/kinds/answer.h"
+#include "fs/util/binding.h"
+#include "qmp/json.h"
+#include "qmp/message.h"
+
+/* While the effect is not shown yet: how soon it is looked for again, at first and at most. */
+#define LOOK_MIN_NS (50 * NSEC_PER_MSEC)
+#define LOOK_MAX_NS (1 * NSEC_PER_SEC)
+
+struct action_op {
+        struct calls calls;
+        struct call call;
+        const struct action *action;
+        char *name, *first;                            /* the user's; the command of the first step */
+        struct json_object *does[ACTION_STEPS_MAX];    /* the arguments of each step, … */
+        struct json_object *undo[ACTION_STEPS_MAX];    /* … of what undoes it, … */
+        struct json_object *replies[ACTION_STEPS_MAX]; /* … and its reply */
+        char *equals;                                  /* see struct action; or NULL */
+        unsigned n, step;                              /* number of steps; the next one, or that to undo */
+        bool oob, nowait, happened, undoing;
+        bool idle; /* waits for the next look */
+        uint64_t limit_ns, look_ns;
+        struct subscriber subscriber;
+        struct qmp_timer again; /* the next look, or the next repetition */
+        int (*done)(struct request *r, struct json_object *value);
+        void (*failed)(struct request *r, int error);
+        int (*shown)(struct request *r, bool *ret_shown);
+
+        int error;      /* that of the request, while it is being undone or after its end */
+        char *left;     /* what could not be undone; NULL: nothing */
+        struct who who; /* after the end of the request: of its line in `errors` */
+        char *path;
+};
+
+static void op_free(struct action_op *op)
+{
+        call_deinit(&op->call);
+        for (unsigned i = 0; i < ACTION_STEPS_MAX; i++) {
+                json_object_put(op->does[i]);
+                json_object_put(op->undo[i]);
+                json_object_put(op->replies[i]);
+        }
+        free(op->name);
+        free(op->first);
+        free(op->equals);
+        free(op->left);
+        free(op->path);
+        free(op);
+}
+
+static void op_freep(struct action_op **op)
+{
+        if (*op)
+                op_free(*op);
+}
+
+/* --- the table -------------------------------------------------------------------------------------------------- */
+
+static unsigned count_steps(const struct action *action)
+{
+        unsigned n = 1; /* the first command may be the user's */
+
+        while (n < ACTION_STEPS_MAX && action->steps[n].does.command)
+                n++;
+        return n;
+}
+
+static bool has_arguments(const struct action *action)
+{
+        for (unsigned i = 0; i < count_steps(action); i++)
+                if (action->steps[i].does.arguments[0].name || action->steps[i].undo.arguments[0].name)
+                        return true;
+        return false;
+}
+
+static bool has_undo(const struct action *action)
+{
+        for (unsigned i = 0; i < count_steps(action); i++)
+                if (action->steps[i].undo.command)
+                        return true;
+        return false;
+}
+
+bool action_is_supported(const struct vm *vm, const struct action *action)
+{
+        for (unsigned i = 0; i < count_steps(action); i++) {
+                const struct action_step *step = &action->steps[i];
+
+                if ((step->does.command && !introspection_has(&vm->introspection, step->does.command)) ||
+                    (step->undo.command && !introspection_has(&vm->introspection, step->undo.command)))
+                        return false;
+        }
+        return true;
+}
+
+/* @last: replies of the steps up to this one are known by then. */
+static const char *command_mistake(const struct action_command *command, int last)
+{
+        for (const struct action_argument *a = command->arguments; a->name; a++) {
+                _cleanup_(qmp_json_putp) struct json_object *constant = NULL;
+                _cleanup_(qmp_freep) char *why = NULL;
+
+                if (a == &command->arguments[ACTION_ARGUMENTS_MAX])
+                        return "too many arguments";
+                if (!a->record + !a->written + !a->constant + !a->reply != 3)
+                        return "an argument has not exactly one source";
+                if ((a->record && !binding_is_plain(a->record)) || (a->reply && !binding_is_plain(a->reply)))
+                        return "a binding is not plain";
+                if (a->constant && qmp_json_parse(a->constant, &constant, &why) < 0)
+                        return "a constant is not JSON";
+                if (a->reply && (int)a->step > last)
+                        return "a reply is used before it is there";
+                if (a->otherwise && a == command->arguments)
+                        return "the first argument has none before it";
+        }
+        return NULL;
+}
+
+const char *action_mistake(const struct action *action)
+{
+        const char *mistake = NULL;
+
+        for (int i = 0; !mistake && i < (int)count_steps(action); i++) {
+                mistake = command_mistake(&action->steps[i].does, i - 1);
+                if (!mistake)
+                        mistake = command_mistake(&action->steps[i].undo, i);
+        }
+        if (!mistake && action->steps[ACTION_STEPS_MAX].does.command)
+                mistake = "too many steps";
+        if (!mistake && (action->until == ACTION_EVENT) != (action->events[0] != NULL))
+                mistake = "events without ACTION_EVENT, or ACTION_EVENT without events";
+        if (!mistake && !action->member != !action->equals)
+                mistake = "a member of the event and what it equals belong together";
+        if (!mistake && action->equals && !binding_is_plain(action->equals))
+                mistake = "a binding is not plain";
+        return mistake;
+}
+
+/* --- arguments -------------------------------------------------------------------------------------------------- */
+
+/* The value of an argument, the caller's; 0, -ENOENT: none, -EAGAIN: not before the reply, -ENOMEM, or -EINVAL. */
+static int value_of(struct request *r, const struct action_use *use, const struct qmp_entity *command,
+                    const struct action_argument *a, struct json_object **ret_value)
+{
+        _cleanup_(qmp_freep) char *why = NULL;
+        int e;
+
+        if (a->reply && use->words.explain) {
+                char text[100];
+
+                snprintf(text, sizeof(text), "<%.60s of reply %u>", a->reply, a->step + 1);
+                *ret_value = json_object_new_string(text);
+                return *ret_value ? 0 : -ENOMEM;
+        }
+        if (a->reply)
+                return -EAGAIN;
+        if (a->constant)
+                return qmp_json_parse(a->constant, ret_value, &why);
+        if (a->record) {
+                *ret_value = json_object_get(binding_get(a->record, use->record));
+                return *ret_value ? 0 : -ENOENT;
+        }
+        e = use->args ? qmp_args_value(use->args, a->written, command, a->name, ret_value, &why) : -ENOENT;
+        return why ? request_fail(r, e, NULL, "%s", why) : e;
+}
+
+/* The arguments of one command as far as they are known, the caller's; NULL: none. */
+static int build(struct request *r, const struct action_use *use, const struct qmp_schema *schema,
+                 const struct action_command *c, struct json_object **ret_arguments)
+{
+        const struct qmp_entity *command = schema ? qmp_entities_find(&schema->commands, c->command) : NULL;
+        _cleanup_(qmp_json_putp) struct json_object *arguments = NULL;
+        _cleanup_(qmp_freep) char *why = NULL;
+        bool has_value = true, is_whole = true;
+        int e = 0;
+
+        *ret_arguments = NULL;
+        if (!c->arguments[0].name)
+                return 0;
+        if (!command)
+                return request_fail(r, -EOPNOTSUPP, NULL, "this server has no command '%s'", c->command);
+        arguments = json_object_new_object();
+        if (!arguments)
+                return -ENOMEM;
+        for (const struct action_argument *a = c->arguments; a->name; a++) {
+                struct json_object *value = NULL;
+
+                if (a->otherwise && has_value)
+                        continue;
+                e = value_of(r, use, command, a, &value);
+                has_value = e == 0 || e == -EAGAIN;
+                is_whole = is_whole && e != -EAGAIN && !a->reply;
+                if (e < 0 && e != -ENOENT && e != -EAGAIN)
+                        return e;
+                /* NULL: JSON's null */
+                if (e == 0 && json_object_object_add(arguments, a->name, value) < 0) {
+                        json_object_put(value);
+                        return -ENOMEM;
+                }
+        }
+        e = is_whole ? qmp_args_check_command(command, arguments, &why) : 0;
+        if (e < 0)
+                return why ? request_fail(r, e, NULL, "%s", why) : e;
+        *ret_arguments = take_ptr(arguments);
+        return 0;
+}
+
+/* Adds what comes from earlier replies. 0, -ENOMEM, or -EPROTO with the name of the reply's command in *ret_of. */
+static int complete(struct action_op *op, const struct action_command *c, struct json_object *arguments,
+                    const struct action_argument **ret_missing)
+{
+        for (const struct action_argument *a = c->arguments; a->name; a++) {
+                struct json_object *value = a->reply ? binding_get(a->reply, op->replies[a->step]) : NULL;
+
+                if (!a->reply)
+                        continue;
+                if (!value) {
+                        *ret_missing = a;
+                        return -EPROTO;
+                }
+                if (!qmp_json_add(arguments, a->name, json_object_get(value)))
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+static const char *command_of(const struct action_op *op, unsigned step)
+{
+        return step == 0 ? op->first : op->action->steps[step].does.command;
+}
+
+/* --- undoing ---------------------------------------------------------------------------------------------------- */
+
+/* @more: why; may be NULL. */
+static void note_left(struct action_op *op, unsigned step, const char *how, const char *more)
+{
+        const char *id = qmp_json_get_string(op->does[step], "id");
+        char *left;
+
+        if (!id)
+                id = qmp_json_get_string(op->does[step], "node-name");
+        if (asprintf(&left, "%s%s%s%s%s %s%s%s", op->left ? op->left : "", op->left ? "; " : "", command_of(op, step),
+                     id ? " of " : "", id ? id : "", how, more ? ": " : "", more ? more : "") < 0)
+                return;
+        free(op->left);
+        op->left = left;
+}
+
+/* The end of an action that failed, and was undone as far as possible. */
+static void end_undo(struct action_op *op)
+{
+        struct request *r = op->calls.r;
+        _cleanup_(qmp_freep) char *reason = NULL;
+
+        op->undoing = false;
+        if (!r) {
+                if (op->left)
+                        vm_log_error(op->calls.vm, op->who, op->path ? op->path : "?", -op->error, NULL, op->left);
+                op_free(op);
+                return;
+        }
+        reason = take_ptr(r->waiter.reason);
+        if (op->left) {
+                _cleanup_(qmp_freep) char *class = take_ptr(r->waiter.reason_class);
+
+                request_fail(r, op->error, class, "%s; %s", reason ? reason : strerror(-op->error), op->left);
+        } else {
+                r->waiter.reason = take_ptr(reason);
+        }
+        request_finish(r, op->error);
+}
+
+/* Undoes the step before op->step, and so on. May end the request and free the op. */
+static void undo_next(struct action_op *op)
+{
+        struct request *r = take_ptr(op->calls.r); /* which has its reason */
+
+        op->undoing = true;
+        while (op->step > 0) {
+                const struct action_command *undo = &op->action->steps[--op->step].undo;
+                const struct action_argument *missing;
+                int e;
+
+                if (!undo->command)
+                        continue;
+                e = complete(op, undo, op->undo[op->step], &missing);
+                if (e == 0)
+                        e = calls_send(&op->calls, &op->call, undo->command, op->undo[op->step],
+                                       (struct qmp_send_options){ 0 });
+                if (e == 0) {
+                        op->calls.r = r;
+                        return;
+                }
+                note_left(op, op->step, "was not undone", strerror(-e));
+        }
+        op->calls.r = r;
+        end_undo(op);
+}
+
+static void undone(struct action_op *op, const struct call *call, const struct qmp_result *result)
+{
+        if (result->outcome != QMP_OK) {
+                _cleanup_(qmp_freep) char *words = call_words(call, result);
+
+                note_left(op, op->step, "was not undone", words);
+        }
+        undo_next(op);
+}
+
+/* A step has failed, with its reason in the request. */
+static void give_up(struct action_op *op, int error)
+{
+        op->error = error;
+        undo_next(op);
+}
+
+/* --- the end ---------------------------------------------------------------------------------------------------- */
+
+static bool is_waiting(const struct action_op *op)
+{
+        return !op->undoing && op->step == op->n;
+}
+
+/* Leaves all but the commands. */
+static void leave(struct action_op *op)
+{
+        bus_leave(&op->calls.vm->peer.bus, &op->subscriber);
+        qmp_timer_disarm(op->calls.vm->peer.context->loop, &op->again);
+}
+
+static void set_reason(struct action_op *op, int error)
+{
+        struct request *r = op->calls.r;
+        double limit = (double)op->limit_ns / NSEC_PER_SEC;
+        bool is_undone = has_undo(op->action);
+
+        if (error == -ETIMEDOUT && is_waiting(op))
+                request_fail(r, error, NULL, "'%s' was passed on but not completed within %.3g s%s", op->name, limit,
+                             r->vm->peer.paused ? ", the VM is paused" : "");
+        else if (error == -ETIMEDOUT && !op->undoing)
+                calls_expire(&op->calls, op->call.name,
+                             is_undone ? "it is undone when QEMU answers" : "it may still carry it out");
+        else if (error == -ECANCELED && !is_waiting(op) && is_undone)
+                request_fail(r, error, NULL, "interrupted; what QEMU has done is undone");
+}
+
+static void action_cancel(struct request *r, int error)
+{
+        struct action_op *op = take_ptr(r->op);
+        bool is_pending = !list_empty(&op->calls.under_way);
+
+        if (error < 0)
+                set_reason(op, error);
+        if (error < 0 && op->failed)
+                op->failed(r, error);
+        leave(op);
+        op->calls.r = NULL;
+        if (!is_pending || is_waiting(op) || !has_undo(op->action)) {
+                calls_end(&op->calls);
+                op_free(op);
+                return;
+        }
+        /* all or nothing, whoever waits for it */
+        op->error = error;
+        op->who = r->who;
+        op->path = inode_path(r->inode);
+        if (!op->undoing && !calls_is_any_sent(&op->calls)) {
+                calls_end(&op->calls);
+                undo_next(op);
+        }
+}
+
+static bool action_is_committed(const struct request *r)
+{
+        const struct action_op *op = r->op;
+
+        /* the request was passed on to the guest, and users may repeat it */
+        return op->action->limit != ACTION_GUEST && calls_is_committed(&op->calls);
+}
+
+static int finish(struct action_op *op)
+{
+        int e = op->done ? op->done(op->calls.r, op->replies[op->n - 1]) : 0;
+
+        return e == -ENOMEM ? calls_fail_memory(&op->calls) : e;
+}
+
+/* --- the effect ------------------------------------------------------------------------------------------------- */
+
+static void look(struct action_op *op)
+{
+        struct request *r = op->calls.r;
+
+        op->idle = false;
+        qmp_timer_disarm(r->vm->peer.context->loop, &op->again);
+        r->waiter.stamp = ++r->vm->peer.context->stamp;
+        request_run(r);
+}
+
+int action_continue(struct request *r)
+{
+        struct action_op *op = r->op;
+        bool shown = false;
+        int e = op->shown(r, &shown);
+
+        if (e != 0)
+                return e;
+        if (shown)
+                return finish(op);
+        op->idle = true;
+        qmp_timer_arm(r->vm->peer.context->loop, &op->again, qmp_now() + op->look_ns);
+        op->look_ns = 2 * op->look_ns < LOOK_MAX_NS ? 2 * op->look_ns : LOOK_MAX_NS;
+        return WAITER_PARKED;
+}
+
+/* May end the request. */
+static void check(struct action_op *op)
+{
+        bool is_look = op->action->until == ACTION_SHOWN || op->action->until == ACTION_GONE;
+
+        if (!is_waiting(op))
+                return;
+        if (op->nowait || op->happened || op->action->until == ACTION_REPLY)
+                request_finish(op->calls.r, finish(op));
+        else if (is_look)
+                look(op);
+}
+
+static void repeat_after(struct action_op *op, uint64_t since)
+{
+        qmp_timer_arm(op->calls.vm->peer.context->loop, &op->again, since + op->action->repeat_ns);
+}
+
+static int send_step(struct action_op *op, unsigned step)
+{
+        const struct action_argument *missing = NULL;
+        int e = complete(op, &op->action->steps[step].does, op->does[step], &missing);
+
+        if (e == -EPROTO)
+                return request_fail(op->calls.r, e, NULL, "QEMU's answer to %s has no %s",
+                                    command_of(op, missing->step), missing->reply);
+        if (e == 0)
+                e = calls_send(&op->calls, &op->call, command_of(op, step), op->does[step],
+                               (struct qmp_send_options){ .prefer_oob = op->oob });
+        if (e == 0 && op->action->repeat_ns)
+                op->calls.vm->pressed_at = qmp_now();
+        return e;
+}
+
+/* The request is over, and a step that was under way has ended. */
+static void abandoned(struct action_op *op, const struct qmp_result *result)
+{
+        if (result->outcome == QMP_OK)
+                op->replies[op->step++] = json_object_get(result->value);
+        else if (result->outcome == QMP_DISCONNECTED)
+                note_left(op, op->step, "may have been carried out", result->text);
+        undo_next(op);
+}
+
+static void step_failed(struct action_op *op, const struct call *call, const struct qmp_result *result)
+{
+        int e = call_fail(call, result);
+        struct request *r = op->calls.r;
+
+        /* which of several it was */
+        if (op->n > 1 && result->outcome == QMP_ERROR && r->waiter.reason) {
+                _cleanup_(qmp_freep) char *reason = take_ptr(r->waiter.reason);
+                _cleanup_(qmp_freep) char *class = take_ptr(r->waiter.reason_class);
+
+                request_fail(r, e, class, "%s: %s", call->name, reason);
+        }
+        give_up(op, e);
+}
+
+static void action_replied(struct call *call, const struct qmp_result *result)
+{
+        struct action_op *op = container_of(call, struct action_op, call);
+        const struct action *action = op->action;
+        int e = 0;
+
+        if (op->undoing) {
+                undone(op, call, result);
+        } else if (!op->calls.r) {
+                abandoned(op, result);
+        } else if (result->outcome == QMP_DISCONNECTED && result->sent && action->until == ACTION_DOWN) {
+                request_finish(op->calls.r, 0);
+        } else if (op->step == op->n && result->outcome != QMP_DISCONNECTED) {
+                /* a repetition; that it was passed on before counts */
+                repeat_after(op, qmp_now());
+        } else if (result->outcome != QMP_OK) {
+                step_failed(op, call, result);
+        } else {
+                op->replies[op->step++] = json_object_get(result->value);
+                if (op->step < op->n)
+                        e = send_step(op, op->step);
+                else if (op->again.fire && action->repeat_ns)
+                        repeat_after(op, qmp_now());
+                if (e < 0)
+                        give_up(op, e);
+                else
+                        check(op);
+        }
+}
+
+static void look_again(struct qmp_timer *timer)
+{
+        look(container_of(timer, struct action_op, again));
+}
+
+static void repeat(struct qmp_timer *timer)
+{
+        struct action_op *op = container_of(timer, struct action_op, again);
+        const struct vm *vm = op->calls.vm;
+        uint64_t now = qmp_now();
+
+        if (now - vm->pressed_at < op->action->repeat_ns)
+                repeat_after(op, vm->pressed_at);
+        /* a paused guest gets the earlier request when it is resumed */
+        else if (vm->peer.paused || send_step(op, op->n - 1) < 0)
+                repeat_after(op, now);
+}
+
+static bool is_expected(const struct action_op *op, const struct qmp_event *event)
+{
+        const char *value;
+
+        for (const char *const *name = op->action->events; *name; name++) {
+                if (!streq(event->name, *name))
+                        continue;
+                value = op->action->member ? qmp_json_get_string(event->data, op->action->member) : NULL;
+                if (!op->action->member || (value && op->equals && streq(value, op->equals)))
+                        return true;
+        }
+        return false;
+}
+
+static void action_event(struct subscriber *subscriber, const struct qmp_event *event, const struct text *line)
+{
+        struct action_op *op = container_of(subscriber, struct action_op, subscriber);
+        const char *told_by = op->action->told_by;
+
+        (void)line;
+        op->happened |= is_expected(op, event);
+        if (told_by && streq(event->name, told_by))
+                op->calls.vm->pressed_at = qmp_now();
+        if (op->idle)
+                look(op);
+        else if (op->happened)
+                check(op);
+}
+
+static void action_down(struct subscriber *subscriber)
+{
+        struct action_op *op = container_of(subscriber, struct action_op, subscriber);
+        struct request *r = op->calls.r;
+        bool is_done = op->action->until == ACTION_DOWN;
+
+        request_finish(r, is_done ? 0 : request_fail_down(r));
+}
+
+/* --- the start -------------------------------------------------------------------------------------------------- */
+
+static int add_line(FILE *out, const char *command, struct json_object *arguments)
+{
+        _cleanup_(qmp_freep) char *text = NULL;
+        size_t size;
+        int e = qmp_command_format(command, arguments, NULL, &text, &size);
+
+        if (e == 0)
+                fprintf(out, "%s\n", text);
+        return e;
+}
+
+static int explain(struct request *r, const struct action_op *op)
+{
+        struct text text = { 0 };
+        FILE *out = open_memstream(&text.data, &text.size);
+        int e = out ? 0 : -ENOMEM;
+
+        for (unsigned i = 0; e == 0 && i < op->n; i++)
+                e = add_line(out, command_of(op, i), op->does[i]);
+        if (out && (qmp_close_text(out, &text.data) < 0 || e < 0)) {
+                free(text.data);
+                e = -ENOMEM;
+        }
+        if (e == 0)
+                e = answer_begin(r, r->file);
+        else
+                return e;
+        if (e < 0)
+                free(text.data);
+        return e < 0 ? e : answer_set(r->file, &text);
+}
+
+static uint64_t limit_of(const struct request *r, const struct action_use *use)
+{
+        const struct peer_options *options = &r->vm->peer.options;
+
+        if (use->words.limit_ns)
+                return use->words.limit_ns;
+        switch (use->action->limit) {
+        case ACTION_ANSWER:
+                return options->timeout_ns;
+        case ACTION_GUEST:
+                return use->words.nowait ? options->timeout_ns : options->unplug_timeout_ns;
+        case ACTION_ENDLESS:
+                return 0;
+        default:
+                return options->command_timeout_ns;
+        }
+}
+
+/* The limit of each command: the guest, or a job, may take longer than QEMU may. */
+static uint64_t command_limit_of(const struct request *r, const struct action_use *use)
+{
+        const struct peer_options *options = &r->vm->peer.options;
+        bool is_quick = use->action->limit == ACTION_ANSWER || use->action->limit == ACTION_GUEST;
+        uint64_t limit_ns = is_quick ? options->timeout_ns : options->command_timeout_ns;
+
+        return use->words.limit_ns && use->words.limit_ns < limit_ns ? use->words.limit_ns : limit_ns;
+}
+
+static bool is_given(const struct words *words, const char *word)
+{
+        for (size_t i = 0; words->own && words->own[i]; i++)
+                if (streq(words->own[i], word))
+                        return words->given[i];
+        return false;
+}
+
+static int build_all(struct request *r, const struct action_use *use, struct action_op *op)
+{
+        const struct action *action = use->action;
+        const struct qmp_schema *schema = NULL;
+        int e = 0;
+
+        if (has_arguments(action))
+                e = introspection_schema(&r->vm->introspection, &r->waiter, &schema);
+        if (e == 0 && use->arguments)
+                op->does[0] = json_object_get(use->arguments);
+        for (unsigned i = 0; e == 0 && i < op->n; i++) {
+                if (i > 0 || !use->arguments)
+                        e = build(r, use, schema, &action->steps[i].does, &op->does[i]);
+                if (e == 0)
+                        e = build(r, use, schema, &action->steps[i].undo, &op->undo[i]);
+        }
+        return e;
+}
+
+int action_start(struct request *r, const struct action_use *use)
+{
+        _cleanup_(op_freep) struct action_op *op = calloc(1, sizeof(*op));
+        const struct action *action = use->action;
+        const char *first = action->steps[0].does.command ? action->steps[0].does.command : use->command;
+        int e;
+
+        if (!op)
+                return -ENOMEM;
+        op->action = action;
+        op->n = count_steps(action);
+        op->name = strdup(use->name);
+        op->first = strdup(first);
+        if (!op->name || !op->first)
+                return -ENOMEM;
+        e = build_all(r, use, op);
+        if (e == 0 && use->words.explain)
+                return explain(r, op);
+        if (e)
+                return e;
+        if (action->equals) {
+                size_t size;
+
+                e = binding_text(action->equals, use->record, &op->equals, &size);
+                if (e == -ENOMEM)
+                        return e;
+        }
+        op->oob = use->oob;
+        op->nowait = use->words.nowait;
+        op->done = use->done;
+        op->failed = use->failed;
+        op->shown = use->shown;
+        op->look_ns = LOOK_MIN_NS;
+        op->limit_ns = limit_of(r, use);
+        op->subscriber = (struct subscriber){ .event = action_event, .down = action_down };
+        if (action->repeat_ns && !is_given(&use->words, "once"))
+                op->again.fire = repeat;
+        else if (op->shown)
+                op->again.fire = look_again;
+        calls_init(&op->calls, r, command_limit_of(r, use), action_replied);
+        op->calls.lasting = has_undo(action);
+        e = send_step(op, 0);
+        if (e < 0)
+                return e;
+        /* heard from before the reply on: RESET and SHUTDOWN come first */
+        bus_join(&r->vm->peer.bus, &op->subscriber);
+        waiter_set_limit(&r->waiter, op->limit_ns ? qmp_now() - r->waiter.arrived + op->limit_ns : 0);
+        r->cancel = action_cancel;
+        r->is_committed = action_is_committed;
+        r->op = take_ptr(op);
+        return WAITER_PARKED;
+}
