@@ -61,6 +61,8 @@ static void op_freep(struct action_op **op)
                 op_free(*op);
 }
 
+const struct action action_written = { .limit = ACTION_WRITTEN };
+
 /* --- the table -------------------------------------------------------------------------------------------------- */
 
 static unsigned count_steps(const struct action *action)

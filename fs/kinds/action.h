@@ -71,6 +71,9 @@ struct action {
         const char *told_by; /* the event that reports each execution, by any monitor */
 };
 
+/* A single command, which the user of the action names. */
+extern const struct action action_written;
+
 /* One use of an action. All but the functions is borrowed during action_start(). */
 struct action_use {
         const struct action *action;

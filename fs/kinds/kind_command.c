@@ -7,7 +7,6 @@
 
 #include "fs/kinds/answer.h"
 #include "fs/kinds/arguments.h"
-#include "fs/kinds/call.h"
 #include "fs/kinds/catalog.h"
 #include "fs/fuse/inode.h"
 #include "fs/util/render.h"
@@ -143,21 +142,21 @@ static int start(struct request *r)
         const struct qmp_schema *schema;
         const struct qmp_entity *command;
         _cleanup_(qmp_args_freep) struct qmp_args *args = NULL;
+        struct action_use use = { .action = &action_written, .done = command_done, .failed = command_failed };
         int e = require(r, r->inode, &schema, &command);
 
-        if (e == 0)
-                e = arguments_parse(r, r->data, NULL, &args);
+        if (e)
+                return e;
+        use.words.after = command;
+        e = arguments_parse(r, r->data, &use.words, &args);
         if (e == 0)
                 e = arguments_build(r, args, command, &arguments);
         if (e)
                 return e;
-        return call_start(r, &(struct call_args){
-                                     .command = command->name,
-                                     .arguments = arguments,
-                                     .oob = command->allow_oob,
-                                     .done = command_done,
-                                     .failed = command_failed,
-                             });
+        use.name = use.command = command->name;
+        use.arguments = arguments;
+        use.oob = command->allow_oob;
+        return action_start(r, &use);
 }
 
 static int command_write(struct request *r, struct file *file)

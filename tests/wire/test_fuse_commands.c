@@ -377,6 +377,29 @@ START_TEST(interrupted_after_it_was_sent_its_reply_is_dropped)
 }
 END_TEST
 
+START_TEST(words_stand_among_the_arguments)
+{
+        struct k_file file = rig_must_open("cmd/block_resize", O_RDWR), other = rig_must_open("cmd/get", O_RDWR);
+        uint64_t before = qmp_now();
+
+        ASSERT_OK(write_text(&file, "node-name=disk0 explain size=20G"));
+        ASSERT_READ(&file, 0, 4096,
+                    "{\"execute\":\"block_resize\",\"arguments\":{\"node-name\":\"disk0\",\"size\":21474836480}}\n");
+        ASSERT_OK(write_text(&file, "explain {\"node-name\": \"disk0\", \"size\": 512}"));
+        ASSERT_READ_CONTAINS(&file, "\"size\":512}}\n");
+        ASSERT_ERROR(write_text(&file, "explain node-name=disk0"), EINVAL);
+        ASSERT_READ_CONTAINS(&file, "'size' is missing");
+        ck_assert_uint_eq(rig_count("block_resize"), 0);
+        fake_on_nothing(rig.fake, "block_resize");
+        ASSERT_ERROR(write_text(&file, "node-name=disk0 size=20G timeout=0.5"), ETIMEDOUT);
+        ck_assert_uint_lt(qmp_now() - before, SEC);
+        ASSERT_CAT_CONTAINS("errors", "QEMU did not answer block_resize within 0.5 s; it may still carry it out\n");
+        fake_return(rig.fake, rig_last("block_resize"), "{}");
+        ASSERT_OK(write_text(&other, "v=1 nowait"));
+        ck_assert_contains(rig_last("get")->text, "{\"v\":1}");
+}
+END_TEST
+
 START_TEST(command_without_a_reply_times_out)
 {
         struct k_file file = rig_must_open("cmd/get", O_RDWR);
@@ -781,6 +804,7 @@ int main(void)
                 TEST(who_only_writes_gets_the_error_too),
                 TEST(interrupted_before_it_is_sent_it_is_not_carried_out),
                 TEST(interrupted_after_it_was_sent_its_reply_is_dropped),
+                TEST(words_stand_among_the_arguments),
                 TEST(command_without_a_reply_times_out),
                 TEST(command_that_was_not_sent_in_time_says_so),
                 TEST(command_has_its_time_whatever_was_asked_before_it),
