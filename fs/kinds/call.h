@@ -69,22 +69,4 @@ void calls_expire(struct calls *calls, const char *name, const char *then);
 /* Ends all commands under way without another callback. QEMU still carries out those that were sent. */
 void calls_end(struct calls *calls);
 
-/* --- a single command ------------------------------------------------------------------------------------------- */
-
-struct call_args {
-        const char *command;           /* borrowed during call_start() */
-        struct json_object *arguments; /* borrowed; may be NULL */
-        bool oob;                      /* out of band, if the connection supports it */
-        /* receives QEMU's return value; returns 0 or a negative errno, with which the request ends */
-        int (*done)(struct request *r, struct json_object *value);
-        /* the request is about to fail, see r->waiter.reason; may be NULL */
-        void (*failed)(struct request *r, int error);
-};
-
-/*
- * Sends the command. The request ends with its reply, or after command_timeout. WAITER_PARKED, -EHOSTDOWN or
- * -ENOMEM. An error reply of QEMU becomes the error of the request.
- */
-int call_start(struct request *r, const struct call_args *args);
-
 #endif

@@ -4,7 +4,6 @@
 #include <errno.h>
 
 #include "fs/kinds/answer.h"
-#include "fs/kinds/call.h"
 #include "fs/fuse/inode.h"
 #include "fs/kinds/kinds.h"
 #include "qmp/conceal.h"
@@ -84,12 +83,14 @@ static int hmp_start(struct request *r)
                 return request_fail(r, -EINVAL, NULL, "%s", why ? why : "invalid UTF-8");
         if (!arguments || !qmp_json_add_string(arguments, "command-line", r->data))
                 return -ENOMEM;
-        return call_start(r, &(struct call_args){
-                                     .command = "human-monitor-command",
-                                     .arguments = arguments,
-                                     .done = hmp_done,
-                                     .failed = hmp_failed,
-                             });
+        return action_start(r, &(struct action_use){
+                                       .action = &action_written,
+                                       .name = "hmp",
+                                       .command = "human-monitor-command",
+                                       .arguments = arguments,
+                                       .done = hmp_done,
+                                       .failed = hmp_failed,
+                               });
 }
 
 static int hmp_write(struct request *r, struct file *file)

@@ -11,7 +11,6 @@
 #include <limits.h>
 #include <stdio.h>
 
-#include "fs/kinds/call.h"
 #include "fs/fuse/inode.h"
 #include "fs/kinds/kinds.h"
 #include "fs/util/qdev.h"
@@ -303,7 +302,13 @@ static int property_write(struct request *r, struct file *file)
         }
         if (!qmp_json_add(arguments, "value", value))
                 return -ENOMEM;
-        return call_start(r, &(struct call_args){ .command = "qom-set", .arguments = arguments, .done = property_set });
+        return action_start(r, &(struct action_use){
+                                       .action = &action_written,
+                                       .name = "qom-set",
+                                       .command = "qom-set",
+                                       .arguments = arguments,
+                                       .done = property_set,
+                               });
 }
 
 const struct kind kind_qom_property = {
