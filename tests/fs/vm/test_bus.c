@@ -72,7 +72,8 @@ static void setup(void)
         *heard = '\0';
         for (size_t i = 0; i < ARRAY_SIZE(ears); i++) {
                 ears[i]->also = NULL;
-                ears[i]->subscriber = (struct subscriber){ .event = event, .up = up, .down = down, .changed = changed };
+                ears[i]->subscriber =
+                        (struct subscriber){ .event = event, .up = up, .down = down, .changed = changed };
                 list_init(&ears[i]->subscriber.link);
         }
 }
