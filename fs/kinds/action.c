@@ -177,7 +177,7 @@ static int value_of(struct request *r, const struct action_use *use, const struc
 static int build(struct request *r, const struct action_use *use, const struct qmp_schema *schema,
                  const struct action_command *c, struct json_object **ret_arguments)
 {
-        const struct qmp_entity *command = schema ? qmp_entities_find(&schema->commands, c->command) : NULL;
+        const struct qmp_entity *command;
         _cleanup_(qmp_json_putp) struct json_object *arguments = NULL;
         _cleanup_(qmp_freep) char *why = NULL;
         bool has_value = true, is_whole = true;
@@ -186,6 +186,7 @@ static int build(struct request *r, const struct action_use *use, const struct q
         *ret_arguments = NULL;
         if (!c->arguments[0].name)
                 return 0;
+        command = qmp_entities_find(&schema->commands, c->command);
         if (!command)
                 return request_fail(r, -EOPNOTSUPP, NULL, "this server has no command '%s'", c->command);
         arguments = json_object_new_object();
@@ -285,6 +286,7 @@ static void undo_next(struct action_op *op)
         struct request *r = take_ptr(op->calls.r); /* which has its reason */
 
         op->undoing = true;
+        op->calls.limit_ns = op->calls.vm->peer.options.command_timeout_ns;
         while (op->step > 0) {
                 const struct action_command *undo = &op->action->steps[--op->step].undo;
                 const struct action_argument *missing;
