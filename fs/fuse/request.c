@@ -95,7 +95,7 @@ void request_finish(struct request *r, int error)
                 request_log(r, -error, r->waiter.reason_class, r->waiter.reason);
         /* a write to an action's file */
         if (r->waiter.patient && r->inode->kind->own_inode) {
-                _cleanup_(qmp_freep) char *words = vm_words(r->vm, r->waiter.reason);
+                _cleanup_(qmp_freep) char *words = peer_words(&r->vm->peer, r->waiter.reason);
 
                 outcomes_note(&r->session->outcomes, r->inode->ino, r->who, -error, r->waiter.reason_class, words);
         }

@@ -6,17 +6,13 @@
 #include <stdio.h>
 
 #include "fs/fuse/inode.h"
+#include "fs/kinds/await.h"
 #include "fs/kinds/kinds.h"
 #include "fs/util/qdev.h"
 #include "qmp/message.h"
 #include "fs/vm/removal.h"
 #include "fs/util/wait.h"
 #include "fs/fuse/session.h"
-
-struct remove_op {
-        struct removal_waiter waiter;
-        struct request *r;
-};
 
 /* By what is known of the object, without asking. */
 static struct removal_target known_target(struct inode *inode)
@@ -31,51 +27,25 @@ static struct removal_target known_target(struct inode *inode)
         };
 }
 
-static void remove_cancel(struct request *r, int error)
+static void removed(struct request *r)
 {
-        struct remove_op *op = take_ptr(r->op);
-        bool timed_out = error == -ETIMEDOUT;
-        _cleanup_(qmp_freep) char *state = removal_waiter_remove(&op->waiter, timed_out ? r->waiter.limit_ns : 0);
-
-        if (timed_out && state)
-                request_fail(r, error, NULL, "%s", state);
-        free(op);
+        r->inode->object->removed = true;
+        object_kill(r->inode->object);
 }
 
-static void remove_done(struct removal_waiter *waiter, int error, const char *class, const char *text)
+static void accepted(struct request *r)
 {
-        struct request *r = container_of(waiter, struct remove_op, waiter)->r;
-
-        if (error < 0) {
-                request_fail(r, error, class, "%s", text);
-        } else if (!waiter->until_accepted) {
-                r->inode->object->removed = true;
-                object_kill(r->inode->object);
-        }
-        request_finish(r, error);
+        (void)r;
 }
 
 static int begin(struct request *r, const struct removal_target *target, bool nowait)
 {
-        struct remove_op *op = calloc(1, sizeof(*op));
-        int e;
+        unsigned until = nowait ? REMOVAL_ACCEPTED | REMOVAL_GONE : target->drive ? 0 : REMOVAL_GONE;
+        int e = await_operation(r, &removal_class, target, until, nowait ? accepted : removed);
 
-        if (!op)
-                return -ENOMEM;
-        list_init(&op->waiter.link);
-        op->waiter.until_accepted = nowait;
-        op->waiter.wants_drive = target->drive && !nowait;
-        op->waiter.done = remove_done;
-        op->r = r;
-        e = removal_start(r->vm, target, &op->waiter);
-        if (e < 0) {
-                free(op);
-                return request_fail(r, e, NULL, "cannot ask for the removal of '%s': %s",
-                                    target->path ? target->path : target->drive, strerror(-e));
-        }
-        r->op = op;
-        r->cancel = remove_cancel;
-        return WAITER_PARKED;
+        return e < 0 ? request_fail(r, e, NULL, "cannot ask for the removal of '%s': %s",
+                                    target->path ? target->path : target->drive, strerror(-e))
+                     : e;
 }
 
 /*
@@ -230,7 +200,8 @@ static int remove_write(struct request *r, struct file *file)
 /* The state is the first line, for scripts. */
 static int render(struct inode *inode, const struct removal_target *target, struct text *ret_text)
 {
-        _cleanup_(qmp_freep) char *state = removal_describe(inode->vm, target);
+        const struct operation *op = operation_find(&inode->vm->operations, &removal_class, target);
+        _cleanup_(qmp_freep) char *state = operation_describe(op);
         FILE *out = state ? open_memstream(&ret_text->data, &ret_text->size) : NULL;
 
         if (!out)

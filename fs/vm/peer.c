@@ -133,6 +133,15 @@ static void client_changed(void *userdata)
         bus_changed(&peer->bus);
 }
 
+char *peer_words(const struct peer *peer, const char *text)
+{
+        _cleanup_(qmp_freep) char *shown = text && peer->options.conceal ? qmp_conceal_text(text) : NULL;
+
+        if (!text || (peer->options.conceal && !shown))
+                return NULL;
+        return qmp_words(shown ? shown : text);
+}
+
 char *peer_describe(struct peer *peer)
 {
         struct qmp_client_info info;

@@ -55,6 +55,12 @@ void peer_invalidate(struct peer *peer);
 /* A command that somebody wrote has been answered; see struct subscriber. Results from before are not used again. */
 void peer_note_command(struct peer *peer, const char *command);
 
+/*
+ * A copy of @text for files that others than the owner may read: qmp_words() of it, under options.conceal without
+ * credentials. The caller owns the result; NULL: @text is NULL, or out of memory.
+ */
+char *peer_words(const struct peer *peer, const char *text);
+
 /* The state of the connection, without newline; owned by the caller; NULL: out of memory. */
 char *peer_describe(struct peer *peer);
 

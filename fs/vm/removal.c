@@ -1,11 +1,9 @@
 #include "fs/vm/removal.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 
 #include "fs/util/qdev.h"
-#include "fs/vm/vm.h"
 #include "qmp/errors.h"
 #include "qmp/message.h"
 
@@ -21,8 +19,6 @@
 #define GRACE_NS     (5 * NSEC_PER_SEC)
 /* How soon a question is tried again that there was no memory for. */
 #define RECHECK_NS (100 * NSEC_PER_MSEC)
-/* For an answer of QEMU. */
-#define ANSWER_LIMIT_NS (1000000 * NSEC_PER_SEC)
 
 /* ACPI 6.5, 6.3.5: _OST of an ejection request. */
 #define OST_SOURCE_EJECT      0x3
@@ -33,71 +29,74 @@
 enum phase {
         PENDING,  /* the guest has the request, or will */
         CLEANING, /* the device is gone, its drive is being deleted */
-        OVER,     /* nothing is under way; the outcome can be read */
 };
 
 struct removal {
-        struct list link; /* in the vm; unlinked when it has been forgotten */
-        unsigned refs;    /* the vm's and one for each command under way */
-        struct vm *vm;
+        struct operation op;
         char *path;  /* NULL once the device is gone (a new one may have its path), or if there never was one */
         char *drive; /* to be deleted with it, or NULL */
         char *node;  /* of the drive that stayed */
         int slot;
-        enum phase phase;
+        enum phase phase; /* unless it is over */
         bool had_device;
-        struct qmp_command *request; /* the device_del under way */
-        bool accepted;               /* QEMU took one */
-        bool checking, check_again;  /* whether the path still exists is being asked */
-        bool refused;                /* by the guest, while a repeated request was on its way */
+        struct operation_command request;   /* device_del */
+        struct operation_command existence; /* qom-list: whether the path still exists */
+        struct operation_command cpus;      /* query-hotpluggable-cpus: whether it is a CPU */
+        struct operation_command cleaning;  /* query-block or drive_del */
+        bool accepted;                      /* QEMU took a request */
+        bool check_again;                   /* the path, after the answer about it that is under way */
+        bool refused;                       /* by the guest, while a repeated request was on its way */
         bool is_cpu;
-        uint64_t started, timed_out_ns, retry_ns;
+        uint64_t retry_ns;
         struct qmp_timer retry, grace, recheck;
-        struct list waiters;
-        /* in QEMU's words, see vm_words() */
-        char *outcome; /* OVER: why it was refused */
-        char *delayed; /* PENDING: why the last request was not taken */
+        char *delayed; /* PENDING: why the last request was not taken, see peer_words() */
 };
 
-static struct removal *removal_unref(struct removal *m)
+static struct removal *removal_of(struct operation *op)
 {
-        if (--m->refs > 0)
-                return NULL;
-        assert(list_empty(&m->waiters));
-        qmp_timer_disarm(m->vm->peer.context->loop, &m->retry);
-        qmp_timer_disarm(m->vm->peer.context->loop, &m->grace);
-        qmp_timer_disarm(m->vm->peer.context->loop, &m->recheck);
+        return container_of(op, struct removal, op);
+}
+
+static bool is_in(const struct removal *m, enum phase phase)
+{
+        return !m->op.over && m->phase == phase;
+}
+
+static void arm(struct removal *m, struct qmp_timer *timer, uint64_t in_ns)
+{
+        qmp_timer_arm(m->op.peer->context->loop, timer, qmp_now() + in_ns);
+}
+
+static void disarm(struct removal *m, struct qmp_timer *timer)
+{
+        qmp_timer_disarm(m->op.peer->context->loop, timer);
+}
+
+static void disarm_all(struct removal *m)
+{
+        disarm(m, &m->retry);
+        disarm(m, &m->grace);
+        disarm(m, &m->recheck);
+}
+
+/* A request that still waits to be sent must not go out any more: by then a new device may have the path. */
+static void removal_settle(struct operation *op)
+{
+        struct removal *m = removal_of(op);
+
+        disarm_all(m);
+        operation_command_cancel(&m->request);
+}
+
+static void removal_free(struct operation *op)
+{
+        struct removal *m = removal_of(op);
+
+        disarm_all(m);
         free(m->path);
         free(m->drive);
         free(m->node);
-        free(m->outcome);
         free(m->delayed);
-        free(m);
-        return NULL;
-}
-
-/*
- * Nothing more is to be asked of the guest. A request that still waits to be sent must not go out any more: by then a
- * new device may have the path.
- */
-static void settle(struct removal *m, enum phase phase)
-{
-        m->phase = phase;
-        qmp_timer_disarm(m->vm->peer.context->loop, &m->retry);
-        qmp_timer_disarm(m->vm->peer.context->loop, &m->grace);
-        qmp_timer_disarm(m->vm->peer.context->loop, &m->recheck);
-        if (m->request)
-                qmp_command_cancel(m->request);
-}
-
-/* The vm no longer knows of it; replies that are still to come find nothing to do. */
-static void forget(struct removal *m)
-{
-        if (list_empty(&m->link))
-                return;
-        list_unlink(&m->link);
-        settle(m, OVER);
-        removal_unref(m);
 }
 
 static bool copy(const char *string, char **ret_copy)
@@ -112,80 +111,15 @@ static bool copy(const char *string, char **ret_copy)
         return true;
 }
 
-enum which { ALL, ACCEPTED, GONE };
-
-static bool is_meant(const struct removal_waiter *w, enum which which)
+/* @key: the command's only argument; NULL: it has none. */
+static int send(struct removal *m, struct operation_command *command, const char *name, const char *key,
+                const char *value, bool effect, void (*done)(struct operation *op, const struct qmp_result *result))
 {
-        switch (which) {
-        case ACCEPTED:
-                return w->until_accepted;
-        case GONE:
-                return w->until_accepted || !w->wants_drive;
-        default:
-                return true;
-        }
-}
-
-static void answer(struct removal *m, enum which which, int error, const char *class, const char *text)
-{
-        struct list answering;
-
-        /* what a waiter does when it is told must not meet a half-walked list */
-        list_init(&answering);
-        list_for_each_safe(i, &m->waiters) {
-                struct removal_waiter *w = list_entry(i, struct removal_waiter, link);
-
-                if (is_meant(w, which)) {
-                        list_unlink(i);
-                        list_append(&answering, i);
-                }
-        }
-        while (!list_empty(&answering)) {
-                struct removal_waiter *w = list_entry(answering.next, struct removal_waiter, link);
-
-                list_unlink(&w->link);
-                w->done(w, error, class, text);
-        }
-}
-
-/* Nothing more is under way; the reason stays to be read. */
-static void refuse(struct removal *m, int error, const char *class, const char *text)
-{
-        m->refs++;
-        settle(m, OVER);
-        free(m->outcome);
-        m->outcome = vm_words(m->vm, text);
-        peer_invalidate(&m->vm->peer);
-        answer(m, ALL, error, class, text);
-        removal_unref(m);
-}
-
-static void succeed(struct removal *m)
-{
-        m->refs++;
-        peer_invalidate(&m->vm->peer);
-        answer(m, ALL, 0, NULL, NULL);
-        forget(m);
-        removal_unref(m);
-}
-
-/* QEMU may take its time: it is the waiters who have limits. @effect: see struct qmp_send_options. */
-static int send(struct removal *m, const char *command, const char *key, const char *value, bool effect,
-                qmp_reply_fn fn, struct qmp_command **ret_command)
-{
-        struct qmp_send_options options = { .effect = effect, .patient = true };
         _cleanup_(qmp_json_putp) struct json_object *arguments = key ? json_object_new_object() : NULL;
-        struct json_object *string = key ? json_object_new_string(value) : NULL;
-        int r;
 
-        if (key && (!arguments || !string || json_object_object_add(arguments, key, string) < 0)) {
-                json_object_put(string);
+        if (key && (!arguments || !qmp_json_add_string(arguments, key, value)))
                 return -ENOMEM;
-        }
-        r = qmp_client_send(m->vm->peer.client, command, arguments, ANSWER_LIMIT_NS, &options, fn, m, ret_command);
-        if (r == 0)
-                m->refs++;
-        return r;
+        return operation_send(&m->op, command, name, arguments, effect, done);
 }
 
 static void drive_failed(struct removal *m, int error, const char *class, const char *why)
@@ -195,7 +129,7 @@ static void drive_failed(struct removal *m, int error, const char *class, const 
         if (asprintf(&text, "%sdrive '%s' stays: %s", m->had_device ? "the device is gone, but its " : "", m->drive,
                      why) < 0)
                 text = NULL;
-        refuse(m, error, class, text ? text : why);
+        operation_end(&m->op, error, class, text ? text : why);
 }
 
 /* "Device 'NVME1' not found": somebody else was faster. */
@@ -207,14 +141,14 @@ static bool is_gone(const struct removal *m, const char *said)
         return rest && streq(rest, "' not found");
 }
 
-static void drive_deleted(void *userdata, const struct qmp_result *result)
+static void drive_deleted(struct operation *op, const struct qmp_result *result)
 {
-        struct removal *m = userdata;
+        struct removal *m = removal_of(op);
         _cleanup_(qmp_freep) char *said = NULL;
 
-        if (m->phase == CLEANING && result->outcome != QMP_OK) {
+        if (is_in(m, CLEANING) && result->outcome != QMP_OK) {
                 drive_failed(m, result->error, result->error_class, result->text);
-        } else if (m->phase == CLEANING) {
+        } else if (is_in(m, CLEANING)) {
                 /* HMP says nothing when it is done, and tells of a failure in its text: "Device 'x' not found\r\n" */
                 const char *text = json_object_is_type(result->value, json_type_string)
                                            ? json_object_get_string(result->value)
@@ -223,12 +157,11 @@ static void drive_deleted(void *userdata, const struct qmp_result *result)
 
                 said = n > 0 ? strndup(text, n) : NULL;
                 if (n == 0 || (said && is_gone(m, said)))
-                        succeed(m);
+                        operation_end(&m->op, 0, NULL, NULL);
                 else
                         drive_failed(m, -qmp_error_to_errno("GenericError", said ? said : ""), NULL,
                                      said ? said : "?");
         }
-        removal_unref(m);
 }
 
 /* Only what an HMP word may hold without quoting; ids that QEMU makes or accepts do. */
@@ -249,63 +182,62 @@ static void delete_drive(struct removal *m)
         if (asprintf(&line, "drive_del %s", m->drive) < 0)
                 line = NULL;
         if (line)
-                r = send(m, "human-monitor-command", "command-line", line, true, drive_deleted, NULL);
+                r = send(m, &m->cleaning, "human-monitor-command", "command-line", line, true, drive_deleted);
         if (r < 0)
                 drive_failed(m, r, NULL, strerror(-r));
 }
 
 /* The device is gone. Has QEMU left its drive behind, as it does for nvme? */
-static void blocks_known(void *userdata, const struct qmp_result *result)
+static void blocks_known(struct operation *op, const struct qmp_result *result)
 {
-        struct removal *m = userdata;
+        struct removal *m = removal_of(op);
+        bool left = false;
 
-        if (m->phase == CLEANING && result->outcome != QMP_OK) {
+        if (!is_in(m, CLEANING))
+                return;
+        if (result->outcome != QMP_OK) {
                 drive_failed(m, result->error, result->error_class, result->text);
-        } else if (m->phase == CLEANING) {
-                bool left = false;
-
-                if (json_object_is_type(result->value, json_type_array)) {
-                        for (size_t i = 0; i < json_object_array_length(result->value); i++) {
-                                struct json_object *block = json_object_array_get_idx(result->value, i);
-                                const char *name = qmp_json_get_string(block, "device");
-
-                                /* one that has a device again is somebody else's */
-                                if (!name || !streq(name, m->drive) || qmp_json_get(block, "qdev"))
-                                        continue;
-                                left = true;
-                                (void)copy(qmp_json_get_string(qmp_json_get(block, "inserted"), "node-name"),
-                                           &m->node);
-                        }
-                }
-                if (left)
-                        delete_drive(m);
-                else
-                        succeed(m);
+                return;
         }
-        removal_unref(m);
+        for (size_t i = 0;
+             json_object_is_type(result->value, json_type_array) && i < json_object_array_length(result->value);
+             i++) {
+                struct json_object *block = json_object_array_get_idx(result->value, i);
+                const char *name = qmp_json_get_string(block, "device");
+
+                /* one that has a device again is somebody else's */
+                if (!name || !streq(name, m->drive) || qmp_json_get(block, "qdev"))
+                        continue;
+                left = true;
+                (void)copy(qmp_json_get_string(qmp_json_get(block, "inserted"), "node-name"), &m->node);
+        }
+        if (left)
+                delete_drive(m);
+        else
+                operation_end(op, 0, NULL, NULL);
 }
 
-static void clean(struct removal *m)
+static int find_drive(struct removal *m)
 {
-        int r;
-
-        r = send(m, "query-block", NULL, NULL, false, blocks_known, NULL);
-        if (r < 0)
-                drive_failed(m, r, NULL, strerror(-r));
+        return send(m, &m->cleaning, "query-block", NULL, NULL, false, blocks_known);
 }
 
 static void gone(struct removal *m)
 {
-        m->refs++;
-        settle(m, m->drive ? CLEANING : OVER);
+        int r;
+
+        operation_ref(&m->op);
+        removal_settle(&m->op);
+        m->phase = CLEANING;
         free(take_ptr(m->path));
-        peer_invalidate(&m->vm->peer);
-        answer(m, GONE, 0, NULL, NULL);
-        if (m->drive)
-                clean(m);
-        else
-                succeed(m);
-        removal_unref(m);
+        peer_invalidate(m->op.peer);
+        operation_answer(&m->op, REMOVAL_GONE, 0, NULL, NULL);
+        r = m->drive ? find_drive(m) : 0;
+        if (r < 0)
+                drive_failed(m, r, NULL, strerror(-r));
+        else if (!m->drive)
+                operation_end(&m->op, 0, NULL, NULL);
+        operation_unref(&m->op);
 }
 
 static void grace_over(struct qmp_timer *timer)
@@ -318,39 +250,35 @@ static void vanished(struct removal *m)
 {
         if (m->grace.armed)
                 return;
-        qmp_timer_disarm(m->vm->peer.context->loop, &m->retry);
-        if (m->request && !qmp_command_is_sent(m->request))
-                qmp_command_cancel(m->request);
-        qmp_timer_arm(m->vm->peer.context->loop, &m->grace, qmp_now() + (m->is_cpu ? GRACE_CPU_NS : GRACE_NS));
+        disarm(m, &m->retry);
+        (void)operation_command_withdraw(&m->request);
+        arm(m, &m->grace, m->is_cpu ? GRACE_CPU_NS : GRACE_NS);
 }
 
 static void check(struct removal *m);
 
-static void existence_known(void *userdata, const struct qmp_result *result)
+static void existence_known(struct operation *op, const struct qmp_result *result)
 {
-        struct removal *m = userdata;
+        struct removal *m = removal_of(op);
         bool missing = result->outcome == QMP_ERROR && streq(result->error_class, "DeviceNotFound");
         bool again = m->check_again;
 
-        m->checking = m->check_again = false;
-        if (missing && m->phase == PENDING)
+        m->check_again = false;
+        if (missing && is_in(m, PENDING))
                 vanished(m);
-        else if (missing && m->phase == OVER && m->path)
-                forget(m); /* refused, and gone all the same */
+        else if (missing && op->over && m->path)
+                operation_forget(op); /* refused, and gone all the same */
         else if (again && m->path)
                 check(m);
-        removal_unref(m);
 }
 
 static void check(struct removal *m)
 {
-        if (m->checking)
+        if (m->existence.command)
                 m->check_again = true;
-        else if (send(m, "qom-list", "path", m->path, false, existence_known, NULL) == 0)
-                m->checking = true;
-        else
+        else if (send(m, &m->existence, "qom-list", "path", m->path, false, existence_known) < 0)
                 /* no memory: what made us ask may not come again */
-                qmp_timer_arm(m->vm->peer.context->loop, &m->recheck, qmp_now() + RECHECK_NS);
+                arm(m, &m->recheck, RECHECK_NS);
 }
 
 static void recheck(struct qmp_timer *timer)
@@ -363,15 +291,15 @@ static void recheck(struct qmp_timer *timer)
 
 static void schedule(struct removal *m)
 {
-        if (m->phase != PENDING || list_empty(&m->waiters) || m->retry.armed || m->grace.armed)
+        if (!is_in(m, PENDING) || !operation_is_awaited(&m->op) || m->retry.armed || m->grace.armed)
                 return;
-        qmp_timer_arm(m->vm->peer.context->loop, &m->retry, qmp_now() + m->retry_ns);
+        arm(m, &m->retry, m->retry_ns);
         m->retry_ns = 2 * m->retry_ns < RETRY_MAX_NS ? 2 * m->retry_ns : RETRY_MAX_NS;
 }
 
-static void cpus_known(void *userdata, const struct qmp_result *result)
+static void cpus_known(struct operation *op, const struct qmp_result *result)
 {
-        struct removal *m = userdata;
+        struct removal *m = removal_of(op);
 
         if (m->path && json_object_is_type(result->value, json_type_array)) {
                 for (size_t i = 0; i < json_object_array_length(result->value); i++) {
@@ -382,16 +310,15 @@ static void cpus_known(void *userdata, const struct qmp_result *result)
                                 m->is_cpu = true;
                 }
         }
-        removal_unref(m);
 }
 
 static void taken(struct removal *m)
 {
         /* it tells what to expect of the end; where there are no such CPUs it fails, which says enough */
-        if (!m->accepted)
-                (void)send(m, "query-hotpluggable-cpus", NULL, NULL, false, cpus_known, NULL);
+        if (!m->accepted && !m->cpus.command)
+                (void)send(m, &m->cpus, "query-hotpluggable-cpus", NULL, NULL, false, cpus_known);
         m->accepted = true;
-        answer(m, ACCEPTED, 0, NULL, NULL);
+        operation_answer(&m->op, REMOVAL_ACCEPTED, 0, NULL, NULL);
         schedule(m);
 }
 
@@ -399,221 +326,145 @@ static void taken(struct removal *m)
 static void delayed(struct removal *m, const struct qmp_result *result)
 {
         free(m->delayed);
-        m->delayed = vm_words(m->vm, result->text);
-        answer(m, ACCEPTED, result->error, result->error_class, result->text);
-        if (!m->accepted && list_empty(&m->waiters))
-                refuse(m, result->error, result->error_class, result->text);
+        m->delayed = peer_words(m->op.peer, result->text);
+        operation_answer(&m->op, REMOVAL_ACCEPTED, result->error, result->error_class, result->text);
+        if (!m->accepted && !operation_is_awaited(&m->op))
+                operation_end(&m->op, result->error, result->error_class, result->text);
         else
                 schedule(m);
 }
 
-static void asked(void *userdata, const struct qmp_result *result)
+static void asked(struct operation *op, const struct qmp_result *result)
 {
-        struct removal *m = userdata;
-
+        struct removal *m = removal_of(op);
         bool refused = m->refused;
 
-        m->request = NULL;
         m->refused = false;
-        if (m->phase != PENDING || result->outcome == QMP_CANCELLED) {
+        if (!is_in(m, PENDING) || result->outcome == QMP_CANCELLED) {
                 /* DEVICE_DELETED came first: whatever this says, it is done */
         } else if (result->outcome == QMP_OK ||
                    (result->outcome == QMP_ERROR && strstr(result->text, "already in the process of unplug"))) {
                 free(take_ptr(m->delayed));
                 taken(m);
         } else if (refused) {
-                refuse(m, result->error, NULL, m->delayed ? m->delayed : "the guest refused");
+                operation_end(op, result->error, NULL, m->delayed ? m->delayed : "the guest refused");
         } else if (result->outcome == QMP_ERROR && m->accepted && streq(result->error_class, "DeviceNotFound")) {
                 vanished(m);
         } else if (result->outcome == QMP_ERROR && (m->accepted || strstr(result->text, "guest is busy"))) {
                 delayed(m, result);
         } else {
-                refuse(m, result->error, result->error_class, result->text);
+                operation_end(op, result->error, result->error_class, result->text);
         }
-        removal_unref(m);
 }
 
 static int ask(struct removal *m)
 {
-        if (m->request)
+        if (m->request.command)
                 return 0;
-        return send(m, "device_del", "id", m->path, true, asked, &m->request);
+        return send(m, &m->request, "device_del", "id", m->path, true, asked);
 }
 
 static void retry(struct qmp_timer *timer)
 {
         struct removal *m = container_of(timer, struct removal, retry);
 
-        if (list_empty(&m->waiters))
+        if (!operation_is_awaited(&m->op))
                 return;
         if (ask(m) < 0)
                 schedule(m);
 }
 
 /* By its device; or, where that is gone or there is none, by its drive. */
-static struct removal *find(struct vm *vm, const struct removal_target *t)
+static bool removal_is_for(const struct operation *op, const void *target)
 {
-        list_for_each(i, &vm->removals.all) {
-                struct removal *m = list_entry(i, struct removal, link);
+        const struct removal *m = container_of(op, struct removal, op);
+        const struct removal_target *t = target;
 
-                if (t->path && m->path && streq(m->path, t->path))
-                        return m;
-                /* another drive of the same name does not concern this removal */
-                if (!t->path && !m->path && t->drive && m->drive && streq(m->drive, t->drive) &&
-                    (!m->node || (t->node && streq(m->node, t->node))))
-                        return m;
-        }
-        return NULL;
+        if (t->path || m->path)
+                return t->path && m->path && streq(m->path, t->path);
+        /* another drive of the same name does not concern this removal */
+        return t->drive && m->drive && streq(m->drive, t->drive) &&
+               (!m->node || (t->node && streq(m->node, t->node)));
 }
 
-static int removal_new(struct vm *vm, const char *path, struct removal **ret_removal)
+static int removal_init(struct operation *op, const void *target)
 {
-        struct removal *m = calloc(1, sizeof(*m));
+        const struct removal_target *t = target;
+        struct removal *m = removal_of(op);
 
-        if (!m || !copy(path, &m->path)) {
-                free(m);
-                return -ENOMEM;
-        }
-        m->refs = 1;
-        m->vm = vm;
-        m->phase = OVER;
-        m->had_device = path;
+        m->had_device = t->path;
         m->retry.fire = retry;
         m->grace.fire = grace_over;
         m->recheck.fire = recheck;
-        list_init(&m->waiters);
-        list_append(&vm->removals.all, &m->link);
-        *ret_removal = m;
-        return 0;
+        return copy(t->path, &m->path) ? 0 : -ENOMEM;
 }
 
-/* From OVER: what an earlier request wanted or met no longer counts. */
-static int begin(struct removal *m, const struct removal_target *target)
+static int removal_begin(struct operation *op, const void *target)
 {
-        int r;
+        const struct removal_target *t = target;
+        struct removal *m = removal_of(op);
 
-        if (!copy(target->drive, &m->drive))
+        if (!copy(t->drive, &m->drive))
                 return -ENOMEM;
         free(take_ptr(m->node));
-        m->started = qmp_now();
-        m->slot = target->slot;
+        m->slot = t->slot;
         m->accepted = m->refused = false;
-        m->timed_out_ns = 0;
         m->retry_ns = RETRY_FIRST_NS;
         free(take_ptr(m->delayed));
-        free(take_ptr(m->outcome));
-        if (!m->path) {
-                r = send(m, "query-block", NULL, NULL, false, blocks_known, NULL);
-                m->phase = r < 0 ? OVER : CLEANING;
-                return r;
-        }
-        r = ask(m);
-        if (r < 0)
-                return r;
-        m->phase = PENDING;
-        return 0;
+        m->phase = m->path ? PENDING : CLEANING;
+        return m->path ? ask(m) : find_drive(m);
 }
 
 /* Somebody asks again for what is under way: the guest is asked again too. */
-static int join(struct removal *m, const struct removal_target *target)
+static int removal_join(struct operation *op, const void *target)
 {
+        const struct removal_target *t = target;
+        struct removal *m = removal_of(op);
+
+        if (m->grace.armed) {
+                /* that one has left the tree, and the caller has just seen its path: a new device has it */
+                gone(m);
+                return OPERATION_REPLACED;
+        }
         if (m->phase != PENDING)
                 return 0;
-        if (target->drive && !copy(target->drive, &m->drive))
+        if (t->drive && !copy(t->drive, &m->drive))
                 return -ENOMEM;
         /* not each path to a device knows its slot */
-        if (target->slot >= 0)
-                m->slot = target->slot;
-        m->timed_out_ns = 0;
+        if (t->slot >= 0)
+                m->slot = t->slot;
         m->retry_ns = RETRY_FIRST_NS;
-        qmp_timer_disarm(m->vm->peer.context->loop, &m->retry);
+        disarm(m, &m->retry);
         return ask(m);
 }
 
-int removal_start(struct vm *vm, const struct removal_target *target, struct removal_waiter *waiter)
+static void removal_describe(const struct operation *op, FILE *out)
 {
-        struct removal *m = find(vm, target);
-        int r;
+        const struct removal *m = container_of(op, struct removal, op);
 
-        if (m && m->grace.armed) {
-                /* that one has left the tree, and the caller has just seen its path: a new device has it */
-                gone(m);
-                m = NULL;
-        }
-        r = m ? 0 : removal_new(vm, target->path, &m);
-        if (r < 0)
-                return r;
-        r = m->phase == OVER ? begin(m, target) : join(m, target);
-        if (r < 0) {
-                /* nothing was asked, and an earlier outcome no longer counts */
-                if (m->phase == OVER)
-                        forget(m);
-                return r;
-        }
-        waiter->removal = m;
-        list_append(&m->waiters, &waiter->link);
-        return 0;
+        if (op->peer->paused)
+                fputs(", the VM is paused", out);
+        if (m->delayed)
+                fprintf(out, ": %s", m->delayed);
+        else if (m->request.command && !m->accepted)
+                fputs(", QEMU has not answered yet", out);
 }
 
-/* The state of @m, which may be NULL. */
-static char *describe(const struct removal *m)
+static const char *removal_give_up(struct operation *op)
 {
-        const char *paused = m && m->vm->peer.paused ? ", the VM is paused" : "";
-        const char *colon = "", *why = "";
-        char *text;
-        int n;
+        struct removal *m = removal_of(op);
 
-        if (m && m->delayed) {
-                colon = ": ";
-                why = m->delayed;
-        } else if (m && m->request && !m->accepted) {
-                why = ", QEMU has not answered yet";
-        }
-        if (!m)
-                n = asprintf(&text, "idle");
-        else if (m->phase == OVER)
-                n = asprintf(&text, "refused: %s", m->outcome ? m->outcome : "unknown");
-        else if (m->timed_out_ns > 0)
-                n = asprintf(&text, "timed out after %.3g s, still pending%s%s%s",
-                             (double)m->timed_out_ns / NSEC_PER_SEC, paused, colon, why);
-        else
-                n = asprintf(&text, "pending %.1f s%s%s%s", (double)(qmp_now() - m->started) / NSEC_PER_SEC, paused,
-                             colon, why);
-        return n < 0 ? NULL : text;
-}
-
-char *removal_describe(struct vm *vm, const struct removal_target *target)
-{
-        return describe(find(vm, target));
-}
-
-char *removal_waiter_remove(struct removal_waiter *waiter, uint64_t timed_out_ns)
-{
-        struct removal *m = waiter->removal;
-        char *state;
-
-        if (list_empty(&waiter->link))
-                return NULL;
-        list_unlink(&waiter->link);
-        if (!list_empty(&m->waiters) || m->phase == OVER)
-                return describe(m);
-        m->timed_out_ns = timed_out_ns;
-        state = describe(m);
         if (m->phase != PENDING)
-                return state;
-        /* the last waiter left: an unsent request must not be sent, and an unaccepted one is not pending */
-        if (m->request && !qmp_command_is_sent(m->request))
-                qmp_command_cancel(m->request);
-        if (m->request || m->accepted || m->grace.armed)
-                return state;
+                return NULL;
+        /* an unsent request must not be sent, and an unaccepted one is not pending */
+        if (!operation_command_withdraw(&m->request) || m->accepted || m->grace.armed)
+                return NULL;
         if (m->delayed) {
-                refuse(m, -EBUSY, NULL, m->delayed);
-        } else {
-                free(state);
-                state = strdup("QEMU is stalled: the request was not sent");
-                forget(m);
+                operation_end(op, -EBUSY, NULL, m->delayed);
+                return NULL;
         }
-        return state;
+        operation_forget(op);
+        return "QEMU is stalled: the request was not sent";
 }
 
 static bool is_string(struct json_object *object, const char *key, const char *value)
@@ -626,16 +477,14 @@ static bool is_string(struct json_object *object, const char *key, const char *v
 /* A repeated request that QEMU may have by now can't be taken back: its answer tells how this goes on. */
 static void guest_refused(struct removal *m, const char *text)
 {
-        if (!m->request || !qmp_command_is_sent(m->request)) {
-                refuse(m, -EBUSY, NULL, text);
+        if (!operation_command_is_sent(&m->request)) {
+                operation_end(&m->op, -EBUSY, NULL, text);
                 return;
         }
         m->refused = true;
         free(m->delayed);
-        m->delayed = vm_words(m->vm, text);
-        m->refs++;
-        answer(m, ALL, -EBUSY, NULL, text);
-        removal_unref(m);
+        m->delayed = peer_words(m->op.peer, text);
+        operation_answer(&m->op, OPERATION_ALL, -EBUSY, NULL, text);
 }
 
 static const char *ost_words(int status)
@@ -691,17 +540,20 @@ static void handle_ost(struct removal *m, struct json_object *info)
         guest_refused(m, text ? text : "the guest refused");
 }
 
-static void handle_event(struct removal *m, const struct qmp_event *event)
+static void removal_event(struct operation *op, const struct qmp_event *event)
 {
         const char *path = qmp_json_get_string(event->data, "path");
+        struct removal *m = removal_of(op);
         const char *rest;
 
+        if (!m->path)
+                return;
         if (streq(event->name, "DEVICE_DELETED") && path) {
                 rest = startswith(path, m->path);
                 if (rest && *rest == '\0') {
-                        if (m->phase == OVER)
-                                forget(m);
-                        else if (m->phase == PENDING)
+                        if (op->over)
+                                operation_forget(op);
+                        else
                                 gone(m);
                 } else if (rest && *rest == '/') {
                         /* a part of it: its own event follows, or, for a CPU under TCG, never comes */
@@ -709,7 +561,7 @@ static void handle_event(struct removal *m, const struct qmp_event *event)
                 }
                 return;
         }
-        if (m->phase != PENDING)
+        if (!is_in(m, PENDING))
                 return;
         if (streq(event->name, "DEVICE_UNPLUG_GUEST_ERROR") && is_string(event->data, "path", m->path)) {
                 guest_refused(m, "the guest refused (DEVICE_UNPLUG_GUEST_ERROR)");
@@ -722,46 +574,25 @@ static void handle_event(struct removal *m, const struct qmp_event *event)
         }
 }
 
-static void hear(struct subscriber *subscriber, const struct qmp_event *event, const struct text *line)
-{
-        struct removals *removals = container_of(subscriber, struct removals, subscriber);
-
-        (void)line;
-        list_for_each_safe(i, &removals->all) {
-                struct removal *m = list_entry(i, struct removal, link);
-
-                if (m->path)
-                        handle_event(m, event);
-        }
-}
-
-static void down(struct subscriber *subscriber)
-{
-        struct removals *removals = container_of(subscriber, struct removals, subscriber);
-
-        while (!list_empty(&removals->all)) {
-                struct removal *m = list_entry(removals->all.next, struct removal, link);
-                _cleanup_(qmp_freep) char *why = peer_describe(&m->vm->peer);
-
-                m->refs++;
-                answer(m, ALL, -EHOSTDOWN, NULL, why ? why : "the connection ended");
-                forget(m);
-                removal_unref(m);
-        }
-}
-
-void removals_init(struct removals *removals, struct peer *peer)
-{
-        static const char *const names[] = {
-                "DEVICE_DELETED", "DEVICE_UNPLUG_GUEST_ERROR", "MEM_UNPLUG_ERROR", "ACPI_DEVICE_OST", NULL,
-        };
-
-        removals->subscriber = (struct subscriber){ .names = names, .event = hear, .down = down };
-        list_init(&removals->all);
-        bus_join(&peer->bus, &removals->subscriber);
-}
-
-void removals_deinit(struct removals *removals, struct peer *peer)
-{
-        bus_leave(&peer->bus, &removals->subscriber);
-}
+const struct operation_class removal_class = {
+        .size = sizeof(struct removal),
+        .kept = 1000,
+        .failed = "refused",
+        .events =
+                (const char *const[]){
+                        "DEVICE_DELETED",
+                        "DEVICE_UNPLUG_GUEST_ERROR",
+                        "MEM_UNPLUG_ERROR",
+                        "ACPI_DEVICE_OST",
+                        NULL,
+                },
+        .is_for = removal_is_for,
+        .init = removal_init,
+        .begin = removal_begin,
+        .join = removal_join,
+        .event = removal_event,
+        .describe = removal_describe,
+        .give_up = removal_give_up,
+        .settle = removal_settle,
+        .free = removal_free,
+};

@@ -4,23 +4,13 @@
 #include <stdio.h>
 
 #include "fs/vm/reads.h"
-#include "qmp/conceal.h"
 #include "qmp/message.h"
-
-char *vm_words(const struct vm *vm, const char *text)
-{
-        _cleanup_(qmp_freep) char *shown = text && vm->peer.options.conceal ? qmp_conceal_text(text) : NULL;
-
-        if (!text || (vm->peer.options.conceal && !shown))
-                return NULL;
-        return qmp_words(shown ? shown : text);
-}
 
 void vm_log_error(struct vm *vm, struct who who, const char *path, int error, const char *class, const char *text)
 {
         const char *name = strerrorname_np(error);
         _cleanup_(qmp_freep) char *words = NULL, *which = qmp_words(class ? class : "-"),
-                                  *why = vm_words(vm, text ? text : "");
+                                  *why = peer_words(&vm->peer, text ? text : "");
 
         if (!which || !why || asprintf(&words, "%s %s %s %s", path, name ? name : "?", which, why) < 0) {
                 words = NULL;
@@ -96,7 +86,7 @@ int vm_new(struct context *context, const char *address, const struct peer_optio
         objects_init(&vm->objects, vm);
         event_log_init(&vm->events, &vm->peer);
         error_log_init(&vm->errors, context->loop, &vm->news[CHANNEL_ERRORS]);
-        removals_init(&vm->removals, &vm->peer);
+        operations_init(&vm->operations, &vm->peer);
         vm->subscriber = (struct subscriber){
                 .event = hear,
                 .up = up_or_down,
@@ -116,7 +106,7 @@ struct vm *vm_free(struct vm *vm)
         /* first, so that what is under way ends while everything is still there */
         peer_end(&vm->peer);
         bus_leave(&vm->peer.bus, &vm->subscriber);
-        removals_deinit(&vm->removals, &vm->peer);
+        operations_deinit(&vm->operations);
         error_log_deinit(&vm->errors);
         event_log_deinit(&vm->events);
         objects_deinit(&vm->objects);

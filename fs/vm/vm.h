@@ -13,7 +13,7 @@
 #include "fs/vm/news.h"
 #include "fs/vm/object.h"
 #include "fs/vm/peer.h"
-#include "fs/vm/removal.h"
+#include "fs/vm/operation.h"
 
 struct vm {
         struct peer peer;
@@ -22,7 +22,7 @@ struct vm {
         struct objects objects;
         struct event_log events;
         struct error_log errors;
-        struct removals removals;
+        struct operations operations;
 
         struct subscriber subscriber;
         struct news news[N_CHANNELS]; /* added to by the modules that have some, watched by pollers */
@@ -34,12 +34,6 @@ struct vm {
 int vm_new(struct context *context, const char *address, const struct peer_options *options, struct vm **ret_vm);
 /* To be called after all inodes are freed. Always returns NULL. */
 struct vm *vm_free(struct vm *vm);
-
-/*
- * A copy of @text for files that others than the owner may read: qmp_words() of it, under options.conceal without
- * credentials. The caller owns the result; NULL: @text is NULL, or out of memory.
- */
-char *vm_words(const struct vm *vm, const char *text);
 
 /* Adds a line to `errors`, or counts it, see repeats.h. @error is a positive errno; @class and @text may be NULL. */
 void vm_log_error(struct vm *vm, struct who who, const char *path, int error, const char *class, const char *text);

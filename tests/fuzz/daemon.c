@@ -266,7 +266,7 @@ void daemon_new(void)
 static void end_requests(void)
 {
         kernel.n_requests_max = 0;
-        PUMP_FOR(rig.loop, kernel.n_requests > 0 || !list_empty(&rig.vm->removals.all) ? DAEMON_LIMIT : SEC);
+        PUMP_FOR(rig.loop, kernel.n_requests > 0 || !list_empty(&rig.vm->operations.all) ? DAEMON_LIMIT : SEC);
         for (size_t i = 0; i < kernel.n_requests; i++)
                 CHECK_MSG(kernel.requests[i].patient, "no answer to request %u, opcode %u",
                           (unsigned)kernel.requests[i].unique, kernel.requests[i].opcode);

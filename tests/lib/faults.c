@@ -738,7 +738,7 @@ void faults_clean(void)
         rig_forget();
         EXPECT(list_empty(&client->wire) && list_empty(&client->queue) && list_empty(&client->oob_wire));
         EXPECT(client->n_wire == 0);
-        EXPECT(list_empty(&rig.vm->removals.all));
+        EXPECT(list_empty(&rig.vm->operations.all));
         /* each collection has its own */
         EXPECT(n_queries_held() <= length(&rig.vm->objects.collections));
         EXPECT(list_empty(&kernel.replies));

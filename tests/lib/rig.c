@@ -316,6 +316,20 @@ void rig_end(void)
         rig.vm = vm_free(rig.vm);
 }
 
+bool rig_is_deserted(void)
+{
+        const struct list *at = rig.vm->subscriber.link.next;
+
+        list_for_each(i, &rig.vm->operations.all) {
+                const struct operation *op = list_entry(i, struct operation, link);
+
+                if (at != &op->subscriber.link || operation_is_awaited(op))
+                        return false;
+                at = at->next;
+        }
+        return at == &rig.vm->peer.bus.subscribers;
+}
+
 void rig_forget(void)
 {
         k_drop_all();
@@ -328,7 +342,7 @@ void rig_forget(void)
         CHECK(live(&rig.session->inodes.files) == 0);
         CHECK(live(&rig.session->inodes.nodes) == 1);
         CHECK(rig.session->inodes.n == 0);
-        CHECK(rig.vm->peer.bus.subscribers.prev == &rig.vm->subscriber.link);
+        CHECK(rig_is_deserted());
         for (size_t i = 0; i < N_CHANNELS; i++)
                 CHECK(list_empty(&rig.vm->news[i].watchers));
 }

@@ -37,6 +37,8 @@ void rig_forget(void);
 /* The same, and ends the daemon. */
 void rig_unmake(void);
 void rig_down(void);
+/* Whether the bus has no subscribers but the vm's modules and operations without waiters. */
+bool rig_is_deserted(void);
 /* Ends session and vm, in the midst of whatever is under way. */
 void rig_end(void);
 

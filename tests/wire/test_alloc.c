@@ -19,9 +19,9 @@
 #include "tests/lib/pluggable_vm.h"
 #include "tests/lib/test.h"
 
-struct operation {
+struct deed {
         const char *name;
-        int (*run)(const struct operation *op, char **ret_text);
+        int (*run)(const struct deed *op, char **ret_text);
         const char *path, *text;
         void (*before)(void);
         int ends;    /* how it ends with memory: 0 or a negative errno */
@@ -30,22 +30,22 @@ struct operation {
         bool drops;  /* the connection ends, and comes back */
 };
 
-static int cat(const struct operation *op, char **ret_text)
+static int cat(const struct deed *op, char **ret_text)
 {
         return rig_cat(op->path, ret_text);
 }
 
-static int ls(const struct operation *op, char **ret_text)
+static int ls(const struct deed *op, char **ret_text)
 {
         return rig_ls(op->path, ret_text);
 }
 
-static int follow(const struct operation *op, char **ret_text)
+static int follow(const struct deed *op, char **ret_text)
 {
         return rig_readlink(op->path, ret_text);
 }
 
-static int echo(const struct operation *op, char **ret_text)
+static int echo(const struct deed *op, char **ret_text)
 {
         *ret_text = strdup("");
         return rig_echo(op->path, op->text);
@@ -67,7 +67,7 @@ static void add(char **text, const char *format, ...)
 }
 
 /* ls -l: names with their kinds and inode numbers, which stay the same. */
-static int ls_l(const struct operation *op, char **ret_text)
+static int ls_l(const struct deed *op, char **ret_text)
 {
         _cleanup_(qmp_freep) char *names = NULL;
         char *save = NULL;
@@ -95,7 +95,7 @@ static int ls_l(const struct operation *op, char **ret_text)
 }
 
 /* { echo TEXT >&3; cat <&3; } 3<>PATH */
-static int ask(const struct operation *op, char **ret_text)
+static int ask(const struct deed *op, char **ret_text)
 {
         struct k_file file;
         int r = rig_open(op->path, O_RDWR, &file);
@@ -113,7 +113,7 @@ static int ask(const struct operation *op, char **ret_text)
         return r;
 }
 
-static int rename_it(const struct operation *op, char **ret_text)
+static int rename_it(const struct deed *op, char **ret_text)
 {
         static const char names[] = "status\0name";
         struct fuse_rename_in in = { .newdir = FUSE_ROOT_ID };
@@ -123,7 +123,7 @@ static int rename_it(const struct operation *op, char **ret_text)
         return k_wait_error(k_send(FUSE_RENAME, FUSE_ROOT_ID, &in, sizeof(in), names, sizeof(names)));
 }
 
-static int change_mode(const struct operation *op, char **ret_text)
+static int change_mode(const struct deed *op, char **ret_text)
 {
         struct fuse_entry_out entry;
         int r = rig_walk(op->path, &entry);
@@ -133,7 +133,7 @@ static int change_mode(const struct operation *op, char **ret_text)
 }
 
 /* As "> file" does it. */
-static int truncate_it(const struct operation *op, char **ret_text)
+static int truncate_it(const struct deed *op, char **ret_text)
 {
         struct fuse_entry_out entry;
         int r = rig_walk(op->path, &entry);
@@ -143,7 +143,7 @@ static int truncate_it(const struct operation *op, char **ret_text)
 }
 
 /* Somebody else removes a device that we know. */
-static int gone(const struct operation *op, char **ret_text)
+static int gone(const struct deed *op, char **ret_text)
 {
         char *text = NULL;
         int r = rig_cat("devices/dimm1/driver", &text);
@@ -161,14 +161,14 @@ static int gone(const struct operation *op, char **ret_text)
         return r;
 }
 
-static int stat_fs(const struct operation *op, char **ret_text)
+static int stat_fs(const struct deed *op, char **ret_text)
 {
         (void)op;
         *ret_text = strdup("");
         return k_wait_error(k_send(FUSE_STATFS, FUSE_ROOT_ID, NULL, 0, NULL, 0));
 }
 
-static int removed(const struct operation *op, char **ret_text)
+static int removed(const struct deed *op, char **ret_text)
 {
         int r = echo(op, ret_text);
 
@@ -201,7 +201,7 @@ static void refused(void)
 }
 
 /* Ctrl-C, once it has come to QEMU. */
-static int interrupt(const struct operation *op, char **ret_text)
+static int interrupt(const struct deed *op, char **ret_text)
 {
         const char *command = op->text ? "device_del" : "query-name";
         size_t n = rig_count(command);
@@ -248,7 +248,7 @@ static void name_again(void)
 }
 
 /* QEMU is silent until the limit, for so long that it is asked whether it lives; its answer comes late. */
-static int late(const struct operation *op, char **ret_text)
+static int late(const struct deed *op, char **ret_text)
 {
         int r;
 
@@ -259,7 +259,7 @@ static int late(const struct operation *op, char **ret_text)
         return r;
 }
 
-static int interrupt_late(const struct operation *op, char **ret_text)
+static int interrupt_late(const struct deed *op, char **ret_text)
 {
         int r;
 
@@ -270,7 +270,7 @@ static int interrupt_late(const struct operation *op, char **ret_text)
 }
 
 /* QEMU goes and comes back; the daemon connects anew by itself. */
-static int reconnect(const struct operation *op, char **ret_text)
+static int reconnect(const struct deed *op, char **ret_text)
 {
         (void)op;
         fake_close(rig.fake);
@@ -283,7 +283,7 @@ static int reconnect(const struct operation *op, char **ret_text)
 }
 
 /* It comes back as a server that is no QEMU; then it is what it was. */
-static int limited(const struct operation *op, char **ret_text)
+static int limited(const struct deed *op, char **ret_text)
 {
         int r;
 
@@ -307,7 +307,7 @@ static int limited(const struct operation *op, char **ret_text)
 }
 
 /* While there is no connection. */
-static int down(const struct operation *op, char **ret_text)
+static int down(const struct deed *op, char **ret_text)
 {
         int r;
 
@@ -324,7 +324,7 @@ static int down(const struct operation *op, char **ret_text)
 }
 
 /* An event that nobody asked for; it is in the log, or that it was lost is. */
-static int event(const struct operation *op, char **ret_text)
+static int event(const struct deed *op, char **ret_text)
 {
         int r;
 
@@ -362,7 +362,7 @@ static int read_event(const struct k_file *file, const char *name, char **ret_te
 }
 
 /* A filtered stream; the event comes while the reader waits. */
-static int stream(const struct operation *op, char **ret_text)
+static int stream(const struct deed *op, char **ret_text)
 {
         static const char filter[] = "DEVICE_DELETED path=/x {\"part\": {\"a\": [1]}} timeout=60";
         struct k_file file;
@@ -410,7 +410,7 @@ out:
 }
 
 /* A filter for what is queued already. */
-static int filter_late(const struct operation *op, char **ret_text)
+static int filter_late(const struct deed *op, char **ret_text)
 {
         static const char filter[] = "RESUME {\"a\": 1}";
         struct k_file file;
@@ -440,7 +440,7 @@ static int filter_late(const struct operation *op, char **ret_text)
         return r;
 }
 
-static int poll_state(const struct operation *op, char **ret_text)
+static int poll_state(const struct deed *op, char **ret_text)
 {
         static uint64_t handle = 100;
         struct fuse_poll_in in = { .kh = ++handle, .flags = FUSE_POLL_SCHEDULE_NOTIFY };
@@ -469,7 +469,7 @@ static int poll_state(const struct operation *op, char **ret_text)
 }
 
 /* More readers at once than the loop had timers for. */
-static int many(const struct operation *op, char **ret_text)
+static int many(const struct deed *op, char **ret_text)
 {
         uint64_t reads[40];
         struct k_file file;
@@ -548,7 +548,7 @@ static void known_schema(void)
 
 /* NOLINTEND(bugprone-macro-parentheses) */
 
-static const struct operation operations[] = {
+static const struct deed deeds[] = {
         { .name = "mkdir's like: rename", .run = rename_it, .ends = -EPERM },
         { .name = "chmod", .run = change_mode, .path = "status", .ends = -EPERM },
         { .name = "truncate", .run = truncate_it, .path = "ctl" },
@@ -737,7 +737,7 @@ static struct totals {
         unsigned long refusals, operations, allocations;
 } * totals;
 
-static bool may_end(const struct operation *op, int r)
+static bool may_end(const struct deed *op, int r)
 {
         if (r == op->ends || r == -ENOMEM)
                 return true;
@@ -749,7 +749,7 @@ static bool may_end(const struct operation *op, int r)
 }
 
 /* Nothing of it is left. */
-static void check_rest(const struct operation *op, unsigned long k)
+static void check_rest(const struct deed *op, unsigned long k)
 {
         PUMP_WITHIN(rig.loop, 100 * SEC, k_n_pending() == 0);
         k_drop_all();
@@ -759,16 +759,16 @@ static void check_rest(const struct operation *op, unsigned long k)
         PUMP_WITHIN(rig.loop, 30 * SEC, rig.vm->peer.up);
         SETTLE();
         /* a removal outlives who waited for it */
-        for (size_t i = 0; i < 20 && !list_empty(&rig.vm->removals.all); i++)
+        for (size_t i = 0; i < 20 && !list_empty(&rig.vm->operations.all); i++)
                 PUMP_FOR(rig.loop, 50 * MS);
         CHECK(list_empty(&rig.session->requests));
-        CHECK(rig.vm->peer.bus.subscribers.prev == &rig.vm->subscriber.link);
+        CHECK(rig_is_deserted());
         CHECK(rig.session->inodes.n == 0);
         for (size_t i = 0; i < N_CHANNELS; i++)
                 CHECK(list_empty(&rig.vm->news[i].watchers));
 }
 
-static int run(const struct operation *op, char **ret_text)
+static int run(const struct deed *op, char **ret_text)
 {
         int r;
 
@@ -786,7 +786,7 @@ static int run(const struct operation *op, char **ret_text)
 }
 
 /* As it is with memory. */
-static void run_well(const struct operation *op, char **text)
+static void run_well(const struct deed *op, char **text)
 {
         _cleanup_(qmp_freep) char *got = NULL;
         unsigned long at = shortage.at;
@@ -804,7 +804,7 @@ static void run_well(const struct operation *op, char **text)
         shortage.at = at;
 }
 
-static void refuse_each(const struct operation *op, bool all, unsigned long step)
+static void refuse_each(const struct deed *op, bool all, unsigned long step)
 {
         _cleanup_(qmp_freep) char *text = NULL;
         unsigned long n = 0;
@@ -840,12 +840,12 @@ static void refuse_each(const struct operation *op, bool all, unsigned long step
 
 /* So many to a process, at the end of which LeakSanitizer takes longer than some of them do. */
 #define CHUNK    8
-#define N_CHUNKS ((ARRAY_SIZE(operations) + CHUNK - 1) / CHUNK)
+#define N_CHUNKS ((ARRAY_SIZE(deeds) + CHUNK - 1) / CHUNK)
 
 static void refuse_chunk(int chunk, bool all, unsigned long step)
 {
-        for (size_t i = (size_t)chunk * CHUNK; i < ARRAY_SIZE(operations) && i < (size_t)(chunk + 1) * CHUNK; i++)
-                refuse_each(&operations[i], all, step);
+        for (size_t i = (size_t)chunk * CHUNK; i < ARRAY_SIZE(deeds) && i < (size_t)(chunk + 1) * CHUNK; i++)
+                refuse_each(&deeds[i], all, step);
         /* by its own clock this takes longer than libcheck can tell */
         test_time_real();
 }

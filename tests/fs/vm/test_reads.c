@@ -93,7 +93,7 @@ START_TEST(nobody_else_sends)
                 "kinds/call.c",
                 "vm/fetch.c",
                 "vm/introspection.c",
-                "vm/removal.c",
+                "vm/operation.c",
         };
         glob_t files;
         size_t n = 0;
