@@ -8,11 +8,26 @@
 #include "fs/fuse/inode.h"
 #include "fs/kinds/await.h"
 #include "fs/kinds/kinds.h"
+#include "fs/util/binding.h"
 #include "fs/util/qdev.h"
 #include "qmp/message.h"
 #include "fs/vm/removal.h"
 #include "fs/util/wait.h"
 #include "fs/fuse/session.h"
+
+/* The string at a binding of struct remove. Borrowed from the record; NULL: none. */
+static const char *get(const char *binding, struct json_object *record)
+{
+        return binding ? binding_string(binding, record) : NULL;
+}
+
+/* The same, where an empty string is as good as none. */
+static const char *get_drive(const struct remove *spec, struct json_object *record)
+{
+        const char *drive = get(spec->drive, record);
+
+        return drive ? drive : "";
+}
 
 /* By what is known of the object, without asking. */
 static struct removal_target known_target(struct inode *inode)
@@ -22,8 +37,8 @@ static struct removal_target known_target(struct inode *inode)
 
         return (struct removal_target){
                 .path = inode->object->device,
-                .drive = spec->legacy_drive && record ? spec->legacy_drive(record) : NULL,
-                .node = spec->node && record ? spec->node(record) : NULL,
+                .drive = get(spec->legacy_drive, record),
+                .node = get(spec->node, record),
         };
 }
 
@@ -58,17 +73,17 @@ static bool has_drive(const struct remove *spec, const struct object *object, st
                       const char *is)
 {
         struct json_object *records = object->collection->query->value;
-        const char *qdev = spec->qdev(record);
+        const char *qdev = get(spec->qdev, record);
 
-        if (streq(is, spec->drive(record)))
+        if (streq(is, get_drive(spec, record)))
                 return true;
-        if (*is == '\0' || spec->legacy_drive(record))
+        if (*is == '\0' || get(spec->legacy_drive, record))
                 return false;
         for (size_t i = 0; i < json_object_array_length(records); i++) {
                 struct json_object *other = json_object_array_get_idx(records, i);
-                const char *its = spec->qdev(other);
+                const char *its = get(spec->qdev, other);
 
-                if (other != record && (streq(is, spec->drive(other)) || (its && streq(its, qdev))))
+                if (other != record && (streq(is, get_drive(spec, other)) || (its && streq(its, qdev))))
                         return false;
         }
         return true;
@@ -80,7 +95,7 @@ static bool has_drive(const struct remove *spec, const struct object *object, st
  */
 static int check_drive(struct request *r, const struct remove *spec, struct json_object *record)
 {
-        const char *qdev = spec->qdev(record), *is;
+        const char *qdev = get(spec->qdev, record), *is;
         _cleanup_(qmp_freep) char *path = qdev_path(qdev);
         struct query_spec drive = { .plan = &plan_property, .a = path, .b = "drive" };
         const struct query *query;
@@ -94,7 +109,7 @@ static int check_drive(struct request *r, const struct remove *spec, struct json
         if (!has_drive(spec, r->inode->object, record, is))
                 return request_fail(r, -ENODEV, NULL,
                                     "query-block names the device '%s', but its drive is '%s', not '%s'", qdev, is,
-                                    spec->drive(record));
+                                    get_drive(spec, record));
         return 0;
 }
 
@@ -108,14 +123,14 @@ static int remove_block(struct request *r, const struct remove *spec, bool nowai
 
         if (e)
                 return e;
-        qdev = spec->qdev(record);
+        qdev = get(spec->qdev, record);
         target.path = object->device;
-        target.drive = spec->legacy_drive(record);
-        target.node = spec->node(record);
-        if (!qdev && !target.drive)
+        target.drive = get(spec->legacy_drive, record);
+        target.node = get(spec->node, record);
+        if (!binding_get(spec->qdev, record) && !target.drive)
                 return request_fail(r, -ENODEV, NULL, "no device has this drive");
-        if (qdev && !target.path)
-                return request_fail(r, -ENODEV, NULL, "QEMU cannot name the device '%s'", qdev);
+        if (binding_get(spec->qdev, record) && !target.path)
+                return request_fail(r, -ENODEV, NULL, "QEMU cannot name the device '%s'", qdev ? qdev : "?");
         /* what QEMU made itself was never the target of a device_add, and may have no "drive" (a floppy's unit) */
         if (qdev && qdev_is_pluggable(target.path))
                 e = check_drive(r, spec, record);
@@ -145,6 +160,13 @@ static int ask_slot(struct request *r, const struct removal_target *target, stru
         return 0;
 }
 
+static int get_slot(const struct remove *spec, struct json_object *record)
+{
+        struct json_object *slot = binding_get(spec->slot, record);
+
+        return json_object_is_type(slot, json_type_int) ? json_object_get_int(slot) : -1;
+}
+
 static int remove_device(struct request *r, const struct remove *spec, bool nowait)
 {
         struct removal_target target = { .slot = -1 };
@@ -154,7 +176,7 @@ static int remove_device(struct request *r, const struct remove *spec, bool nowa
         if (e == 0)
                 e = object_device(r, r->inode->object, &target.path);
         if (e == 0 && spec->slot)
-                target.slot = spec->slot(record);
+                target.slot = get_slot(spec, record);
         else if (e == 0)
                 e = ask_slot(r, &target, record, &target.slot);
         return e ? e : begin(r, &target, nowait);

@@ -63,20 +63,15 @@ extern const struct kind kind_errors;
 extern const struct kind kind_events;
 
 /* kind_remove.c: in objects: removal of the object's device [data: struct remove]. */
-struct remove {
+struct remove { /* plain bindings (binding.h) to the record */
         /*
-         * The device in the record, by id or path, whose "drive" is checked; NULL: the device is the object's own,
-         * without a drive. Borrowed from the record.
+         * The device, by id or path, whose "drive" is checked; NULL: the device is the object's own, without a drive.
          */
-        const char *(*qdev)(struct json_object *record);
-        /* The name of the entry, which must equal the device's "drive"; borrowed. */
-        const char *(*drive)(struct json_object *record);
-        /* The name of the legacy drive that is removed with the device, or NULL; borrowed. */
-        const char *(*legacy_drive)(struct json_object *record);
-        /* Its node, or NULL; borrowed. */
-        const char *(*node)(struct json_object *record);
-        /* The slot of a memory device, or -1. */
-        int (*slot)(struct json_object *record);
+        const char *qdev;
+        const char *drive;        /* the name of the entry, which must equal the device's "drive" */
+        const char *legacy_drive; /* the name of the legacy drive that is removed with the device; or NULL */
+        const char *node;         /* its node; or NULL */
+        const char *slot;         /* of a memory device; or NULL */
 };
 extern const struct kind kind_remove;
 

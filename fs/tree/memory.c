@@ -2,16 +2,8 @@
  * memory/: query-memory-devices.
  */
 #include "fs/tree/directories.h"
-#include "qmp/message.h"
 
-static int memory_slot(struct json_object *record)
-{
-        struct json_object *slot = qmp_json_get(qmp_json_get(record, "data"), "slot");
-
-        return json_object_is_type(slot, json_type_int) ? json_object_get_int(slot) : -1;
-}
-
-static const struct remove memory_remove = { .slot = memory_slot };
+static const struct remove memory_remove = { .slot = "{data.slot}" };
 
 static const struct row rows[] = {
         { .name = "status", .kind = &kind_record, .mode = 0444 },

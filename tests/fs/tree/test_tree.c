@@ -87,6 +87,16 @@ static void collect(const struct row *row, const char *prefix, bool in_object)
         n_paths++;
 }
 
+static void check_remove(const struct remove *spec)
+{
+        const char *const bindings[] = { spec->qdev, spec->drive, spec->legacy_drive, spec->node, spec->slot };
+
+        for (size_t i = 0; i < ARRAY_SIZE(bindings); i++)
+                ck_assert_msg(!bindings[i] || binding_is_plain(bindings[i]), "%s", bindings[i]);
+        /* what is compared with the device's "drive" */
+        ck_assert_int_eq(!spec->qdev, !spec->drive);
+}
+
 static void check_row(const struct row *row, const char *prefix, bool in_object)
 {
         const struct kind *kind = row->kind;
@@ -137,6 +147,8 @@ static void check_row(const struct row *row, const char *prefix, bool in_object)
                 ck_assert(in_object);
         if (kind == &kind_remove || kind == &kind_ctl)
                 ck_assert_ptr_nonnull(row->data);
+        if (kind == &kind_remove)
+                check_remove(row->data);
         ck_assert_uint_lt(row->channel, N_CHANNELS);
         ck_assert(!row->present || (in_object && binding_is_plain(row->present)));
         ck_assert(!kind->present || in_object);
