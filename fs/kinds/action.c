@@ -631,14 +631,6 @@ static uint64_t command_limit_of(const struct request *r, const struct action_us
         return use->words.limit_ns && use->words.limit_ns < limit_ns ? use->words.limit_ns : limit_ns;
 }
 
-static bool is_given(const struct words *words, const char *word)
-{
-        for (size_t i = 0; words->own && words->own[i]; i++)
-                if (streq(words->own[i], word))
-                        return words->given[i];
-        return false;
-}
-
 static int build_all(struct request *r, const struct action_use *use, struct action_op *op)
 {
         const struct action *action = use->action;
@@ -693,7 +685,7 @@ int action_start(struct request *r, const struct action_use *use)
         op->look_ns = LOOK_MIN_NS;
         op->limit_ns = limit_of(r, use);
         op->subscriber = (struct subscriber){ .event = action_event, .down = action_down };
-        if (action->repeat_ns && !is_given(&use->words, "once"))
+        if (action->repeat_ns && !words_are_given(&use->words, "once"))
                 op->again.fire = repeat;
         else if (op->shown)
                 op->again.fire = look_again;

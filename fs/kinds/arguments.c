@@ -109,6 +109,14 @@ int words_parse(struct request *r, struct words *words, const char *subject, con
         return 0;
 }
 
+bool words_are_given(const struct words *words, const char *word)
+{
+        for (size_t i = 0; words->own && words->own[i]; i++)
+                if (streq(words->own[i], word))
+                        return words->given[i];
+        return false;
+}
+
 /* --- arguments -------------------------------------------------------------------------------------------------- */
 
 int arguments_parse(struct request *r, const char *text, struct words *words, struct qmp_args **ret_args)

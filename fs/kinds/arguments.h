@@ -27,6 +27,9 @@ struct words {
  */
 int words_parse(struct request *r, struct words *words, const char *subject, const char *text);
 
+/* Whether one of the action's own words was given. */
+bool words_are_given(const struct words *words, const char *word);
+
 /* Parses arguments and the words among them; @words may be NULL: none are possible. 0, -ENOMEM, or -EINVAL with the reason in the request. */
 int arguments_parse(struct request *r, const char *text, struct words *words, struct qmp_args **ret_args);
 

@@ -57,6 +57,19 @@ struct verb {
 };
 extern const struct kind kind_ctl;
 
+/*
+ * kind_attribute.c: in objects: a value of the record that can be set [data: struct attribute]. A write is done when
+ * the value is shown, if the action is ACTION_SHOWN.
+ */
+struct attribute {
+        const char *value;    /* a plain binding to the record */
+        const char *argument; /* what is written has this name for the action */
+        unsigned multiple_of; /* an integer must be a multiple of this; 0: any */
+        const char *lower;    /* the word of the action without which no lower value is accepted; NULL: none */
+        struct action action;
+};
+extern const struct kind kind_attribute;
+
 /* kind_log.c: the log of failed requests. */
 extern const struct kind kind_errors;
 /* kind_events.c: events, as a log and as a stream. */

@@ -97,6 +97,17 @@ static void check_remove(const struct remove *spec)
         ck_assert_int_eq(!spec->qdev, !spec->drive);
 }
 
+static void check_attribute(const struct attribute *attribute, bool in_object)
+{
+        bool has_word = !attribute->lower;
+
+        ck_assert(in_object && binding_is_plain(attribute->value) && attribute->argument);
+        ck_assert_ptr_null(action_mistake(&attribute->action));
+        for (const char *const *word = attribute->action.words; *word; word++)
+                has_word |= attribute->lower && streq(*word, attribute->lower);
+        ck_assert(has_word);
+}
+
 static void check_row(const struct row *row, const char *prefix, bool in_object)
 {
         const struct kind *kind = row->kind;
@@ -149,6 +160,8 @@ static void check_row(const struct row *row, const char *prefix, bool in_object)
                 ck_assert_ptr_nonnull(row->data);
         if (kind == &kind_remove)
                 check_remove(row->data);
+        if (kind == &kind_attribute)
+                check_attribute(row->data, in_object);
         ck_assert_uint_lt(row->channel, N_CHANNELS);
         ck_assert(!row->present || (in_object && binding_is_plain(row->present)));
         ck_assert(!kind->present || in_object);
