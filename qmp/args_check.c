@@ -1,6 +1,7 @@
 /*
  * Checks JSON against the schema, and composes the error messages.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 
@@ -401,6 +402,7 @@ static int check(const struct qmp_entity *type, struct json_object *value, const
 {
         if (qmp_type_is_any(type))
                 return 0;
+        assert(type);
         if (!fits(type, value))
                 return qmp_args_expected_type(path, type, json_words(value), ret_why);
         switch (type->meta) {

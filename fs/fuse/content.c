@@ -86,7 +86,8 @@ static int fetch(struct request *r, struct content **ret_content)
                 return -ENOMEM;
         if (memory_change(&session->memory, foreign, 0, text.size) < 0) {
                 free(content);
-                return memory_fail(r, foreign);
+                (void)memory_fail(r, foreign);
+                return -ENOMEM;
         }
         content->refs = 1;
         content->session = session;

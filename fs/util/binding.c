@@ -100,6 +100,7 @@ static struct json_object *find(const struct alternative *a, struct json_object 
 {
         const char *end = a->path + a->path_size;
 
+        assert(a->path);
         for (const char *name = a->path; name <= end;) {
                 const char *dot = memchr(name, '.', (size_t)(end - name));
                 size_t n = (size_t)((dot ? dot : end) - name);

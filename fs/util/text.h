@@ -11,10 +11,10 @@ struct text {
 
 static inline struct text take_text(struct text *text)
 {
-        struct text taken = *text;
+        struct text result = *text;
 
         *text = (struct text){ 0 };
-        return taken;
+        return result;
 }
 
 #endif

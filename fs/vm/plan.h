@@ -35,7 +35,8 @@ extern const struct plan plan_types;    /* [{"name"}] of all device types that a
 extern const struct plan plan_type;     /* [{"name", "type", "description", "default-value"}] of the type @a */
 
 /* plan_qom.c: several commands. */
-extern const struct plan plan_devices; /* [{"id", "driver", "path"}] under peripheral and peripheral-anon; no path leads to some ids */
+extern const struct plan
+        plan_devices; /* [{"id", "driver", "path"}] under peripheral and peripheral-anon; no path leads to some ids */
 extern const struct plan
         plan_properties;               /* {name: type} of the readable properties, but children, of @a of type @b */
 extern const struct plan plan_object;  /* {name: value} of all properties of the object @a that qom-get can read */
