@@ -211,8 +211,8 @@ static int inode_new(struct inode *dir, const char *name, const struct inode_arg
                 return r;
         }
         inode->session = session;
-        inode->vm = dir->vm;
-        inode->epoch = dir->vm ? dir->vm->peer.epoch : 0;
+        inode->vm = args->vm ? args->vm : dir->vm;
+        inode->epoch = inode->vm ? inode->vm->peer.epoch : 0;
         inode->refs = 1;
         inode->size = inode->told = -1;
         inode->parent = inode_ref(dir);
@@ -234,11 +234,12 @@ int inode_child(struct inode *dir, const char *name, const struct inode_args *ar
 {
         struct inode_table *t = &dir->session->inodes;
         struct object *object = args->object ? args->object : dir->object;
+        struct vm *vm = args->vm ? args->vm : dir->vm;
 
         for (struct inode *i = *bucket(t, dir, name); i && !args->kind->own_inode; i = i->hash_next) {
                 if (i->parent != dir || !streq(i->name, name))
                         continue;
-                if (i->kind == args->kind && i->object == object && i->epoch >= args->since) {
+                if (i->kind == args->kind && i->vm == vm && i->object == object && i->epoch >= args->since) {
                         *ret_inode = inode_ref(i);
                         return 0;
                 }
@@ -253,6 +254,7 @@ int inode_renew(struct inode *inode, struct inode **ret_inode)
         struct inode_args args = {
                 .kind = inode->kind,
                 .row = inode->row,
+                .vm = inode->vm,
                 .object = inode->object,
                 .qemu_name = inode->qemu_name,
                 .ino = inode->ino,
@@ -309,9 +311,9 @@ void inode_attr(struct inode *inode, struct stat *ret_attr)
         inode->announced = false;
         ret_attr->st_blocks = (ret_attr->st_size + 511) / 512;
         /* for programs that detect by the time that a log has grown */
-        if (inode->row && inode->row->channel == CHANNEL_EVENTS)
+        if (inode->vm && inode->row && inode->row->channel == CHANNEL_EVENTS)
                 ret_attr->st_mtim = ret_attr->st_ctim = inode->vm->events.at;
-        if (inode->row && inode->row->channel == CHANNEL_ERRORS)
+        if (inode->vm && inode->row && inode->row->channel == CHANNEL_ERRORS)
                 ret_attr->st_mtim = ret_attr->st_ctim = inode->vm->errors.at;
 }
 

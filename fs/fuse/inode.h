@@ -80,6 +80,7 @@ struct inode *inode_find(struct session *session, uint64_t nodeid);
 struct inode_args {
         const struct kind *kind;
         const struct row *row;
+        struct vm *vm;         /* NULL: the parent's; it must live as long as the inode */
         struct object *object; /* NULL: the parent's */
         const char *qemu_name; /* copied; or NULL */
         uint64_t ino;          /* 0: derived from the parent's number and the name */
@@ -87,7 +88,7 @@ struct inode_args {
 };
 
 /*
- * Finds the child of this name, or creates it if there is none, or if the name belongs to another kind or object now
+ * Finds the child of this name, or creates it if there is none, or if the name belongs to another kind, VM or object now
  * (see also since). The caller gets a reference. 0 or -ENOMEM.
  */
 int inode_child(struct inode *dir, const char *name, const struct inode_args *args, struct inode **ret_inode);

@@ -341,8 +341,8 @@ static int open_step(struct request *r)
         file->foreign = memory_is_foreign(r);
         file->content = content;
         file->unread = content != NULL;
-        if (r->inode->row)
-                file->seen = r->inode->row->channel ? r->vm->news[r->inode->row->channel].generation - 1 : 0;
+        if (file_channel(file) != CHANNEL_NONE)
+                file->seen = r->vm->news[file_channel(file)].generation - 1;
         if (r->inode->kind->readable)
                 file->seen = 0;
         if (r->inode->kind->open) {

@@ -2,7 +2,7 @@
 
 enum channel file_channel(const struct file *file)
 {
-        return file->inode->row ? file->inode->row->channel : CHANNEL_NONE;
+        return file->inode->row && file->inode->vm ? file->inode->row->channel : CHANNEL_NONE;
 }
 
 bool file_has_news(struct file *file)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "fs/fuse/session.h"
+#include "qmp/message.h"
 
 /* The grace time of a sent command. Most commands are done within it, and then the interrupt has no effect. */
 #define COMMITTED_NS (200 * NSEC_PER_MSEC)
@@ -79,6 +80,16 @@ int request_slice(struct request *r, const struct text *text, struct text *ret_t
         return 0;
 }
 
+/* The reason of the failure for others to read. Owned by the caller; NULL: none, or out of memory. */
+static char *words_of(const struct request *r)
+{
+        const char *reason = r->waiter.reason;
+
+        if (r->vm)
+                return peer_words(&r->vm->peer, reason);
+        return reason ? qmp_words(reason) : NULL;
+}
+
 void request_finish(struct request *r, int error)
 {
         void (*cancel)(struct request *, int) = take_ptr(r->cancel);
@@ -95,7 +106,7 @@ void request_finish(struct request *r, int error)
                 request_log(r, -error, r->waiter.reason_class, r->waiter.reason);
         /* a write to an action's file */
         if (r->waiter.patient && r->inode->kind->own_inode) {
-                _cleanup_(qmp_freep) char *words = peer_words(&r->vm->peer, r->waiter.reason);
+                _cleanup_(qmp_freep) char *words = words_of(r);
 
                 outcomes_note(&r->session->outcomes, r->inode->ino, r->who, -error, r->waiter.reason_class, words);
         }

@@ -16,6 +16,9 @@ bool row_is_supported(const struct vm *vm, const struct row *row)
 {
         const char *command = needed(row);
 
+        /* above the VMs there is none to ask */
+        if (!vm)
+                return true;
         return (!command || introspection_has(&vm->introspection, command)) &&
                (!row->kind->supported || row->kind->supported(vm, row));
 }
@@ -23,7 +26,9 @@ bool row_is_supported(const struct vm *vm, const struct row *row)
 /* A row without commands is always present, and needs no wait. */
 static int require(struct request *r, const struct row *row)
 {
-        return needed(row) || row->kind->supported ? introspection_commands(&r->vm->introspection, &r->waiter) : 0;
+        if (!r->vm || (!needed(row) && !row->kind->supported))
+                return 0;
+        return introspection_commands(&r->vm->introspection, &r->waiter);
 }
 
 static bool is_present(const struct inode *dir, const struct row *row, struct json_object *record)

@@ -30,7 +30,8 @@ static void drop_with_a_word(struct file *file)
         if (!w->piece)
                 return;
         snprintf(text, sizeof(text), "a line of %zu bytes without a newline at its end: nothing was done", w->size);
-        vm_log_error(file->inode->vm, w->who, path ? path : "?", EINVAL, NULL, text);
+        if (file->inode->vm)
+                vm_log_error(file->inode->vm, w->who, path ? path : "?", EINVAL, NULL, text);
         if (file->inode->kind->own_inode)
                 outcomes_note(&file->inode->session->outcomes, file->inode->ino, w->who, EINVAL, NULL, text);
         drop(file);

@@ -5,6 +5,7 @@
 #include "fs/tree/tree.h"
 
 struct rig rig;
+struct rig_mount rig_mount;
 
 /* --- as a shell -------------------------------------------------------------------------------------------------- */
 
@@ -253,7 +254,12 @@ static void session_ended(struct session *session)
 
 void rig_make_with(const char *address, const struct peer_options *options)
 {
-        struct session_options session_options = { .root = &tree_root, .uid = 1000, .gid = 100 };
+        struct session_options session_options = {
+                .root = rig_mount.root ? rig_mount.root : &tree_root,
+                .uid = 1000,
+                .gid = 100,
+        };
+        struct vm *vm;
         char *argv[] = { (char *)(uintptr_t) "qmpfs", NULL };
         struct fuse_args args = FUSE_ARGS_INIT(1, argv);
         int fd;
@@ -264,7 +270,8 @@ void rig_make_with(const char *address, const struct peer_options *options)
         rig_plain_vm();
         context_init(&rig.context, rig.loop);
         CHECK(vm_new(&rig.context, address, options, &rig.vm) == 0);
-        CHECK(session_new(&rig.context, rig.vm, &args, &session_options, &rig.session) == 0);
+        vm = rig_mount.above_vms ? NULL : rig.vm;
+        CHECK(session_new(&rig.context, vm, &args, &session_options, &rig.session) == 0);
         fuse_opt_free_args(&args);
         rig.session->ended = session_ended;
         k_init(rig.loop, &fd);

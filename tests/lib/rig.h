@@ -25,6 +25,14 @@ struct rig {
 
 extern struct rig rig;
 
+/* What the next daemon serves, if not tree_root as that of rig.vm. */
+struct rig_mount {
+        const struct row *root; /* NULL: tree_root */
+        bool above_vms;         /* the root has no VM */
+};
+
+extern struct rig_mount rig_mount;
+
 /* A daemon that is connected to a fake QEMU that answers as a plain VM does, INIT done; for checked fixtures. */
 void rig_up(void);
 /* The same in steps: everything but the connection; options of the vm may be changed before rig_connect(). */
