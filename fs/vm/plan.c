@@ -23,5 +23,7 @@ const struct plan plan_type = {
 
 const char *query_command(const struct query_spec *spec)
 {
+        if (spec->plan->own)
+                return NULL;
         return spec->plan->command ? spec->plan->command : spec->a;
 }

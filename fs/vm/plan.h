@@ -8,6 +8,7 @@
 
 struct fetch;
 struct peer;
+struct query_spec;
 
 struct plan {
         const char *name;      /* distinguishes it */
@@ -18,6 +19,11 @@ struct plan {
         int (*begin)(struct fetch *fetch);
         /* … and completes fetch->value after the last one; false: out of memory. May be NULL */
         bool (*finish)(struct fetch *fetch);
+        /*
+         * Plans without commands: a list of the daemon's own. The value is borrowed until the next call, and must not
+         * change as long as it is the same one. 0 or a negative errno.
+         */
+        int (*own)(struct peer *peer, const struct query_spec *spec, struct json_object **ret_value);
         bool transient; /* contents only: a value is not kept for structure_ttl, since names do not depend on it */
 };
 
@@ -43,7 +49,7 @@ extern const struct plan plan_object;  /* {name: value} of all properties of the
 extern const struct plan plan_memdevs; /* {memdev: path} of the anonymous devices that have a memdev */
 extern const struct plan plan_list;    /* {name: type} of all properties of the QOM object @a */
 
-/* The first command; static, or borrowed from @spec. */
+/* The first command; static, or borrowed from @spec. NULL: the plan has none. */
 const char *query_command(const struct query_spec *spec);
 
 /* What plans have learned of the QEMU that is connected. */
