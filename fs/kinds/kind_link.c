@@ -36,6 +36,8 @@ int object_device(struct request *r, struct object *object, const char **ret_pat
 
         if (e)
                 return e;
+        if (object->kept)
+                return -ENODEV;
         if (!object->device)
                 return find_by_memdev(r, object, record, ret_path);
         *ret_path = object->device;

@@ -23,5 +23,6 @@ const struct each tree_block = {
         .name = "{device}|{qdev/}|{inserted.node-name}",
         .device = "{qdev/}",
         .identity = "{device}",
+        .ended = { "DEVICE_DELETED", "path" },
         .rows = rows,
 };

@@ -6,17 +6,47 @@
 #include "fs/util/binding.h"
 #include "fs/util/qdev.h"
 #include "fs/util/render.h"
+#include "fs/vm/kept.h"
 #include "fs/vm/vm.h"
 #include "qmp/message.h"
 
-/* The limits of recorded deletions: devices, and the bytes of their paths. */
-#define DELETED_MAX       1000
-#define DELETED_MAX_BYTES (256 * 1024)
+static void collection_free(struct collection *c)
+{
+        if (!c)
+                return;
+        list_unlink(&c->link);
+        if (c->objects)
+                lh_table_free(c->objects);
+        if (c->query)
+                query_release(c->query);
+        free(c);
+}
+
+/* What is noted of the event, shared by all collections that it concerns alike. 0 or -ENOMEM. */
+static int get_ended(struct objects *objects, const struct each *each, struct ended **ret_ended)
+{
+        struct ended *e;
+
+        list_for_each(i, &objects->ended) {
+                e = list_entry(i, struct ended, link);
+                if (ended_is_of(e, &each->ended, !each->device)) {
+                        *ret_ended = e;
+                        return 0;
+                }
+        }
+        e = calloc(1, sizeof(*e));
+        if (!e)
+                return -ENOMEM;
+        *e = (struct ended){ .ending = &each->ended, .by_name = !each->device };
+        list_append(&objects->ended, &e->link);
+        *ret_ended = e;
+        return 0;
+}
 
 int collection_get(struct vm *vm, const struct each *each, struct collection **ret_collection)
 {
         struct collection *c;
-        int r;
+        int r = 0;
 
         list_for_each(i, &vm->objects.collections) {
                 c = list_entry(i, struct collection, link);
@@ -28,14 +58,17 @@ int collection_get(struct vm *vm, const struct each *each, struct collection **r
         c = calloc(1, sizeof(*c));
         if (!c)
                 return -ENOMEM;
+        list_init(&c->link);
+        list_init(&c->kept);
         c->vm = vm;
         c->each = each;
         c->objects = lh_kchar_table_new(16, NULL);
-        r = c->objects ? query_get(&vm->peer, &each->query, &c->query) : -ENOMEM;
+        if (each->ended.event)
+                r = get_ended(&vm->objects, each, &c->ended);
+        if (r == 0)
+                r = c->objects ? query_get(&vm->peer, &each->query, &c->query) : -ENOMEM;
         if (r < 0) {
-                if (c->objects)
-                        lh_table_free(c->objects);
-                free(c);
+                collection_free(c);
                 return r;
         }
         list_append(&vm->objects.collections, &c->link);
@@ -57,6 +90,8 @@ struct object *object_unref(struct object *object)
         free(object->identity);
         free(object->device);
         free(object->anonymous);
+        json_object_put(object->record);
+        json_object_put(object->outcome);
         free(object);
         return NULL;
 }
@@ -64,21 +99,87 @@ struct object *object_unref(struct object *object)
 /* The collection lets go of it. */
 static void object_end(struct object *object)
 {
-        lh_table_delete(object->collection->objects, object->name);
-        object->collection->n_left++;
-        object->alive = false;
+        struct collection *c = object->collection;
+
+        lh_table_delete(c->objects, object->name);
+        c->n_left++;
+        if (object->kept) {
+                list_unlink(&object->link);
+                c->n_kept--;
+        }
+        object->alive = object->kept = false;
         object_unref(object);
+}
+
+/* Its record becomes the one that is kept. 0, -ENOMEM or -E2BIG. */
+static int conclude(struct object *object, struct json_object *outcome)
+{
+        struct json_object *record;
+        int r = kept_record(object->record, outcome, &record);
+
+        if (r < 0)
+                return r;
+        if (!kept_fits(record)) {
+                json_object_put(record);
+                return -E2BIG;
+        }
+        json_object_put(object->record);
+        object->record = record;
+        return 0;
+}
+
+/* Its record has gone. The object is kept if its collection says so; then forget_oldest() is to be called. */
+static void object_lose(struct object *object)
+{
+        struct collection *c = object->collection;
+
+        if (c->each->keep == 0 || conclude(object, object->outcome) < 0) {
+                object_end(object);
+                return;
+        }
+        /* which may be another object's now */
+        free(take_ptr(object->device));
+        free(take_ptr(object->anonymous));
+        object->kept = true;
+        list_append(&c->kept, &object->link);
+        c->n_kept++;
+}
+
+/* Not while somebody walks through the objects. */
+static void forget_oldest(struct collection *c)
+{
+        while (c->n_kept > c->each->keep)
+                object_end(list_entry(c->kept.next, struct object, link));
+}
+
+int object_set_outcome(struct object *object, struct json_object *outcome)
+{
+        if (object->kept)
+                return conclude(object, outcome);
+        json_object_put(object->outcome);
+        object->outcome = json_object_get(outcome);
+        return 0;
+}
+
+int object_forget(struct object *object)
+{
+        if (!object_is_alive(object))
+                return 0;
+        if (!object->kept)
+                return -EBUSY;
+        object_end(object);
+        return 0;
 }
 
 static void kill_at(struct object *object, uint64_t stamp)
 {
         struct collection *c = object->collection;
 
-        if (!object->alive)
+        if (!object->alive || object->kept)
                 return;
-        c->ended = object->ended = stamp;
+        c->ended_at = object->ended = stamp;
         c->synced = 0;
-        object_end(object);
+        object_lose(object);
 }
 
 void object_kill(struct object *object)
@@ -91,6 +192,7 @@ void object_kill(struct object *object)
                 gone_note(&vm->objects.gone, object->device, vm->peer.epoch);
         }
         kill_at(object, vm->peer.context->stamp);
+        forget_oldest(object->collection);
 }
 
 int object_set_anonymous(struct object *object, const char *path)
@@ -117,78 +219,89 @@ static bool is_any_anonymous(struct json_object *paths)
         return false;
 }
 
-/* An object whose device is one of those, or may be. */
-static bool is_deleted(struct object *object, struct json_object *paths, bool any_anonymous)
+/* An object that is one of those, or whose device is, or may be. */
+static bool is_deleted(struct object *object, struct json_object *values, bool any_anonymous)
 {
         const char *path = object->device ? object->device : object->anonymous;
 
-        if (path)
-                object->deleted = json_object_object_get_ex(paths, path, NULL);
+        if (object->collection->ended->by_name)
+                object->deleted = ended_has(values, object->name);
+        else if (path)
+                object->deleted = ended_has(values, path);
         else
                 object->doubtful = any_anonymous && object->collection->each->has_anonymous;
         return object->deleted || object->doubtful;
 }
 
-static void collection_kill(struct collection *c, struct json_object *paths, uint64_t stamp)
+/* @values: of what has ended; NULL: all objects have. */
+static void collection_kill(struct collection *c, struct json_object *values, uint64_t stamp)
 {
-        bool any_anonymous = paths && c->each->has_anonymous && is_any_anonymous(paths);
+        bool any_anonymous = values && c->each->has_anonymous && is_any_anonymous(values);
         struct lh_entry *entry, *next;
 
         for (entry = lh_table_head(c->objects); entry; entry = next) {
                 struct object *object = lh_entry_v(entry);
 
                 next = lh_entry_next(entry);
-                if (!paths || is_deleted(object, paths, any_anonymous))
+                if (!object->kept && (!values || is_deleted(object, values, any_anonymous)))
                         kill_at(object, stamp);
+        }
+        forget_oldest(c);
+}
+
+static void collections_kill(struct objects *objects, const struct ended *ended, struct json_object *values,
+                             uint64_t stamp)
+{
+        list_for_each(i, &objects->collections) {
+                struct collection *c = list_entry(i, struct collection, link);
+
+                if (!ended || c->ended == ended)
+                        collection_kill(c, values, stamp);
         }
 }
 
-/* Carries out what events have noted: one walk, however many there were. */
+/* Carries out what events have reported: one walk, however many there were. */
+static void settle_one(struct objects *objects, struct ended *ended)
+{
+        struct json_object *values = ended_take(ended);
+
+        if (values)
+                collections_kill(objects, ended, values, ended->stamp);
+        json_object_put(values);
+}
+
 static void settle(struct objects *objects)
 {
-        struct json_object *paths = take_ptr(objects->deleted);
-
-        if (!paths)
-                return;
-        objects->deleted_bytes = 0;
-        list_for_each(i, &objects->collections)
-                collection_kill(list_entry(i, struct collection, link), paths, objects->deleted_stamp);
-        json_object_put(paths);
+        list_for_each(i, &objects->ended)
+                settle_one(objects, list_entry(i, struct ended, link));
 }
 
 static void kill_all(struct objects *objects)
 {
-        json_object_put(take_ptr(objects->deleted));
-        objects->deleted_bytes = 0;
-        list_for_each(i, &objects->collections)
-                collection_kill(list_entry(i, struct collection, link), NULL, objects->vm->peer.context->stamp);
-}
-
-/* Only notes it, since QEMU may send any number of events; the next use of the objects carries it out. */
-static void note_deleted(struct objects *objects, const char *path)
-{
-        if (!objects->deleted)
-                objects->deleted = json_object_new_object();
-        if (!objects->deleted || json_object_object_add(objects->deleted, path, NULL) < 0) {
-                kill_all(objects);
-                return;
-        }
-        objects->deleted_stamp = objects->vm->peer.context->stamp;
-        objects->deleted_bytes += strlen(path);
-        if (json_object_object_length(objects->deleted) >= DELETED_MAX || objects->deleted_bytes >= DELETED_MAX_BYTES)
-                settle(objects);
+        list_for_each(i, &objects->ended)
+                json_object_put(ended_take(list_entry(i, struct ended, link)));
+        collections_kill(objects, NULL, NULL, objects->vm->peer.context->stamp);
 }
 
 static void handle_event(struct subscriber *subscriber, const struct qmp_event *event, const struct text *line)
 {
         struct objects *objects = container_of(subscriber, struct objects, subscriber);
-        const char *path = qmp_json_get_string(event->data, "path");
+        const char *path = streq(event->name, "DEVICE_DELETED") ? qmp_json_get_string(event->data, "path") : NULL;
 
         (void)line;
-        if (!path)
-                return;
-        note_deleted(objects, path);
-        gone_note(&objects->gone, path, objects->vm->peer.epoch);
+        list_for_each(i, &objects->ended) {
+                struct ended *ended = list_entry(i, struct ended, link);
+                int r = ended_note(ended, event, objects->vm->peer.context->stamp);
+
+                if (r == ENDED_FULL) {
+                        settle_one(objects, ended);
+                } else if (r < 0) {
+                        json_object_put(ended_take(ended));
+                        collections_kill(objects, ended, NULL, objects->vm->peer.context->stamp);
+                }
+        }
+        if (path)
+                gone_note(&objects->gone, path, objects->vm->peer.epoch);
 }
 
 /* There is another QEMU, as far as anybody can tell. */
@@ -202,24 +315,30 @@ static void up(struct subscriber *subscriber)
 
 void objects_init(struct objects *objects, struct vm *vm)
 {
-        static const char *const names[] = { "DEVICE_DELETED", NULL };
-
-        *objects = (struct objects){ .vm = vm, .subscriber = { .names = names, .event = handle_event, .up = up } };
+        *objects = (struct objects){ .vm = vm, .subscriber = { .event = handle_event, .up = up } };
         list_init(&objects->collections);
+        list_init(&objects->ended);
         bus_join(&vm->peer.bus, &objects->subscriber);
 }
 
 void objects_deinit(struct objects *objects)
 {
         bus_leave(&objects->vm->peer.bus, &objects->subscriber);
-        kill_all(objects);
         list_for_each_safe(i, &objects->collections) {
                 struct collection *c = list_entry(i, struct collection, link);
 
-                list_unlink(&c->link);
-                lh_table_free(c->objects);
-                query_release(c->query);
-                free(c);
+                for (struct lh_entry *entry = lh_table_head(c->objects), *next; entry; entry = next) {
+                        next = lh_entry_next(entry);
+                        object_end(lh_entry_v(entry));
+                }
+                collection_free(c);
+        }
+        list_for_each_safe(i, &objects->ended) {
+                struct ended *ended = list_entry(i, struct ended, link);
+
+                list_unlink(&ended->link);
+                json_object_put(ended->values);
+                free(ended);
         }
         gone_deinit(&objects->gone);
 }
@@ -266,6 +385,7 @@ static int object_new(struct collection *c, char **name, char **identity, struct
         object->collection = c;
         object->name = take_ptr(*name);
         object->identity = take_ptr(*identity);
+        list_init(&object->link);
         object->alive = true;
         object->serial = ++c->vm->peer.context->serial;
         object->epoch = c->vm->peer.epoch;
@@ -322,7 +442,8 @@ static int sync_record(struct collection *c, struct json_object *record, size_t 
                 name = again;
                 object = collection_find(c, name);
         }
-        if (object && !same(object->identity, identity)) {
+        /* another one has the name now */
+        if (object && (object->kept || !same(object->identity, identity))) {
                 object_end(object);
                 object = NULL;
         }
@@ -331,6 +452,10 @@ static int sync_record(struct collection *c, struct json_object *record, size_t 
         object->pass = c->pass;
         object->twins = 0;
         object->index = index;
+        if (c->each->keep > 0) {
+                json_object_put(object->record);
+                object->record = json_object_get(record);
+        }
         return sync_device(object, record);
 }
 
@@ -372,12 +497,13 @@ static int collection_sync(struct collection *c)
                 struct object *object = lh_entry_v(entry);
 
                 next = lh_entry_next(entry);
-                if (object->pass == c->pass)
+                if (object->pass == c->pass || object->kept)
                         continue;
                 object->missing = true;
                 object->ended = c->vm->peer.context->stamp;
-                object_end(object);
+                object_lose(object);
         }
+        forget_oldest(c);
         c->synced = c->query->serial;
         return 0;
 }
@@ -385,7 +511,7 @@ static int collection_sync(struct collection *c)
 /* Whether the result is from before an event that ended an object, and would bring it back to life. */
 static bool is_outdated(const struct collection *c)
 {
-        return c->synced != c->query->serial && c->query->value_stamp <= c->ended;
+        return c->synced != c->query->serial && c->query->value_stamp <= c->ended_at;
 }
 
 int collection_require(struct collection *c, struct waiter *w, enum freshness freshness)
@@ -398,8 +524,8 @@ int collection_require(struct collection *c, struct waiter *w, enum freshness fr
         settle(&c->vm->objects);
         if (is_outdated(c)) {
                 /* as if the waiter had come after the event */
-                if (w->stamp < c->ended)
-                        w->stamp = c->ended;
+                if (w->stamp < c->ended_at)
+                        w->stamp = c->ended_at;
                 e = query_require(w, &c->query->spec, freshness, &query);
                 if (e)
                         return e;
@@ -416,6 +542,10 @@ int object_require(struct object *object, struct waiter *w, enum freshness fresh
 
         if (!object_is_alive(object))
                 return -ENODEV;
+        if (object->kept) {
+                *ret_record = object->record;
+                return 0;
+        }
         e = collection_require(object->collection, w, freshness);
         if (e)
                 return e;
@@ -429,7 +559,9 @@ struct json_object *object_record(struct object *object)
 {
         struct collection *c = object->collection;
 
-        if (!object_is_alive(object) || c->synced != c->query->serial || !c->query->has_value)
+        if (object_is_alive(object) && object->kept)
+                return object->record;
+        if (!object->alive || c->synced != c->query->serial || !c->query->has_value)
                 return NULL;
         return json_object_array_get_idx(c->query->value, object->index);
 }

@@ -603,6 +603,7 @@ START_TEST(long_paths_of_deleted_devices_are_not_kept)
 {
         _cleanup_(qmp_freep) char *path = calloc(1, 64 * 1024);
         struct k_file status = rig_must_open("block/NVME1/status", O_RDONLY);
+        struct ended *ended = list_entry(rig.vm->objects.ended.next, struct ended, link);
         size_t bytes = 0;
 
         rig_deleted("/machine/peripheral/nv0");
@@ -613,9 +614,8 @@ START_TEST(long_paths_of_deleted_devices_are_not_kept)
                 rig_event("DEVICE_DELETED", "{\"path\": \"/machine/peripheral/%s\"}", path);
                 PUMP(rig.loop, list_empty(&rig.fake->out));
                 SETTLE();
-                for (struct lh_entry *e =
-                             rig.vm->objects.deleted ? json_object_get_object(rig.vm->objects.deleted)->head : NULL;
-                     e; e = lh_entry_next(e))
+                for (struct lh_entry *e = ended->values ? json_object_get_object(ended->values)->head : NULL; e;
+                     e = lh_entry_next(e))
                         bytes += strlen(lh_entry_k(e));
                 ck_assert_uint_lt(bytes, 1 << 20);
                 bytes = 0;
