@@ -1,12 +1,22 @@
 """What the tree must show of QEMU's introspection and object model, worked out from what the second monitor says."""
 
 import errno
+import functools
 import json
 import os
 import re
 
 from mount import escaped
 from reference import QmpError
+
+
+@functools.cache
+def object_files():
+    """{(collection, name): mode} of the files that objects have beside their members; None: of a link. From docs/tree.md,
+    whose tables test_tree compares with fs/tree."""
+    with open(os.path.join(os.path.dirname(__file__), "../../docs/tree.md")) as page:
+        rows = re.findall(r"^\| `(\w+)/[A-Z]+/([a-z-]+)` \| (\w+) \|", page.read(), re.MULTILINE)
+    return {(collection, name): None if mode == "link" else int(mode, 8) for collection, name, mode in rows}
 
 
 def canonical(value):

@@ -15,6 +15,7 @@ import unittest
 
 import real
 import users
+from expected import object_files
 from mount import Running, binary, sanitized
 from users import as_user
 
@@ -59,7 +60,7 @@ def expected_mode(path, kind):
         return 0o600
     if path == "errors":
         return 0o400
-    if path in ("ctl", "events") or parts[0] == "qom" or is_remove(parts):
+    if path in ("ctl", "events") or parts[0] == "qom" or is_action(parts):
         return 0o644
     if parts[0] == "types" or (parts[0] == "query" and command_of(parts) in asked_by_writes()):
         return 0o644
@@ -77,12 +78,12 @@ def asked_by_writes():
         return set(re.findall(r"^\| `([\w-]+)` \| no \|", page.read(), re.MULTILINE))
 
 
-def is_remove(parts):
-    return len(parts) == 3 and parts[0] in ("block", "cpus", "memory", "devices") and parts[2] == "remove"
+def is_action(parts):
+    return len(parts) == 3 and object_files().get((parts[0], parts[2])) == 0o644
 
 
 def group_writes(path):
-    return path in GROUPS or is_remove(path.split("/"))
+    return path in GROUPS or is_action(path.split("/"))
 
 
 class Access(real.RealTest):
