@@ -10,10 +10,31 @@ static const struct remove block_remove = {
         .node = "{inserted.node-name}",
 };
 
+/* QEMU takes any size for a raw image, rounds it up, and shows that; qcow2 refuses it. */
+static const struct attribute block_size = {
+        .value = "{inserted.image.virtual-size}",
+        .argument = "size",
+        .multiple_of = 512,
+        .lower = "shrink",
+        .action = {
+                .steps = { { .does = { "block_resize",
+                                       { { .name = "device", .record = "{device}" },
+                                         { .name = "node-name", .record = "{inserted.node-name}", .otherwise = true },
+                                         { .name = "size", .written = "size" } } } } },
+                .until = ACTION_SHOWN,
+                .words = { "shrink" },
+        },
+};
+
 static const struct row rows[] = {
         { .name = "status", .kind = &kind_record, .mode = 0444 },
         { .name = "device", .kind = &kind_device_link, .data = &tree_devices, .present = "{qdev}" },
         { .name = "qom", .kind = &kind_qom_object_link, .present = "{qdev}" },
+        { .name = "size",
+          .kind = &kind_attribute,
+          .mode = 0644,
+          .data = &block_size,
+          .present = "{inserted.image.virtual-size}" },
         { .name = "remove", .kind = &kind_remove, .mode = 0644, .data = &block_remove },
         { 0 },
 };

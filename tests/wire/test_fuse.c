@@ -28,7 +28,7 @@ START_TEST(every_kind_of_row_reads)
         ASSERT_CAT("events", "");
         ASSERT_CAT("errors", "");
         ASSERT_LS("block", "NVME1 virtio0");
-        ASSERT_LS("block/NVME1", "status device qom remove locked removable qdev inserted type");
+        ASSERT_LS("block/NVME1", "status device qom size remove locked removable qdev inserted type");
         ASSERT_CAT("block/NVME1/inserted/image/virtual-size", "42949672960\n");
         ASSERT_CAT("block/NVME1/locked", "false\n");
         ASSERT_CAT_LINE("block/NVME1/remove", "idle\n");
