@@ -12,20 +12,29 @@ struct alternative {
         bool is_qom; /* "{path/}" */
 };
 
+/* The size of the part without "{", "}" and "|"; strcspn() builds a table for each, and lists have thousands of records. */
+static size_t text_size(const char *s)
+{
+        const char *end = s;
+
+        while (*end && *end != '{' && *end != '}' && *end != '|')
+                end++;
+        return (size_t)(end - s);
+}
+
 /* Advances *at past the alternative and the '|' after it; *at is NULL after the last one. False: it is malformed. */
 static bool next(const char **at, struct alternative *ret_alternative)
 {
         struct alternative a = { .prefix = *at };
-        size_t size = strcspn(*at, "|");
-        const char *end = *at + size;
-        bool valid = size > 0;
+        const char *end = strchrnul(*at, '|');
+        bool valid = end > *at;
 
         *at = *end ? end + 1 : NULL;
-        a.prefix_size = strcspn(a.prefix, "{}|");
+        a.prefix_size = text_size(a.prefix);
         a.suffix = a.prefix + a.prefix_size;
         if (*a.suffix == '{') {
                 a.path = a.suffix + 1;
-                a.path_size = strcspn(a.path, "{}|");
+                a.path_size = text_size(a.path);
                 a.suffix = a.path + a.path_size;
                 valid = valid && *a.suffix == '}';
                 a.suffix += valid;
@@ -34,7 +43,7 @@ static bool next(const char **at, struct alternative *ret_alternative)
         }
         a.suffix_size = (size_t)(end - a.suffix);
         *ret_alternative = a;
-        return valid && strcspn(a.suffix, "{}|") == a.suffix_size;
+        return valid && text_size(a.suffix) == a.suffix_size;
 }
 
 static bool is_path(const char *path, size_t size)
