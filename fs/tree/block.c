@@ -44,6 +44,6 @@ const struct each tree_block = {
         .name = "{device}|{qdev/}|{inserted.node-name}",
         .device = "{qdev/}",
         .identity = "{device}",
-        .ended = { "DEVICE_DELETED", "path" },
+        .ended = { .event = "DEVICE_DELETED", .member = "path" },
         .rows = rows,
 };

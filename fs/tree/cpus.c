@@ -19,6 +19,6 @@ const struct each tree_cpus = {
         .device = "{qom-path/}",
         /* a vCPU that was unplugged and plugged again has another thread; under TCG no event tells of it (QEMU 7.2) */
         .identity = "{thread-id}",
-        .ended = { "DEVICE_DELETED", "path" },
+        .ended = { .event = "DEVICE_DELETED", .member = "path" },
         .rows = rows,
 };

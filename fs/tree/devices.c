@@ -17,7 +17,7 @@ const struct each tree_devices = {
         .query = { .plan = &plan_devices },
         .name = "{id}",
         .device = "{path/}",
-        .ended = { "DEVICE_DELETED", "path" },
+        .ended = { .event = "DEVICE_DELETED", .member = "path" },
         .rows = rows,
         .properties = true,
 };

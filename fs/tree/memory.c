@@ -20,7 +20,7 @@ const struct each tree_memory = {
         .device = "{data.id}",
         /* a slot, and with it the name, may be another DIMM's soon */
         .identity = "{data.memdev}",
-        .ended = { "DEVICE_DELETED", "path" },
+        .ended = { .event = "DEVICE_DELETED", .member = "path" },
         .has_anonymous = true,
         .rows = rows,
 };

@@ -5,16 +5,34 @@
 #include "fs/util/render.h"
 #include "qmp/message.h"
 
+static bool same(const char *a, const char *b)
+{
+        return a == b || (a && b && streq(a, b));
+}
+
 bool ended_is_of(const struct ended *e, const struct ending *ending, bool by_name)
 {
-        return streq(e->ending->event, ending->event) && streq(e->ending->member, ending->member) &&
+        return same(e->ending->event, ending->event) && same(e->ending->member, ending->member) &&
+               same(e->ending->when, ending->when) && same(e->ending->equals, ending->equals) &&
                e->by_name == by_name;
+}
+
+/* The value that the event reports, borrowed; NULL: it reports no end. */
+static const char *value_of(const struct ending *ending, const struct qmp_event *event)
+{
+        const char *is;
+
+        if (!streq(event->name, ending->event))
+                return NULL;
+        is = ending->when ? qmp_json_get_string(event->data, ending->when) : NULL;
+        if (ending->when && !(is && streq(is, ending->equals)))
+                return NULL;
+        return qmp_json_get_string(event->data, ending->member);
 }
 
 int ended_note(struct ended *e, const struct qmp_event *event, uint64_t stamp)
 {
-        const char *value =
-                streq(event->name, e->ending->event) ? qmp_json_get_string(event->data, e->ending->member) : NULL;
+        const char *value = value_of(e->ending, event);
         _cleanup_(qmp_freep) char *name = NULL;
 
         if (!value)

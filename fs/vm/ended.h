@@ -17,6 +17,7 @@ struct ending {
          * devices, and the name of the object otherwise
          */
         const char *member;
+        const char *when, *equals; /* only if this member of its data is that string; NULL: always */
 };
 
 /* Limits. Beyond this number of values, or of bytes, they are to be carried out at once. */

@@ -43,14 +43,14 @@ static const struct each nodes = {
 static const struct each exports = {
         .query = { .plan = &plan_command, .a = "query-block-exports" },
         .name = "{id}",
-        .ended = { "BLOCK_EXPORT_DELETED", "id" },
+        .ended = { .event = "BLOCK_EXPORT_DELETED", .member = "id" },
         .rows = rows,
 };
 
 const struct each test_jobs = {
         .query = { .plan = &plan_command, .a = "query-jobs" },
         .name = "{id}",
-        .ended = { "TEST_JOB_GONE", "job" },
+        .ended = { .event = "JOB_STATUS_CHANGE", .member = "id", .when = "status", .equals = "null" },
         .keep = JOBS_KEPT,
         .rows = rows,
 };

@@ -38,7 +38,7 @@ static bool end_without_memory(unsigned long k)
         shortage.at = k;
         kernel.no_memory = shortage.armed = true;
         if (k % 2)
-                rig_event("TEST_JOB_GONE", "{\"job\": \"j\"}");
+                rig_event("JOB_STATUS_CHANGE", "{\"id\": \"j\", \"status\": \"null\"}");
         r = read_state("jobs/j/state", &text);
         shortage.armed = false;
         refused = shortage.refused;

@@ -264,11 +264,17 @@ START_TEST(an_event_keeps_the_object_too)
         fake_on(rig.fake, "query-jobs", "[{\"id\": \"j\", \"state\": \"running\"}]");
         state = rig_must_open_and_read("jobs/j/state", O_RDONLY);
         set_outcome("j", "{\"state\": \"done\"}");
-        rig_event("TEST_JOB_GONE", "{\"job\": \"j\"}");
+        /* other changes end nothing */
+        rig_event("JOB_STATUS_CHANGE", "{\"id\": \"j\", \"status\": \"concluded\"}");
+        rig_event("JOB_STATUS_CHANGE", "{\"id\": \"j\", \"status\": [\"null\"]}");
+        rig_event("JOB_STATUS_CHANGE", "{\"id\": \"j\"}");
+        SETTLE();
+        assert_read(&state, "running\n");
+        rig_event("JOB_STATUS_CHANGE", "{\"id\": \"j\", \"status\": \"null\"}");
         SETTLE();
         assert_read(&state, "done\n");
         /* twice is as good as once */
-        rig_event("TEST_JOB_GONE", "{\"job\": \"j\"}");
+        rig_event("JOB_STATUS_CHANGE", "{\"id\": \"j\", \"status\": \"null\"}");
         SETTLE();
         assert_read(&state, "done\n");
         become("query-jobs", "[]");

@@ -195,6 +195,7 @@ static void check_each(const struct row *row, const char *prefix, bool in_object
         ck_assert(!each->device || binding_is_of_devices(each->device));
         ck_assert(!each->identity || binding_is_valid(each->identity));
         ck_assert(!each->ended.event == !each->ended.member);
+        ck_assert(!each->ended.when == !each->ended.equals && (each->ended.event || !each->ended.when));
         ck_assert_ptr_nonnull(each->rows);
         if (each->query.plan == &plan_command)
                 ck_assert(startswith(each->query.a, "query-"));
