@@ -24,7 +24,7 @@ const char pluggable_schema[] =
         "{\"name\": \"u\", \"meta-type\": \"object\", \"tag\": \"kind\", \"members\": [" MEMBER("kind", "e") "], "
                 "\"variants\": [{\"case\": \"one\", \"type\": \"1\"}, {\"case\": \"two\", \"type\": \"0\"}]}, "
         OBJECT("0", "") ", "
-        OBJECT("1", OPTIONAL("device", "str") ", " MEMBER("node-name", "str") ", " MEMBER("size", "int")) ", "
+        OBJECT("1", OPTIONAL("device", "str") ", " OPTIONAL("node-name", "str") ", " MEMBER("size", "int")) ", "
         OBJECT("2", MEMBER("driver", "str") ", " OPTIONAL("bus", "str") ", " OPTIONAL("id", "str")) ", "
         OBJECT("3", OPTIONAL("u", "u") ", " OPTIONAL("list", "[int]") ", " OPTIONAL("a", "a") ", "
                 OPTIONAL("v", "any") ", " OPTIONAL("on", "bool")) ", "
@@ -65,7 +65,7 @@ void pluggable_update(void)
                  "[%s%s%s%s%s{\"device\": \"virtio0\", \"qdev\": "
                  "\"/machine/peripheral-anon/device[0]/virtio-backend\", \"type\": \"unknown\"}]",
                  pluggable.drive ? "{\"device\": \"NVME1\", " : "", pluggable.drive && pluggable.nv0 ? "\"qdev\": \"nv0\", " : "",
-                 pluggable.drive ? "\"inserted\": {\"node-name\": \"#block1\", \"ro\": false}, " : "", pluggable.drive ? MORE : "",
+                 pluggable.drive ? "\"inserted\": {\"node-name\": \"#block1\", \"ro\": false, \"image\": {\"virtual-size\": 42949672960}}, " : "", pluggable.drive ? MORE : "",
                  pluggable.drive ? "}, " : "");
         fake_on(rig.fake, "query-block", text);
         fake_on(rig.fake, "query-memory-devices",

@@ -19,6 +19,9 @@ static const char schema[] =
         "{\"name\": \"query-block\", \"meta-type\": \"command\", \"arg-type\": \"0\", \"ret-type\": \"any\"}, "
         "{\"name\": \"x-query-jit\", \"meta-type\": \"command\", \"arg-type\": \"0\", \"ret-type\": \"any\"}, "
         "{\"name\": \"balloon\", \"meta-type\": \"command\", \"arg-type\": \"1\", \"ret-type\": \"0\"}, "
+        "{\"name\": \"2\", \"meta-type\": \"object\", \"members\": ["
+                "{\"name\": \"device\", \"type\": \"str\"}, {\"name\": \"size\", \"type\": \"int\"}]}, "
+        "{\"name\": \"block_resize\", \"meta-type\": \"command\", \"arg-type\": \"2\", \"ret-type\": \"0\"}, "
         "{\"name\": \"STOP\", \"meta-type\": \"event\", \"arg-type\": \"0\"}]";
 // clang-format on
 
@@ -74,6 +77,7 @@ static void setup(void)
         fake_on(f, "query-qmp-schema", schema);
         fake_on(f, "x-query-jit", "{\"human-readable-text\": \"x\"}");
         fake_on(f, "balloon", "{}");
+        fake_on(f, "block_resize", "{}");
         fake_on(f, "qom-set", "{}");
         fake_on(f, "query-yank", "[]");
         fake_on(f, "human-monitor-command", "\"\"");
@@ -156,6 +160,8 @@ static const struct op writes[] = {
         { .verb = OP_ECHO, .path = "ctl", .text = "stop" },
         { .verb = OP_ECHO, .path = "ctl", .text = "cont" },
         { .verb = OP_ECHO, .path = "ctl", .text = "reset" },
+        { .verb = OP_ECHO, .path = "block/NVME1/size", .text = "40G" },
+        { .verb = OP_ASK, .path = "block/NVME1/size", .text = "80G explain" },
         { .verb = OP_ECHO, .path = "memory/dimm1/remove", .text = "1" },
         { .verb = OP_ECHO, .path = "block/virtio0/remove", .text = "nowait" },
         { .verb = OP_ECHO, .path = "block/NVME1/remove", .text = "1" },

@@ -1,127 +1,10 @@
 /*
- * Actions of several steps: a private table, in a tree of its own, with three commands of which two can be undone.
+ * Actions of several steps, see tests/lib/compose.h: how they succeed, fail, end early, and are undone.
  */
 #include "fs/kinds/action.h"
 
-#include "fs/kinds/answer.h"
-#include "tests/lib/rig.h"
+#include "tests/lib/compose.h"
 #include "tests/lib/test.h"
-
-#define COMMAND(name, arg)                                                                                           \
-        "{\"name\": \"" name "\", \"meta-type\": \"command\", \"arg-type\": \"" arg "\", \"ret-type\": \"0\"}"
-#define OBJECT(name, members) "{\"name\": \"" name "\", \"meta-type\": \"object\", \"members\": [" members "]}"
-#define MEMBER(name, type)    "{\"name\": \"" name "\", \"type\": \"" type "\"}"
-
-// clang-format off
-static const char schema[] =
-        "[{\"name\": \"str\", \"meta-type\": \"builtin\", \"json-type\": \"string\"},"
-        "{\"name\": \"int\", \"meta-type\": \"builtin\", \"json-type\": \"int\"},"
-        "{\"name\": \"bool\", \"meta-type\": \"builtin\", \"json-type\": \"boolean\"},"
-        OBJECT("0", "") ","
-        OBJECT("1", MEMBER("id", "str")) ","
-        OBJECT("2", MEMBER("of", "str") "," MEMBER("size", "int") "," MEMBER("on", "bool")) ","
-        OBJECT("3", MEMBER("node", "str")) ","
-        COMMAND("make-a", "1") "," COMMAND("drop-a", "1") ","
-        COMMAND("make-b", "2") "," COMMAND("drop-b", "1") ","
-        COMMAND("make-c", "3") "]";
-// clang-format on
-
-static const struct action three_steps = {
-        .steps = {
-                { .does = { "make-a", { { .name = "id", .written = "name" } } },
-                  .undo = { "drop-a", { { .name = "id", .written = "name" } } } },
-                { .does = { "make-b",
-                            { { .name = "of", .reply = "{path}", .step = 0 },
-                              { .name = "size", .written = "size" },
-                              { .name = "on", .constant = "true" } } },
-                  .undo = { "drop-b", { { .name = "id", .reply = "{name}", .step = 1 } } } },
-                { .does = { "make-c",
-                            { { .name = "node", .record = "{missing}" },
-                              { .name = "node", .record = "{node}", .otherwise = true },
-                              { .name = "node", .record = "{wrong}", .otherwise = true } } } },
-        },
-        .until = ACTION_EVENT,
-        .events = { "MADE" },
-        .member = "node",
-        .equals = "{node}",
-};
-
-static const char *const keys[] = { "name", "size", NULL };
-
-static int compose_write(struct request *r, struct file *file)
-{
-        _cleanup_(qmp_json_putp) struct json_object *record =
-                json_tokener_parse("{\"missing\": \"\", \"node\": \"disk0\", \"wrong\": \"x\"}");
-        _cleanup_(qmp_args_freep) struct qmp_args *args = NULL;
-        _cleanup_(qmp_freep) char *why = NULL;
-        struct action_use use = { .action = &three_steps, .name = "compose", .record = record };
-        int e = arguments_parse(r, r->data, &use.words, &args);
-
-        (void)file;
-        if (e == 0)
-                e = qmp_args_check_keys(args, keys, &why);
-        if (e < 0)
-                return why ? request_fail(r, e, NULL, "%s", why) : e;
-        use.args = args;
-        return action_start(r, &use);
-}
-
-static int compose_render(struct request *r, struct inode *inode, struct text *ret_text)
-{
-        (void)r;
-        return usage_render(inode, "compose", ret_text);
-}
-
-static int compose_read(struct request *r, struct file *file, struct text *ret_text)
-{
-        int e;
-
-        return answer_read(r, file, ret_text, &e) ? e : READ_CONTENT;
-}
-
-static const struct kind kind_compose = {
-        .type = S_IFREG,
-        .own_inode = true,
-        .render = compose_render,
-        .read = compose_read,
-        .write = compose_write,
-        .release = answer_free,
-};
-
-static const struct row rows[] = {
-        { .name = "compose", .kind = &kind_compose, .mode = 0644 },
-        { .name = "errors", .kind = &kind_errors, .mode = 0440, .channel = CHANNEL_ERRORS },
-        { .name = "status", .kind = &kind_json, .mode = 0444, .query = "query-status" },
-        { 0 },
-};
-
-static const struct row root = { .name = "/", .kind = &kind_dir, .data = rows };
-
-static struct k_file file;
-
-static void up(void)
-{
-        rig_up();
-        inode_find(rig.session, FUSE_ROOT_ID)->row = &root;
-        fake_on(rig.fake, "query-qmp-schema", schema);
-        fake_on(rig.fake, "make-a", "{\"path\": \"/a\"}");
-        fake_on(rig.fake, "make-b", "{\"name\": \"b0\"}");
-        fake_on(rig.fake, "make-c", "{}");
-        fake_on(rig.fake, "drop-a", "{}");
-        fake_on(rig.fake, "drop-b", "{}");
-        file = rig_must_open("compose", O_RDWR);
-        /* the schema is known from now on */
-        ASSERT_OK(k_wait_error(k_send_write(&file, "name=x size=1 explain", 21)));
-        free(rig_sent());
-}
-
-static uint64_t begin(const char *text)
-{
-        uint64_t write = k_send_write(&file, text, strlen(text));
-
-        SETTLE();
-        return write;
-}
 
 static void assert_text(const char *command, const char *text)
 {
@@ -141,7 +24,7 @@ static size_t n_errors(void)
 
 START_TEST(table_is_sane)
 {
-        ck_assert_ptr_null(action_mistake(&three_steps));
+        ck_assert_ptr_null(action_mistake(&compose_action));
 }
 END_TEST
 
@@ -175,7 +58,7 @@ START_TEST(steps_follow_each_other)
         uint64_t write;
 
         fake_on_nothing(rig.fake, "make-b");
-        write = begin("name=x size=1k");
+        write = compose_begin("name=x size=1k");
         ASSERT_SENT("make-a make-b");
         assert_text("make-a", "{\"execute\":\"make-a\",\"arguments\":{\"id\":\"x\"}}");
         assert_text("make-b", "{\"execute\":\"make-b\",\"arguments\":{\"size\":1024,\"on\":true,\"of\":\"/a\"}}");
@@ -197,17 +80,17 @@ END_TEST
 
 START_TEST(nowait_returns_with_the_last_reply)
 {
-        ASSERT_OK(k_wait_error(begin("name=x size=1 nowait")));
+        ASSERT_OK(k_wait_error(compose_begin("name=x size=1 nowait")));
         ASSERT_SENT("make-a make-b make-c");
 }
 END_TEST
 
 START_TEST(explain_sends_nothing)
 {
-        ASSERT_OK(k_wait_error(begin("explain name=x size=1")));
+        ASSERT_OK(k_wait_error(compose_begin("explain name=x size=1")));
         ASSERT_SENT("");
         ASSERT_REPLY(
-                k_send_read(&file, 0, 4096),
+                k_send_read(&compose_file, 0, 4096),
                 "{\"execute\":\"make-a\",\"arguments\":{\"id\":\"x\"}}\n"
                 "{\"execute\":\"make-b\",\"arguments\":{\"of\":\"<{path} of reply 1>\",\"size\":1,\"on\":true}}\n"
                 "{\"execute\":\"make-c\",\"arguments\":{\"node\":\"disk0\"}}\n");
@@ -229,7 +112,7 @@ static const struct {
 
 START_TEST(what_is_wrong_is_refused_before_anything_is_sent)
 {
-        ASSERT_ERROR(k_wait_error(begin(wrong[_i].text)), EINVAL);
+        ASSERT_ERROR(k_wait_error(compose_begin(wrong[_i].text)), EINVAL);
         ASSERT_SENT("");
         ASSERT_CAT_CONTAINS("errors", wrong[_i].why);
 }
@@ -238,13 +121,13 @@ END_TEST
 START_TEST(failure_undoes_the_steps_before_it)
 {
         fake_on_error(rig.fake, "make-b", "GenericError", "Node 'b' is in use");
-        ASSERT_ERROR(k_wait_error(begin("name=x size=1")), EBUSY);
+        ASSERT_ERROR(k_wait_error(compose_begin("name=x size=1")), EBUSY);
         ASSERT_SENT("make-a make-b drop-a");
         assert_text("drop-a", "{\"execute\":\"drop-a\",\"arguments\":{\"id\":\"x\"}}");
         ASSERT_CAT_CONTAINS("errors", " /compose EBUSY GenericError make-b: Node 'b' is in use\n");
         fake_on(rig.fake, "make-b", "{\"name\": \"b0\"}");
         fake_on_error(rig.fake, "make-c", "GenericError", "no c");
-        ASSERT_ERROR(k_wait_error(begin("name=x size=1")), EIO);
+        ASSERT_ERROR(k_wait_error(compose_begin("name=x size=1")), EIO);
         ASSERT_SENT("make-a make-b make-c drop-b drop-a");
         assert_text("drop-b", "{\"execute\":\"drop-b\",\"arguments\":{\"id\":\"b0\"}}");
         ck_assert_uint_eq(n_errors(), 2);
@@ -257,7 +140,7 @@ START_TEST(answer_is_given_when_all_is_undone)
 
         fake_on_error(rig.fake, "make-c", "GenericError", "no c");
         fake_on_nothing(rig.fake, "drop-b");
-        write = begin("name=x size=1");
+        write = compose_begin("name=x size=1");
         ck_assert(!k_is_answered(write));
         fake_return(rig.fake, rig_last("drop-b"), "{}");
         ASSERT_ERROR(k_wait_error(write), EIO);
@@ -269,11 +152,11 @@ START_TEST(what_could_not_be_undone_is_named)
 {
         fake_on_error(rig.fake, "make-c", "GenericError", "no c");
         fake_on_error(rig.fake, "drop-b", "GenericError", "b is busy");
-        ASSERT_ERROR(k_wait_error(begin("name=x size=1")), EIO);
+        ASSERT_ERROR(k_wait_error(compose_begin("name=x size=1")), EIO);
         ASSERT_SENT("make-a make-b make-c drop-b drop-a");
         ASSERT_CAT_CONTAINS("errors", " EIO GenericError make-c: no c; make-b was not undone: b is busy\n");
         fake_on_error(rig.fake, "drop-a", "GenericError", "a is busy");
-        ASSERT_ERROR(k_wait_error(begin("name=x size=1")), EIO);
+        ASSERT_ERROR(k_wait_error(compose_begin("name=x size=1")), EIO);
         ASSERT_CAT_CONTAINS(
                 "errors", "make-c: no c; make-b was not undone: b is busy; make-a of x was not undone: a is busy\n");
 }
@@ -284,12 +167,12 @@ START_TEST(reply_without_the_member_is_a_failure)
         fake_on(rig.fake, "make-a", "{\"path\": 7.5}");
         fake_on(rig.fake, "make-b", "{}");
         fake_on_error(rig.fake, "make-c", "GenericError", "no c");
-        ASSERT_ERROR(k_wait_error(begin("name=x size=1")), EIO);
+        ASSERT_ERROR(k_wait_error(compose_begin("name=x size=1")), EIO);
         /* what undoes make-b needs its reply */
         ASSERT_SENT("make-a make-b make-c drop-a");
         ASSERT_CAT_CONTAINS("errors", "make-c: no c; make-b was not undone: Protocol error\n");
         fake_on(rig.fake, "make-a", "{}");
-        ASSERT_ERROR(k_wait_error(begin("name=x size=1")), EPROTO);
+        ASSERT_ERROR(k_wait_error(compose_begin("name=x size=1")), EPROTO);
         ASSERT_SENT("make-a drop-a");
         ASSERT_CAT_CONTAINS("errors", " EPROTO - QEMU's answer to make-a has no {path}\n");
 }
@@ -300,7 +183,7 @@ START_TEST(connection_that_ends_between_the_steps_is_told)
         uint64_t write;
 
         fake_on_nothing(rig.fake, "make-b");
-        write = begin("name=x size=1");
+        write = compose_begin("name=x size=1");
         fake_close(rig.fake);
         ASSERT_ERROR(k_wait_error(write), EHOSTDOWN);
         ASSERT_CAT_CONTAINS("errors", "; it may have been carried out; make-a of x was not undone: Host is down\n");
@@ -312,7 +195,7 @@ START_TEST(interrupted_steps_are_undone_when_qemu_answers)
         uint64_t write;
 
         fake_on_nothing(rig.fake, "make-b");
-        write = begin("name=x size=1");
+        write = compose_begin("name=x size=1");
         k_interrupt(write);
         ASSERT_ERROR(k_wait_error(write), ECANCELED);
         ASSERT_CAT_CONTAINS("errors", " ECANCELED - interrupted; what QEMU has done is undone\n");
@@ -332,7 +215,7 @@ START_TEST(interrupt_in_a_moment_before_the_end_is_none)
         uint64_t write;
 
         fake_on_nothing(rig.fake, "make-b");
-        write = begin("name=x size=1 nowait");
+        write = compose_begin("name=x size=1 nowait");
         k_interrupt(write);
         PUMP_FOR(rig.loop, 100 * MS);
         fake_return(rig.fake, rig_last("make-b"), "{\"name\": \"b0\"}");
@@ -343,7 +226,7 @@ END_TEST
 
 START_TEST(interrupted_wait_leaves_what_is_whole)
 {
-        uint64_t write = begin("name=x size=1");
+        uint64_t write = compose_begin("name=x size=1");
 
         ASSERT_SENT("make-a make-b make-c");
         k_interrupt(write);
@@ -359,7 +242,7 @@ START_TEST(interrupted_while_it_is_undone_it_goes_on)
 
         fake_on_error(rig.fake, "make-c", "GenericError", "no c");
         fake_on_nothing(rig.fake, "drop-b");
-        write = begin("name=x size=1");
+        write = compose_begin("name=x size=1");
         k_interrupt(write);
         ASSERT_ERROR(k_wait_error(write), ECANCELED);
         fake_error(rig.fake, rig_last("drop-b"), "GenericError", "b is busy");
@@ -374,7 +257,7 @@ START_TEST(late_steps_are_undone_when_qemu_answers)
         uint64_t write, before = qmp_now();
 
         fake_on_nothing(rig.fake, "make-b");
-        write = begin("name=x size=1 timeout=3");
+        write = compose_begin("name=x size=1 timeout=3");
         ASSERT_ERROR(k_wait_error(write), ETIMEDOUT);
         ck_assert_uint_lt(qmp_now() - before, 4 * SEC);
         ASSERT_CAT_CONTAINS("errors",
@@ -394,7 +277,7 @@ START_TEST(step_that_was_not_sent_in_time_is_not_carried_out)
 
         fake_on_nothing(rig.fake, "make-a");
         fake_on_nothing(rig.fake, "query-status");
-        write = begin("name=x size=1 timeout=30");
+        write = compose_begin("name=x size=1 timeout=30");
         /* nothing with an effect is sent while this is overdue */
         ASSERT_ERROR(rig_cat("status", NULL), ETIMEDOUT);
         fake_return(rig.fake, rig_last("make-a"), "{\"path\": \"/a\"}");
@@ -412,7 +295,7 @@ START_TEST(late_step_of_a_connection_that_ends_is_named)
         uint64_t write;
 
         fake_on_nothing(rig.fake, "make-b");
-        write = begin("name=x size=1 timeout=3");
+        write = compose_begin("name=x size=1 timeout=3");
         ASSERT_ERROR(k_wait_error(write), ETIMEDOUT);
         fake_close(rig.fake);
         SETTLE();
@@ -427,7 +310,7 @@ START_TEST(mount_ends_while_it_is_undone)
 
         fake_on_nothing(rig.fake, _i == 0 ? "make-b" : "drop-a");
         fake_on_error(rig.fake, "make-c", "GenericError", "no c");
-        write = begin("name=x size=1");
+        write = compose_begin("name=x size=1");
         k_interrupt(write);
         ASSERT_ERROR(k_wait_error(write), ECANCELED);
         rig_end();
@@ -437,7 +320,7 @@ END_TEST
 START_TEST(mount_ends_in_the_midst_of_the_steps)
 {
         fake_on_nothing(rig.fake, "make-b");
-        (void)begin("name=x size=1");
+        (void)compose_begin("name=x size=1");
         rig_end();
 }
 END_TEST
@@ -468,8 +351,8 @@ int main(void)
                 TEST_EACH(mount_ends_while_it_is_undone, 2),
                 TEST(mount_ends_in_the_midst_of_the_steps),
         };
-        int r = test_main("action", tests, ARRAY_SIZE(tests), up, rig_down);
-        int s = test_main("action_ends", ends, ARRAY_SIZE(ends), up, NULL);
+        int r = test_main("action", tests, ARRAY_SIZE(tests), compose_up, rig_down);
+        int s = test_main("action_ends", ends, ARRAY_SIZE(ends), compose_up, NULL);
 
         return r != EXIT_SUCCESS ? r : s;
 }
