@@ -88,7 +88,7 @@ struct action_use {
         int (*done)(struct request *r, struct json_object *value);
         /* the request is about to fail, see r->waiter.reason; may be NULL */
         void (*failed)(struct request *r, int error);
-        /* ACTION_SHOWN, ACTION_GONE: whether it has had its effect. 0, WAITER_PARKED, or the error of the request */
+        /* ACTION_SHOWN: whether it has had its effect. 0, WAITER_PARKED, or the error of the request */
         int (*shown)(struct request *r, bool *ret_shown);
 };
 

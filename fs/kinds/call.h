@@ -31,7 +31,6 @@ struct calls {
         void (*replied)(struct call *call, const struct qmp_result *result);
 };
 
-/* The arrays and texts of a command are copied. */
 void calls_init(struct calls *calls, struct request *r, uint64_t limit_ns,
                 void (*replied)(struct call *call, const struct qmp_result *result));
 

@@ -26,7 +26,7 @@ struct vm {
 
         struct subscriber subscriber;
         struct news news[N_CHANNELS]; /* added to by the modules that have some, watched by pollers */
-        uint64_t pressed_at;          /* kind_ctl's: when the power button was pressed last, as far as is known */
+        uint64_t pressed_at;          /* kinds/action's: when a command that it repeats was sent last, by anybody */
         const char *sandbox;          /* the daemon's, read by kind_connection; see vm_set_sandbox(); NULL: nothing */
 };
 

@@ -18,7 +18,8 @@ static const char schema[] =
         OBJECT("1", MEMBER("id", "str") "," MEMBER("to", "int")) ","
         OBJECT("2", MEMBER("text", "str")) ","
         OBJECT("3", MEMBER("on", "bool")) ","
-        COMMAND("set-size", "1") "," COMMAND("set-text", "2") "," COMMAND("set-flag", "3") "]";
+        COMMAND("set-size", "1") "," COMMAND("set-text", "2") "," COMMAND("set-flag", "3") ","
+        COMMAND("drop", "2") "]";
 // clang-format on
 
 static const struct attribute size = {
@@ -47,7 +48,29 @@ static const struct attribute flag = {
                     .until = ACTION_SHOWN },
 };
 
+/* Not an attribute: an action of the object, which ends it however long that takes. */
+static const struct action drop = {
+        .steps = { { .does = { "drop", { { .name = "text", .record = "{device}" } } } } },
+        .until = ACTION_GONE,
+        .limit = ACTION_ENDLESS,
+};
+
+static int drop_write(struct request *r, struct file *file)
+{
+        struct action_use use = { .action = &drop, .name = "drop" };
+        int e;
+
+        (void)file;
+        if (r->op)
+                return action_continue(r);
+        e = object_require(r->inode->object, &r->waiter, FRESH_CONTENT, &use.record);
+        return e ? e : action_start(r, &use);
+}
+
+static const struct kind kind_drop = { .type = S_IFREG, .own_inode = true, .write = drop_write };
+
 static const struct row disk_rows[] = {
+        { .name = "drop", .kind = &kind_drop, .mode = 0200 },
         { .name = "bytes", .kind = &kind_attribute, .mode = 0644, .data = &size, .present = "{size}" },
         { .name = "words", .kind = &kind_attribute, .mode = 0644, .data = &text },
         { .name = "switch", .kind = &kind_attribute, .mode = 0644, .data = &flag },
@@ -265,6 +288,23 @@ START_TEST(failures_are_those_of_the_write)
 }
 END_TEST
 
+START_TEST(action_may_wait_for_the_end_of_its_object)
+{
+        struct k_file file = rig_must_open("disks/a/drop", O_WRONLY);
+        uint64_t write;
+
+        fake_on(rig.fake, "drop", "{}");
+        write = k_send_write(&file, "1", 1);
+        /* without a limit */
+        PUMP_FOR(rig.loop, 600 * SEC);
+        ck_assert(!k_is_answered(write));
+        ck_assert_contains(rig_last("drop")->text, "{\"text\":\"a\"}");
+        fake_on(rig.fake, "query-block", "[]");
+        ASSERT_OK(k_wait_error(write));
+        ck_assert_uint_eq(rig_count("drop"), 1);
+}
+END_TEST
+
 START_TEST(file_is_absent_without_its_command)
 {
         struct fuse_entry_out entry;
@@ -296,6 +336,7 @@ int main(void)
                 TEST(explain_and_nowait),
                 TEST(value_that_is_not_shown_in_time),
                 TEST(failures_are_those_of_the_write),
+                TEST(action_may_wait_for_the_end_of_its_object),
                 TEST(file_is_absent_without_its_command),
         };
 
