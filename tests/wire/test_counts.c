@@ -470,6 +470,13 @@ static void up(void)
                 "{\"name\": \"query-status\", \"meta-type\": \"command\", \"arg-type\": \"0\", \"ret-type\": "
                 "\"any\"}, "
                 "{\"name\": \"stop\", \"meta-type\": \"command\", \"arg-type\": \"0\", \"ret-type\": \"0\"}, "
+                "{\"name\": \"str\", \"meta-type\": \"builtin\", \"json-type\": \"string\"}, "
+                "{\"name\": \"int\", \"meta-type\": \"builtin\", \"json-type\": \"int\"}, "
+                "{\"name\": \"1\", \"meta-type\": \"object\", \"members\": ["
+                "{\"name\": \"device\", \"type\": \"str\", \"default\": null}, "
+                "{\"name\": \"node-name\", \"type\": \"str\", \"default\": null}, "
+                "{\"name\": \"size\", \"type\": \"int\"}]}, "
+                "{\"name\": \"block_resize\", \"meta-type\": \"command\", \"arg-type\": \"1\", \"ret-type\": \"0\"}, "
                 "{\"name\": \"STOP\", \"meta-type\": \"event\", \"arg-type\": \"0\"}]";
         static const char properties[] = "[" PROPERTY("type", "string") ", " PROPERTY("drive", "str") ", " PROPERTY(
                 "serial", "str") ", " PROPERTY("scsi-id",
@@ -656,6 +663,22 @@ START_TEST(removal)
 }
 END_TEST
 
+START_TEST(sizes_of_disks)
+{
+        set_disks(1);
+        fake_on(rig.fake, "block_resize", "{}");
+        cat("block/sd0/size");
+        begin();
+        cat("block/sd0/size");
+        check("cat block/sd0/size", "warm");
+        /* the schema, once */
+        echo("1M\n", "block/sd0/size");
+        check("echo 1M > block/sd0/size", "first");
+        echo("1M\n", "block/sd0/size");
+        check("echo 1M > block/sd0/size", "later");
+}
+END_TEST
+
 /* The first one answers when all requests have come; the second one before the next is looked at. */
 static const struct {
         uint64_t delay_ns;
@@ -722,6 +745,7 @@ int main(void)
                 TEST(commands),
                 TEST(filters),
                 TEST(removal),
+                TEST(sizes_of_disks),
                 TEST_EACH(readers_at_once, ARRAY_SIZE(qemus)),
                 TEST(single_requests),
         };
