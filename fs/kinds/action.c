@@ -7,6 +7,7 @@
 #include "fs/kinds/action_table.h"
 #include "fs/kinds/answer.h"
 #include "fs/util/binding.h"
+#include "fs/vm/collection.h"
 #include "qmp/message.h"
 
 /* While the effect is not shown yet: how soon it is looked for again, at first and at most. */
@@ -454,7 +455,7 @@ static int is_gone(struct request *r, bool *ret_gone)
         struct json_object *record;
         int e = object_require(r->inode->object, &r->waiter, FRESH_CONTENT, &record);
 
-        *ret_gone = e == -ENODEV;
+        *ret_gone = e == -ENODEV || (e == 0 && r->inode->object->kept);
         return e == -ENODEV ? 0 : e;
 }
 
@@ -514,6 +515,9 @@ int action_start(struct request *r, const struct action_use *use)
 
         if (!op)
                 return -ENOMEM;
+        /* its name may be another one's by now, which QEMU would take for it */
+        if (r->inode->object && r->inode->object->kept)
+                return request_fail(r, -ENODEV, NULL, "it has ended");
         op->action = action;
         op->n = action_count_steps(action);
         op->name = strdup(use->name);

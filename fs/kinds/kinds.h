@@ -5,7 +5,7 @@
 #define FS_KINDS_H
 
 #include "fs/fuse/node.h"
-#include "fs/vm/object.h"
+#include "fs/vm/collection.h"
 #include "fs/fuse/request.h"
 #include "fs/fuse/rows.h"
 #include "fs/kinds/action.h"

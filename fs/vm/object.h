@@ -1,7 +1,7 @@
 /*
- * Collections: directories with one directory per object of a query, and the identity of those objects.
+ * Objects of collections, and their identity. The collections of a VM.
  *
- * A collection maps the records of its query to objects. An object lives as long as results show its name
+ * A collection (collection.h) maps the records of its query to objects. An object lives as long as results show its name
  * and identity, and no event has reported its end. Its serial, which is its inode number, is never used again. So a
  * disk that was unplugged and plugged again under the same name is another object, and open files of the old object
  * fail with ENODEV.
@@ -17,20 +17,9 @@
 #include "fs/vm/ended.h"
 #include "fs/vm/query.h"
 
-struct lh_table;
-
-/* The data of a collection's row (kind_collection). The texts are bindings to a record, see binding.h. */
-struct each {
-        struct query_spec query; /* gives an array of records; its plan may be one of the daemon's own lists */
-        const char *name;        /* the name, before its conversion to a file name */
-        const char *device;      /* the device; NULL: the objects have none */
-        const char *identity;    /* what identifies the object together with its name; NULL: the name alone */
-        struct ending ended;     /* the event that reports the end of an object */
-        unsigned keep;           /* so many objects whose records have gone stay; 0: none */
-        const struct row *rows;  /* the files of each object, which come before its members */
-        bool has_anonymous;      /* an object without a path may have a device, see object_set_anonymous() */
-        bool properties; /* the object's files are the QOM properties of its device, not the record's members */
-};
+struct collection;
+struct each;
+struct vm;
 
 /*
  * All collections of a VM. Embedded in struct vm.
@@ -46,21 +35,6 @@ struct objects {
 void objects_init(struct objects *objects, struct vm *vm);
 /* Frees all collections. Their objects must have no other references. */
 void objects_deinit(struct objects *objects);
-
-struct collection {
-        struct list link; /* in the vm */
-        struct vm *vm;
-        const struct each *each;
-        struct query *query;
-        struct ended *ended; /* borrowed from the vm's; NULL: no event ends objects */
-        uint64_t synced;     /* the query's serial */
-        uint64_t ended_at;   /* the vm's stamp when an object was ended by an event: older results still show it */
-        unsigned pass;
-        struct lh_table *objects; /* name to struct object; … */
-        size_t n_left;            /* … the number of objects removed from it since its last rebuild */
-        struct list kept;         /* the objects whose records have gone, the oldest first */
-        unsigned n_kept;
-};
 
 struct object {
         unsigned refs;
@@ -91,16 +65,6 @@ struct object {
         struct json_object *outcome; /* see object_set_outcome(); NULL: none */
 };
 
-/* Finds the collection of the row's data, or creates it on first use. Owned by the vm. 0 or -ENOMEM. */
-int collection_get(struct vm *vm, const struct each *each, struct collection **ret_collection);
-
-/* Ensures that the query is fresh (see query_require()) and updates the objects from it. */
-int collection_require(struct collection *collection, struct waiter *waiter, enum freshness freshness);
-
-/* Borrowed; NULL: not found. */
-struct object *collection_find(struct collection *collection, const char *name);
-struct object *collection_find_device(struct collection *collection, const char *device);
-
 /* Ends this object, whose record has gone. */
 void object_kill(struct object *object);
 /*
@@ -123,14 +87,20 @@ int object_forget(struct object *object);
  */
 bool object_is_alive(struct object *object);
 
-/* Gets the object's record, borrowed. Returns as collection_require(), or -ENODEV if the object has ended. */
-int object_require(struct object *object, struct waiter *waiter, enum freshness freshness,
-                   struct json_object **ret_record);
-
-/* The last known record, borrowed; NULL: none. */
-struct json_object *object_record(struct object *object);
-
 struct object *object_ref(struct object *object);
 struct object *object_unref(struct object *object);
+
+/* --- for collections -------------------------------------------------------------------------------------------- */
+
+/* The collection lets go of the object. */
+void object_end(struct object *object);
+/* Its record has gone: it ends, or is kept if its collection says so; then collection_forget_oldest() is to be called. */
+void object_lose(struct object *object);
+/* The same because of an event of that stamp. */
+void object_kill_at(struct object *object, uint64_t stamp);
+/* Carries out what events have noted. */
+void objects_settle(struct objects *objects);
+/* What is noted of the event that ends objects, shared by all collections that it concerns alike. 0 or -ENOMEM. */
+int objects_get_ended(struct objects *objects, const struct each *each, struct ended **ret_ended);
 
 #endif

@@ -1,5 +1,6 @@
 #include "tests/lib/collections.h"
 
+#include "fs/kinds/action.h"
 #include "fs/kinds/kinds.h"
 
 struct json_object *own_list;
@@ -14,6 +15,26 @@ static int own(struct peer *peer, const struct query_spec *spec, struct json_obj
         return own_list ? 0 : -ENOMEM;
 }
 
+/* jobs/NAME/dismiss */
+static const struct action dismiss = {
+        .steps = { { .does = { "job-dismiss", { { .name = "id", .record = "{id}" } } } } },
+        .until = ACTION_GONE,
+};
+
+static int dismiss_write(struct request *r, struct file *file)
+{
+        struct action_use use = { .action = &dismiss, .name = "dismiss" };
+        int e;
+
+        (void)file;
+        if (r->op)
+                return action_continue(r);
+        e = object_require(r->inode->object, &r->waiter, FRESH_CONTENT, &use.record);
+        return e ? e : action_start(r, &use);
+}
+
+static const struct kind kind_dismiss = { .type = S_IFREG, .own_inode = true, .write = dismiss_write };
+
 static const struct plan plan_own = { .name = "own", .own = own };
 
 static const struct row rows[] = {
@@ -23,6 +44,12 @@ static const struct row rows[] = {
           .mode = 0444,
           .member = "thread-id",
           .present = "{thread-id}" },
+        { 0 },
+};
+
+static const struct row job_rows[] = {
+        { .name = "status", .kind = &kind_record, .mode = 0444 },
+        { .name = "dismiss", .kind = &kind_dismiss, .mode = 0200 },
         { 0 },
 };
 
@@ -52,7 +79,7 @@ const struct each test_jobs = {
         .name = "{id}",
         .ended = { .event = "JOB_STATUS_CHANGE", .member = "id", .when = "status", .equals = "null" },
         .keep = JOBS_KEPT,
-        .rows = rows,
+        .rows = job_rows,
 };
 
 static const struct each owns = {

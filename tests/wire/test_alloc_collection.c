@@ -52,7 +52,7 @@ static bool end_without_memory(unsigned long k)
         ck_assert(rig.vm->peer.up);
         /* it is kept as a whole, or not at all */
         if (rig_walk("jobs/j", &(struct fuse_entry_out){ 0 }) == 0) {
-                ASSERT_LS("jobs/j", "status id state");
+                ASSERT_LS("jobs/j", "status dismiss id state");
                 ASSERT_CAT("jobs/j/state", "failed\n");
         }
         /* a list of our own, whose objects come and go */

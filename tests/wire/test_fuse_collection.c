@@ -238,7 +238,7 @@ START_TEST(an_object_whose_record_has_gone_stays)
         become("query-jobs", "[{\"id\": \"k\", \"state\": \"x\"}]");
         ASSERT_LS("jobs", "j k");
         ck_assert_uint_eq(inode_of("jobs/j"), ino);
-        ASSERT_LS("jobs/j", "status id state error none");
+        ASSERT_LS("jobs/j", "status dismiss id state error none");
         assert_read(&state, "failed\n");
         assert_read(
                 &status,
@@ -315,6 +315,37 @@ START_TEST(a_kept_object_can_be_forgotten)
         ASSERT_LS("jobs", "");
         ASSERT_ERROR(k_wait_error(k_send_read(&state, 0, 4096)), ENODEV);
         ASSERT_ERROR(rig_walk("jobs/j", &(struct fuse_entry_out){ 0 }), ENOENT);
+}
+END_TEST
+
+// clang-format off
+static const char schema[] =
+        "[{\"name\": \"str\", \"meta-type\": \"builtin\", \"json-type\": \"string\"},"
+        " {\"name\": \"0\", \"meta-type\": \"object\", \"members\": []},"
+        " {\"name\": \"1\", \"meta-type\": \"object\", \"members\": [{\"name\": \"id\", \"type\": \"str\"}]},"
+        " {\"name\": \"job-dismiss\", \"meta-type\": \"command\", \"arg-type\": \"1\", \"ret-type\": \"0\"}]";
+// clang-format on
+
+START_TEST(an_action_ends_with_the_record)
+{
+        struct k_file dismiss;
+        uint64_t write;
+
+        fake_on(rig.fake, "query-qmp-schema", schema);
+        fake_on(rig.fake, "job-dismiss", "{}");
+        fake_on(rig.fake, "query-jobs", "[{\"id\": \"j\", \"state\": \"concluded\"}]");
+        dismiss = rig_must_open("jobs/j/dismiss", O_WRONLY);
+        write = k_send_write(&dismiss, "1", 1);
+        PUMP(rig.loop, rig_count("job-dismiss") == 1);
+        SETTLE();
+        ck_assert(!k_is_answered(write));
+        become("query-jobs", "[]");
+        PUMP(rig.loop, k_is_answered(write));
+        ASSERT_OK(k_wait_error(write));
+        ASSERT_CAT("jobs/j/state", "concluded\n");
+        /* nothing is done to what may have the name now */
+        ASSERT_ERROR(rig_echo("jobs/j/dismiss", "1"), ENODEV);
+        ck_assert_uint_eq(rig_count("job-dismiss"), 1);
 }
 END_TEST
 
@@ -406,7 +437,7 @@ START_TEST(a_record_that_is_too_large_is_not_kept)
         become("query-jobs", "[]");
         ASSERT_LS("jobs", "small");
         ck_assert_int_eq(object_set_outcome(find_job("small"), outcome), -E2BIG);
-        ASSERT_LS("jobs/small", "status id");
+        ASSERT_LS("jobs/small", "status dismiss id");
         json_object_put(outcome);
         free(json);
         free(text);
@@ -428,6 +459,7 @@ int main(void)
                 TEST(an_event_keeps_the_object_too),
                 TEST(the_name_used_again_is_another_object),
                 TEST(a_kept_object_can_be_forgotten),
+                TEST(an_action_ends_with_the_record),
                 TEST(newer_ones_displace_the_oldest),
                 TEST(outcomes_outlive_the_connection),
                 TEST(names_that_come_and_go_take_no_memory),

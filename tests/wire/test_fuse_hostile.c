@@ -4,7 +4,7 @@
  */
 #include <dirent.h>
 
-#include "fs/vm/object.h"
+#include "fs/vm/collection.h"
 #include "tests/lib/operation.h"
 #include "tests/lib/test.h"
 
