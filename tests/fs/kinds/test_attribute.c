@@ -163,6 +163,19 @@ START_TEST(write_is_done_when_the_value_is_shown)
 }
 END_TEST
 
+START_TEST(query_that_is_not_answered_in_time_ends_no_wait)
+{
+        uint64_t write = begin("disks/a/bytes", "2048");
+
+        fake_stick(rig.fake);
+        PUMP_FOR(rig.loop, 25 * SEC);
+        ck_assert(!k_is_answered(write));
+        show("\"size\": 2048");
+        fake_unstick(rig.fake);
+        ASSERT_OK(k_wait_error(write));
+}
+END_TEST
+
 START_TEST(event_has_the_value_looked_at)
 {
         uint64_t before, write = begin("disks/a/bytes", "2048");
@@ -330,6 +343,7 @@ int main(void)
                 TEST(reading_shows_the_value_as_it_is),
                 TEST(value_that_is_missing_is_no_file_or_no_device),
                 TEST(write_is_done_when_the_value_is_shown),
+                TEST(query_that_is_not_answered_in_time_ends_no_wait),
                 TEST(event_has_the_value_looked_at),
                 TEST_EACH(value_is_sent_as_the_schema_has_it, ARRAY_SIZE(values)),
                 TEST_EACH(wrong_values_are_refused_before_anything_is_sent, ARRAY_SIZE(wrong)),
