@@ -127,12 +127,19 @@ int arguments_parse(struct request *r, const char *text, struct words *words, st
         return why ? request_fail(r, e, NULL, "%s", why) : e;
 }
 
+/* Left to QEMU's check. */
+static int unknown_properties(struct json_object **ret_properties)
+{
+        *ret_properties = json_object_new_array();
+        return *ret_properties ? 0 : -ENOMEM;
+}
+
 /*
  * The properties that are also arguments, owned by the caller; NULL: the command has none; empty: left to QEMU's
- * check.
+ * check. @known: only if they are known already.
  */
-static int require_properties(struct request *r, const struct qmp_args *args, const struct qmp_entity *command,
-                              struct json_object **ret_properties)
+static int require_properties(struct request *r, const struct qmp_args *args, bool known,
+                              const struct qmp_entity *command, struct json_object **ret_properties)
 {
         struct query_spec spec = { .plan = &plan_type, .asked = true };
         const struct query *query;
@@ -146,6 +153,8 @@ static int require_properties(struct request *r, const struct qmp_args *args, co
         e = asked_find(&r->vm->asked, &spec, ret_properties);
         if (e != -ENOENT)
                 return e;
+        if (known)
+                return unknown_properties(ret_properties);
         e = query_require(&r->waiter, &spec, FRESH_CONTENT, &query);
         if (e == 0) {
                 *ret_properties = json_object_get(query->value);
@@ -154,19 +163,15 @@ static int require_properties(struct request *r, const struct qmp_args *args, co
                 return e == -EPROTO ? 0 : e;
         }
         /* an alias ("virtio-net"), or a mistake; the command's own words for that are better than the query's */
-        if (e == -ENODEV || e == -EINVAL) {
-                *ret_properties = json_object_new_array();
-                e = *ret_properties ? 0 : -ENOMEM;
-        }
-        return e;
+        return e == -ENODEV || e == -EINVAL ? unknown_properties(ret_properties) : e;
 }
 
-int arguments_build(struct request *r, const struct qmp_args *args, const struct qmp_entity *command,
-                    struct json_object **ret_arguments)
+int arguments_build(struct request *r, const struct qmp_args *args, const struct words *words,
+                    const struct qmp_entity *command, struct json_object **ret_arguments)
 {
         _cleanup_(qmp_json_putp) struct json_object *properties = NULL;
         _cleanup_(qmp_freep) char *why = NULL;
-        int e = require_properties(r, args, command, &properties);
+        int e = require_properties(r, args, words && words->explain, command, &properties);
 
         if (e == 0)
                 e = qmp_args_build(args, command, properties, ret_arguments, &why);

@@ -35,11 +35,12 @@ int arguments_parse(struct request *r, const char *text, struct words *words, st
 
 /*
  * The arguments of @command, checked by the schema and, for a command that takes the properties of a device type, by
- * these. *ret_arguments is the caller's. 0, WAITER_PARKED, -ENOMEM, -EINVAL with the reason in the request, or the
- * error of the query for the properties.
+ * these. *ret_arguments is the caller's. If they are only to be explained (@words, which may be NULL), nothing is sent:
+ * properties that are not known are not checked. 0, WAITER_PARKED, -ENOMEM, -EINVAL with the reason in the request, or
+ * the error of the query for the properties.
  */
-int arguments_build(struct request *r, const struct qmp_args *args, const struct qmp_entity *command,
-                    struct json_object **ret_arguments);
+int arguments_build(struct request *r, const struct qmp_args *args, const struct words *words,
+                    const struct qmp_entity *command, struct json_object **ret_arguments);
 
 /* The argument that names the type whose properties @command also takes; NULL: it takes none. */
 const char *arguments_type(const char *command);

@@ -150,7 +150,7 @@ static int start(struct request *r)
         use.words.after = command;
         e = arguments_parse(r, r->data, &use.words, &args);
         if (e == 0)
-                e = arguments_build(r, args, command, &arguments);
+                e = arguments_build(r, args, &use.words, command, &arguments);
         if (e)
                 return e;
         use.name = use.command = command->name;

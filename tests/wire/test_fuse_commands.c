@@ -179,6 +179,25 @@ START_TEST(device_add_of_an_unknown_type_is_judged_by_qemu)
 }
 END_TEST
 
+/* QEMU 7.2 aborts in device-list-properties of some types. */
+START_TEST(explained_device_add_asks_for_no_properties)
+{
+        struct k_file file = rig_must_open("cmd/device_add", O_RDWR);
+
+        fake_on(rig.fake, "device-list-properties", "[{\"name\": \"num_queues\", \"type\": \"uint32\"}]");
+        ASSERT_OK(write_text(&file, "driver=nvme explain num_queues=0x10"));
+        ASSERT_SENT("query-qmp-schema");
+        ASSERT_READ(&file, 0, 4096,
+                    "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"nvme\",\"num_queues\":\"0x10\"}}\n");
+        /* what is known is used */
+        ASSERT_OK(rig_echo("types/nvme", ""));
+        ASSERT_OK(write_text(&file, "driver=nvme explain num_queues=0x10"));
+        ASSERT_READ_CONTAINS(&file, "\"num_queues\":16}}\n");
+        ASSERT_ERROR(write_text(&file, "driver=nvme explain nosuch=1"), EINVAL);
+        ASSERT_SENT("device-list-properties");
+}
+END_TEST
+
 START_TEST(command_goes_out_of_band_where_both_can)
 {
         struct k_file yank, stop;
@@ -794,6 +813,7 @@ int main(void)
                 TEST(write_that_is_too_long_or_has_nul_is_refused),
                 TEST(device_add_is_typed_by_its_driver),
                 TEST(device_add_of_an_unknown_type_is_judged_by_qemu),
+                TEST(explained_device_add_asks_for_no_properties),
                 TEST(command_goes_out_of_band_where_both_can),
                 TEST(command_goes_in_band_where_out_of_band_was_not_negotiated),
                 TEST(reply_is_read_behind_what_was_written_or_from_the_start),
