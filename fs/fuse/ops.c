@@ -492,16 +492,13 @@ static void ops_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t s
                 request_finish(r, e == WRITING_KEPT ? 0 : e);
 }
 
-/*
- * Each close(2) of a file that can be written, not only the last: a shell that begins a command closes copies. A line
- * that has not come to its end is still waited for, but those who look at the error of close() hear of it.
- */
+/* Each close(2) of a file that can be written, not only the last: a child of a shell closes its copies. */
 static void ops_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-        const struct file *file = file_find(session_of(req), fi->fh);
+        struct file *file = file_find(session_of(req), fi->fh);
 
         (void)ino;
-        fuse_reply_err(req, file && file->writing.piece ? EINVAL : 0);
+        fuse_reply_err(req, file ? -writing_flush(file, fi->lock_owner) : 0);
 }
 
 static void ops_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *handle)

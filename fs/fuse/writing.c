@@ -43,6 +43,21 @@ void writing_end(struct file *file)
         free(take_ptr(file->writing.json));
 }
 
+int writing_flush(struct file *file, uint64_t owner)
+{
+        struct writing *w = &file->writing;
+
+        if (w->broken == owner)
+                w->broken = 0;
+        if (!w->piece)
+                return 0;
+        if (w->owner == owner) {
+                drop_with_a_word(file);
+                w->refused = -EINVAL;
+        }
+        return -EINVAL;
+}
+
 void writing_note_read(struct writing *w, off_t to)
 {
         w->read_to = to;

@@ -12,7 +12,9 @@
  * otherwise become the end of a line that the first has begun. Several programs that write a line together, such as
  * "{ head -c 4096 file; echo; } > ctl", are refused as well: most of their pieces do not fill a buffer anyway.
  * Processes are told apart by the kernel's lock owner; a pid would be that of a thread, and the threads of a Go
- * program or of an NFS server write pieces of one line.
+ * program or of an NFS server write pieces of one line. The lock owner is made from the address of the process's table
+ * of descriptors, which may be that of the next process after the end of the first. So a line ends with the close(2)
+ * by its process, which comes at the latest with its end.
  *
  * Only JSON may have several lines, in one write. If its lines come one by one, the first is refused, since it is
  * incomplete, and the others are refused up to the end of the text: an empty line or "{}" in the midst of it would be
@@ -36,7 +38,7 @@ struct writing {
         size_t held;      /* see file_hold() */
         struct who who;   /* the last writer of it */
         uint64_t owner;   /* the process of it, see struct request */
-        uint64_t broken;  /* the process whose line was broken by another's, up to the end of that line; 0: none */
+        uint64_t broken;  /* the process whose line was broken by another's, up to its end or close(2); 0: none */
         char *json;       /* refused lines that are the beginning of a JSON text; owned, NULL: none */
         size_t json_held; /* see file_hold() */
         int refused; /* a piece of the line was refused with this errno, and so is the rest up to its end; or 0 */
@@ -47,7 +49,13 @@ struct writing {
         off_t from, to, read_to, farthest;
 };
 
-/* To be called on close: an incomplete line is dropped, with a line in `errors`. */
+/*
+ * To be called on each close(2), by the process @owner. Its incomplete line is dropped, with a line in `errors`, and the
+ * rest of it will be refused up to its newline. 0, or -EINVAL if the line of any process is incomplete.
+ */
+int writing_flush(struct file *file, uint64_t owner);
+
+/* To be called on the last close: an incomplete line is dropped, with a line in `errors`. */
 void writing_end(struct file *file);
 
 /*

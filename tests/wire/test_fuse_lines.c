@@ -269,7 +269,7 @@ END_TEST
 
 static int flush(const struct k_file *file)
 {
-        struct fuse_flush_in in = { .fh = file->fh };
+        struct fuse_flush_in in = { .fh = file->fh, .lock_owner = kernel.owner };
 
         return k_wait_error(k_send(FUSE_FLUSH, file->node, &in, sizeof(in), NULL, 0));
 }
@@ -284,9 +284,10 @@ START_TEST(close_tells_of_a_line_without_its_end)
         ck_assert_uint_ne(reader.open_flags & FOPEN_NOFLUSH, 0);
         text[1024] = '\0';
         ASSERT_OK(flush(&file));
-        write_at(&file, 0, text, 0);
+        write_by(1, &file, 0, text, 0);
+        kernel.owner = 2;
         ASSERT_ERROR(flush(&file), EINVAL);
-        write_at(&file, 1024, "\n", 0);
+        write_by(1, &file, 1024, "\n", 0);
         ASSERT_SENT("stop");
         ASSERT_OK(flush(&file));
         write_at(&file, 0, text, 0);
@@ -294,6 +295,43 @@ START_TEST(close_tells_of_a_line_without_its_end)
         ASSERT_SENT("");
         ASSERT_CAT_CONTAINS("errors", " /ctl EINVAL - a line of 1024 bytes without a newline at its end: nothing was "
                                       "done\n");
+        free(text);
+}
+END_TEST
+
+/* "{ cat a; cat b; } > ctl": the kernel may give the owner of the first to the second, since it is an address. */
+START_TEST(process_that_has_closed_does_not_go_on_with_its_line)
+{
+        struct k_file file = rig_must_open("ctl", O_WRONLY);
+        char *text = line_of(1024);
+
+        text[1024] = '\0';
+        write_by(1, &file, 0, text, 0);
+        ASSERT_ERROR(flush(&file), EINVAL);
+        ASSERT_CAT_CONTAINS("errors", " /ctl EINVAL - a line of 1024 bytes without a newline at its end: nothing was "
+                                      "done\n");
+        write_by(1, &file, 1024, "   nowait\n", EINVAL);
+        ASSERT_CAT_CONTAINS("errors", " /ctl EINVAL - the rest of a refused line, up to the next newline\n");
+        ASSERT_SENT("");
+        ASSERT_OK(flush(&file));
+        write_by(1, &file, 1024, "stop\n", 0);
+        ASSERT_SENT("stop");
+        free(text);
+}
+END_TEST
+
+START_TEST(process_with_the_owner_of_a_broken_line_is_not_refused)
+{
+        struct k_file file = rig_must_open("ctl", O_WRONLY);
+        char *text = line_of(1024);
+
+        text[1024] = '\0';
+        write_by(1, &file, 0, text, 0);
+        write_by(2, &file, 1024, "\n", EINVAL);
+        kernel.owner = 1;
+        ASSERT_OK(flush(&file));
+        write_by(1, &file, 1024, "stop\n", 0);
+        ASSERT_SENT("stop");
         free(text);
 }
 END_TEST
@@ -505,6 +543,8 @@ int main(void)
                 TEST(pieces_of_two_processes_are_both_refused_up_to_their_newlines),
                 TEST(pieces_of_threads_make_one_line),
                 TEST(close_tells_of_a_line_without_its_end),
+                TEST(process_that_has_closed_does_not_go_on_with_its_line),
+                TEST(process_with_the_owner_of_a_broken_line_is_not_refused),
                 TEST(write_at_the_start_begins_another_line),
                 TEST(write_at_the_start_of_qmp_begins_another_line),
                 TEST(piece_that_is_written_twice_is_not_in_the_line_twice),
