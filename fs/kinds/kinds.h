@@ -57,6 +57,13 @@ struct verb {
 };
 extern const struct kind kind_ctl;
 
+/* kind_action.c: what a write does, to the object that the file is in, if any [data: struct action_file]. */
+struct action_file {
+        const char *help; /* how it is used, a line or several, without the last newline */
+        struct action action;
+};
+extern const struct kind kind_action;
+
 /*
  * kind_attribute.c: in objects: a value of the record that can be set [data: struct attribute]. A write is done when
  * the value is shown, if the action is ACTION_SHOWN.

@@ -36,13 +36,13 @@ static int action_render(struct request *r, struct inode *inode, struct text *re
 
 static const struct kind kind_about = { .type = S_IFREG, .render = about_render, .write = about_write };
 
-static const struct kind kind_action = {
+static const struct kind kind_deed = {
         .type = S_IFREG, .own_inode = true, .render = action_render, .write = about_write
 };
 
 static const struct row rows[] = {
         { .name = "about", .kind = &kind_about, .mode = 0644 },
-        { .name = "action", .kind = &kind_action, .mode = 0644 },
+        { .name = "action", .kind = &kind_deed, .mode = 0644 },
         /* nobody is there to ask for its command, and nobody to have news */
         { .name = "needy", .kind = &kind_about, .mode = 0644, .needs = "query-x", .channel = CHANNEL_EVENTS },
         { .name = "raw", .kind = &kind_about, .mode = 0644, .raw = true },
