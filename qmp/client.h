@@ -35,6 +35,7 @@ struct qmp_result {
         struct json_object *value; /* QMP_OK: borrowed during the callback */
         const char *error_class;   /* QMP_ERROR: borrowed; else NULL */
         const char *text;          /* not QMP_OK: QEMU's description or our message; borrowed */
+        uint64_t memory;  /* QMP_OK: the memory of the value as json-c has it, estimated */
         uint64_t busy_ns; /* QMP_OK, QMP_ERROR: how long QEMU worked on it, without the time for earlier commands */
 };
 

@@ -408,6 +408,7 @@ bool qmp_client_take_reply(struct qmp_client *client, const struct qmp_message *
                 client->n_oob--;
         }
         result.busy_ns = now - from;
+        result.memory = client->framer.memory;
         list_unlink(&command->link);
         if (!m->has_id && client->stalled) {
                 client->stalled = false;

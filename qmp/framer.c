@@ -221,6 +221,7 @@ static int take_value(struct qmp_framer *framer, struct json_object **ret_value)
 
         if (r < 0)
                 return r;
+        framer->memory = framer->tree + (framer->scanned - framer->start);
         framer->start = framer->scanned;
         framer->in_value = false;
         return QMP_FRAMER_VALUE;

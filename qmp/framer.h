@@ -23,6 +23,7 @@ struct qmp_framer {
         size_t scanned;          /* position of the scan; start <= scanned <= end */
         size_t depth;
         uint64_t tree;
+        uint64_t memory; /* of the last value, its strings included, estimated */
         /* offset from @start after the last separator; greatest distance between two separators */
         size_t token, longest;
         bool in_value, in_string, in_escape;

@@ -24,6 +24,7 @@ static void fetch_end(struct fetch *f)
                 .value = f->value,
                 .error_class = f->error_class,
                 .text = f->text,
+                .memory = f->memory,
                 .busy_ns = f->busy_ns,
                 .n_commands = f->n_parts,
         };
@@ -90,6 +91,7 @@ static void part_done(void *userdata, const struct qmp_result *result)
         f->first = NULL;
         f->answered = true;
         f->busy_ns += result->busy_ns;
+        f->memory += result->outcome == QMP_OK ? result->memory : 0;
         if (result->outcome == QMP_OK)
                 part_returned(part, result->value);
         else

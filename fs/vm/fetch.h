@@ -12,6 +12,7 @@ struct fetch_result {
         int error;                      /* 0 or a negative errno */
         struct json_object *value;      /* borrowed */
         const char *error_class, *text; /* on error; class may be NULL */
+        uint64_t memory;                /* of all replies, estimated */
         uint64_t busy_ns;               /* QEMU's processing time … */
         unsigned n_commands;            /* … and the number of commands */
 };
@@ -45,7 +46,7 @@ struct fetch {
         struct qmp_command *first; /* NULL once answered */
         bool answered;
         unsigned pending, n_parts;
-        uint64_t busy_ns;
+        uint64_t memory, busy_ns;
         int error;
         char *error_class, *text;
 };

@@ -67,9 +67,8 @@ static void renew_table(struct queries *queries)
 static void query_free(struct query *q)
 {
         assert(!q->fetch && list_empty(&q->waiters) && list_empty(&q->later));
-        list_unlink(&q->kept);
+        drop_value(q);
         qmp_timer_disarm(q->peer->context->loop, &q->pause);
-        json_object_put(q->value);
         free(q->error_class);
         free(q->error_text);
         free(q->key);
@@ -313,6 +312,8 @@ static void drop_value(struct query *q)
 {
         list_unlink(&q->kept);
         json_object_put(take_ptr(q->value));
+        q->peer->queries.memory -= q->memory;
+        q->memory = 0;
         q->has_value = false;
         q->value_stamp = 0;
 }
@@ -337,6 +338,26 @@ static uint64_t keep_ns(const struct peer *peer)
         return ttl > QUERY_REUSE_MAX_NS ? ttl : QUERY_REUSE_MAX_NS;
 }
 
+/* The value is not used any more, unless a waiter needs it: its step begins from the top with each result. */
+static void let_go(struct query *q)
+{
+        if (q->n_required > 0)
+                return;
+        drop_value(q);
+        if (q->refs == 0 && !q->fetch && !is_whole(&q->spec))
+                forget(q);
+}
+
+/* A hostile QEMU decides how large its replies are, and a walk asks for thousands. */
+static void bound(struct queries *queries)
+{
+        list_for_each_safe(i, &queries->kept) {
+                if (queries->memory <= QUERY_MEMORY_MAX || i->next == &queries->kept)
+                        return;
+                let_go(list_entry(i, struct query, kept));
+        }
+}
+
 static void sweep(struct qmp_timer *timer)
 {
         struct peer *peer = container_of(timer, struct peer, queries.sweep);
@@ -347,12 +368,7 @@ static void sweep(struct qmp_timer *timer)
 
                 if (now < q->value_at + keep_ns(peer))
                         break;
-                /* a step that needs several results begins from the top with each */
-                if (q->n_required > 0)
-                        continue;
-                drop_value(q);
-                if (q->refs == 0 && !q->fetch && !is_whole(&q->spec))
-                        forget(q);
+                let_go(q);
         }
         /* not for each of thousands by itself */
         if (!list_empty(&peer->queries.kept))
@@ -369,12 +385,15 @@ static void keep(struct query *q)
                 qmp_timer_arm(peer->context->loop, &peer->queries.sweep, q->value_at + keep_ns(peer));
         list_unlink(&q->kept);
         list_append(&peer->queries.kept, &q->kept);
+        bound(&peer->queries);
 }
 
 static void set_value(struct query *q, const struct fetch_result *result)
 {
         json_object_put(q->value);
         q->value = json_object_get(result->value);
+        q->peer->queries.memory += result->memory - q->memory;
+        q->memory = result->memory;
         q->has_value = true;
         q->serial = ++q->peer->queries.serial;
         q->value_stamp = q->fetch_stamp;

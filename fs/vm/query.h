@@ -29,6 +29,12 @@
  */
 #define QUERY_COMMAND_NS (NSEC_PER_MSEC * 4 / 10)
 
+/*
+ * The limit of the memory of all values, as json-c has them, beyond which the oldest are dropped; but not the last, nor
+ * those that somebody needs. 5,000 disks take 70 MB.
+ */
+#define QUERY_MEMORY_MAX (UINT64_C(128) << 20)
+
 enum freshness {
         FRESH_CONTENT,   /* sent after the waiter arrived, or costly and within the load limit */
         FRESH_STRUCTURE, /* or at most structure_ttl old, without an event since */
@@ -45,6 +51,7 @@ struct query {
         bool has_value;            /* false: none yet, or the last fetch failed */
         struct json_object *value; /* NULL too where QEMU returned null */
         uint64_t serial;           /* of the value; never used again for another one of any query */
+        uint64_t memory;           /* of the value, estimated */
         uint64_t value_stamp, value_epoch, value_sent_at, value_at;
         int error; /* of the last failed fetch */
         char *error_class, *error_text;
@@ -68,6 +75,7 @@ struct queries {
         size_t n_left;                 /* the number of keys removed from it since its last rebuild */
         uint64_t serial;               /* of values */
         struct load load, costly_load; /* of QEMU's time: by all queries, by costly ones */
+        uint64_t memory;               /* of the values, estimated */
         struct list kept;              /* those with a value, the oldest first … */
         struct qmp_timer sweep;        /* … which is let go of then */
 };

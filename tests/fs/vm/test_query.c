@@ -4,6 +4,7 @@
 #include "fs/vm/query.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "tests/lib/rig.h"
 #include "tests/lib/test.h"
@@ -210,6 +211,41 @@ START_TEST(waiter_may_go_while_it_waits)
 }
 END_TEST
 
+/* However large replies are, and however long they may be used. */
+START_TEST(values_are_bounded)
+{
+        enum { SIZE = 8 << 20, N = 40 };
+        char *big = malloc(SIZE + 100);
+        uint64_t most = 0;
+
+        rig.vm->peer.options.structure_ttl_ns = 3600 * SEC;
+        ck_assert_ptr_nonnull(big);
+        strcpy(big, "[{\"name\": \"x\", \"type\": \"");
+        memset(big + strlen(big), 'y', SIZE);
+        strcpy(big + SIZE, "\"}]");
+        for (unsigned i = 0; i < N; i++) {
+                char path[20];
+                struct query_spec list = { .plan = &plan_list, .a = path };
+
+                snprintf(path, sizeof(path), "/%u", i);
+                rig_qom(path, NULL, big);
+                start(&a, &list, 1);
+                PUMP(rig.loop, a.done);
+                ck_assert_int_eq(a.error, 0);
+                waiter_deinit(&a.waiter);
+                /* the last one is always there to be used again */
+                ck_assert_ptr_nonnull(query_peek(&rig.vm->peer, &list));
+                rig_qom(path, NULL, "[]");
+                if (rig.vm->peer.queries.memory > most)
+                        most = rig.vm->peer.queries.memory;
+        }
+        ck_assert_uint_gt(most, QUERY_MEMORY_MAX / 2);
+        ck_assert_uint_le(most, QUERY_MEMORY_MAX);
+        ck_assert_uint_lt(n_queries(), N);
+        free(big);
+}
+END_TEST
+
 START_TEST(without_a_connection_it_fails_at_once)
 {
         fake_close(rig.fake);
@@ -239,6 +275,7 @@ int main(void)
                 TEST(query_stays_while_it_may_be_of_use),
                 TEST(value_stays_while_a_waiter_needs_it),
                 TEST(waiter_may_go_while_it_waits),
+                TEST(values_are_bounded),
                 TEST(without_a_connection_it_fails_at_once),
         };
 
