@@ -343,6 +343,7 @@ void rig_forget(void)
         if (kernel.ended)
                 return;
         PUMP(rig.loop, list_empty(&rig.session->contents.repeats));
+        PUMP(rig.loop, live(&rig.session->inodes.files) == 0 && live(&rig.session->inodes.nodes) == 1);
         SETTLE();
         CHECK(kernel.n_requests == 0);
         CHECK(list_empty(&rig.session->requests));
