@@ -62,13 +62,16 @@ static double entry_timeout(const struct inode *inode)
 /*
  * Only the size may change. The kernel wants attributes twice for each open(2), so it may keep them as long as
  * structure may be old, and is told when a read finds another size. What has no content of QEMU's (logs, streams,
- * answers) grows while somebody looks: its size is asked for each time.
+ * answers) grows while somebody looks: its size is asked for each time, unless the inode is that of one lookup alone
+ * and has just got it.
  */
 static double attr_timeout(const struct inode *inode)
 {
-        if (!S_ISREG(inode->kind->type))
+        const struct kind *kind = inode->kind;
+
+        if (!S_ISREG(kind->type))
                 return FOREVER;
-        return inode->kind->render && !inode->kind->read && inode->vm
+        return kind->render && (!kind->read || (kind->own_inode && !kind->stream)) && inode->vm
                        ? (double)inode->vm->peer.options.structure_ttl_ns / NSEC_PER_SEC
                        : 0;
 }

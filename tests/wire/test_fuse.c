@@ -550,13 +550,27 @@ END_TEST
 
 START_TEST(sizes_of_logs_are_asked_for_each_time)
 {
-        static const char *const paths[] = { "events", "errors", "cmd", "qmp", "hmp" };
+        static const char *const paths[] = { "events", "errors", "cmd", "qmp" };
         struct fuse_entry_out entry;
 
         for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
                 ASSERT_OK(rig_walk(paths[i], &entry));
                 if (S_ISREG(entry.attr.mode))
                         ck_assert_uint_eq(entry.attr_valid * 1000000000 + entry.attr_valid_nsec, 0);
+        }
+}
+END_TEST
+
+START_TEST(sizes_of_actions_are_those_of_the_lookup)
+{
+        static const char *const paths[] = { "ctl", "hmp", "block/NVME1/remove", "block/NVME1/size" };
+        struct fuse_entry_out entry;
+
+        for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+                ASSERT_OK(rig_walk(paths[i], &entry));
+                ck_assert_uint_gt(entry.attr_valid * 1000000000 + entry.attr_valid_nsec, 0);
+                /* the next one has an inode of its own */
+                ck_assert_uint_eq(entry.entry_valid * 1000000000 + entry.entry_valid_nsec, 0);
         }
 }
 END_TEST
@@ -629,6 +643,7 @@ int main(void)
                 TEST(listing_goes_on_although_its_objects_have_ended),
                 TEST(kernel_is_told_when_a_read_finds_another_size),
                 TEST(sizes_of_logs_are_asked_for_each_time),
+                TEST(sizes_of_actions_are_those_of_the_lookup),
                 TEST(listing_in_small_pieces_is_one_listing),
         };
 
