@@ -7,6 +7,7 @@
 #include "fs/kinds/action_table.h"
 #include "fs/kinds/answer.h"
 #include "fs/util/binding.h"
+#include "fs/util/render.h"
 #include "fs/vm/collection.h"
 #include "qmp/message.h"
 
@@ -423,17 +424,6 @@ static void action_down(struct subscriber *subscriber)
 
 /* --- the start -------------------------------------------------------------------------------------------------- */
 
-static int add_line(FILE *out, const char *command, struct json_object *arguments)
-{
-        _cleanup_(qmp_freep) char *text = NULL;
-        size_t size;
-        int e = qmp_command_format(command, arguments, NULL, &text, &size);
-
-        if (e == 0)
-                fprintf(out, "%s\n", text);
-        return e;
-}
-
 static int explain(struct request *r, const struct action_op *op)
 {
         struct text text = { 0 };
@@ -441,18 +431,12 @@ static int explain(struct request *r, const struct action_op *op)
         int e = out ? 0 : -ENOMEM;
 
         for (unsigned i = 0; e == 0 && i < op->n; i++)
-                e = add_line(out, command_of(op, i), op->does[i]);
+                e = render_command(command_of(op, i), op->does[i], out);
         if (out && (qmp_close_text(out, &text.data) < 0 || e < 0)) {
                 free(text.data);
                 e = -ENOMEM;
         }
-        if (e == 0)
-                e = answer_begin(r, r->file);
-        else
-                return e;
-        if (e < 0)
-                free(text.data);
-        return e < 0 ? e : answer_set(r->file, &text);
+        return e < 0 ? e : answer_give(r, &text);
 }
 
 /* ACTION_GONE */

@@ -42,6 +42,16 @@ int answer_set(struct file *file, struct text *text)
         return r;
 }
 
+int answer_give(struct request *r, struct text *text)
+{
+        int e = answer_begin(r, r->file);
+
+        if (e == 0)
+                return answer_set(r->file, text);
+        free(take_text(text).data);
+        return e;
+}
+
 void answer_set_error(struct file *file, const struct request *r, int error)
 {
         _cleanup_(qmp_json_putp) struct json_object *answer = json_object_new_object();
@@ -85,6 +95,13 @@ bool answer_read(struct request *r, struct file *file, struct text *ret_text, in
         else
                 *ret_error = -ENOMEM;
         return true;
+}
+
+int answer_or_content(struct request *r, struct file *file, struct text *ret_text)
+{
+        int e;
+
+        return answer_read(r, file, ret_text, &e) ? e : READ_CONTENT;
 }
 
 int usage_render(const struct inode *inode, const char *usage, struct text *ret_text)

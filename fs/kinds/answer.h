@@ -24,12 +24,16 @@ int answer_begin(struct request *r, struct file *file);
  * open files would exceed their limit (memory.h), and there is no answer.
  */
 int answer_set(struct file *file, struct text *text);
+/* Both, for a request with nothing else to say. @text is taken over. As answer_begin() and answer_set(). */
+int answer_give(struct request *r, struct text *text);
 /* Sets the answer to {"error": {"class", "desc"}}, from the request's reason. */
 void answer_set_error(struct file *file, const struct request *r, int error);
 /* Answers a write that was refused before the kind's write() was called. */
 void answer_refuse(struct request *r, struct file *file, int error);
 /* The part of the answer that a read at r->offset asks for. False: nothing has been written yet. */
 bool answer_read(struct request *r, struct file *file, struct text *ret_text, int *ret_error);
+/* A read() of a kind with content: the answer, or the content before a write. */
+int answer_or_content(struct request *r, struct file *file, struct text *ret_text);
 /* The content of an action's file before a write: its usage, and the result of the last write to it. */
 int usage_render(const struct inode *inode, const char *usage, struct text *ret_text);
 /* The size of that content; -1: out of memory. */

@@ -82,13 +82,6 @@ static int attribute_render(struct request *r, struct inode *inode, struct text 
         return e ? e : render_value(value, &ret_text->data, &ret_text->size);
 }
 
-static int attribute_read(struct request *r, struct file *file, struct text *ret_text)
-{
-        int e;
-
-        return answer_read(r, file, ret_text, &e) ? e : READ_CONTENT;
-}
-
 static int64_t attribute_size(struct inode *inode)
 {
         const struct attribute *attribute = inode->row->data;
@@ -202,7 +195,7 @@ const struct kind kind_attribute = {
         .supported = attribute_supported,
         .own_inode = true,
         .render = attribute_render,
-        .read = attribute_read,
+        .read = answer_or_content,
         .write = attribute_write,
         .release = answer_free,
         .size = attribute_size,

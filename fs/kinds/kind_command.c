@@ -99,13 +99,6 @@ static int command_render(struct request *r, struct inode *inode, struct text *r
         return e ? e : describe(inode, schema, command, ret_text);
 }
 
-static int command_read(struct request *r, struct file *file, struct text *ret_text)
-{
-        int e;
-
-        return answer_read(r, file, ret_text, &e) ? e : READ_CONTENT;
-}
-
 static int64_t command_size(struct inode *inode)
 {
         const struct qmp_schema *schema = inode->vm->introspection.schema;
@@ -173,7 +166,7 @@ const struct kind kind_command = {
         .type = S_IFREG,
         .own_inode = true,
         .render = command_render,
-        .read = command_read,
+        .read = answer_or_content,
         .write = command_write,
         .json = "{",
         .refuse = answer_refuse,

@@ -54,13 +54,6 @@ static int ctl_write(struct request *r, struct file *file)
         return e < 0 ? e : action_start(r, &use);
 }
 
-static int ctl_read(struct request *r, struct file *file, struct text *ret_text)
-{
-        int e;
-
-        return answer_read(r, file, ret_text, &e) ? e : READ_CONTENT;
-}
-
 static int ctl_render(struct request *r, struct inode *inode, struct text *ret_text)
 {
         FILE *out;
@@ -102,7 +95,7 @@ const struct kind kind_ctl = {
         .supported = ctl_supported,
         .own_inode = true,
         .render = ctl_render,
-        .read = ctl_read,
+        .read = answer_or_content,
         .write = ctl_write,
         .release = answer_free,
         .size = ctl_size,

@@ -111,13 +111,6 @@ static int hmp_render(struct request *r, struct inode *inode, struct text *ret_t
         return usage_render(inode, usage, ret_text);
 }
 
-static int hmp_read(struct request *r, struct file *file, struct text *ret_text)
-{
-        int e;
-
-        return answer_read(r, file, ret_text, &e) ? e : READ_CONTENT;
-}
-
 static int64_t hmp_size(struct inode *inode)
 {
         return usage_size(inode, usage);
@@ -127,7 +120,7 @@ const struct kind kind_hmp = {
         .type = S_IFREG,
         .own_inode = true,
         .render = hmp_render,
-        .read = hmp_read,
+        .read = answer_or_content,
         .write = hmp_write,
         .refuse = answer_refuse,
         .release = answer_free,

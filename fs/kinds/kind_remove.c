@@ -6,13 +6,14 @@
 #include <stdio.h>
 
 #include "fs/fuse/inode.h"
+#include "fs/kinds/answer.h"
+#include "fs/kinds/arguments.h"
 #include "fs/kinds/await.h"
 #include "fs/kinds/kinds.h"
 #include "fs/util/binding.h"
 #include "fs/util/qdev.h"
 #include "qmp/message.h"
 #include "fs/vm/removal.h"
-#include "fs/util/wait.h"
 #include "fs/fuse/session.h"
 
 /* The string at a binding of struct remove. Borrowed from the record; NULL: none. */
@@ -61,6 +62,20 @@ static int begin(struct request *r, const struct removal_target *target, bool no
         return e < 0 ? request_fail(r, e, NULL, "cannot ask for the removal of '%s': %s",
                                     target->path ? target->path : target->drive, strerror(-e))
                      : e;
+}
+
+static int explain(struct request *r, const struct removal_target *target)
+{
+        struct text text = { 0 };
+        FILE *out = open_memstream(&text.data, &text.size);
+        int e = out ? removal_explain(target, out) : -ENOMEM;
+
+        if (out && qmp_close_text(out, &text.data) < 0)
+                e = -ENOMEM;
+        if (e == 0)
+                return answer_give(r, &text);
+        free(text.data);
+        return e == -EINVAL ? request_fail(r, e, NULL, "drive_del does not accept the name '%s'", target->drive) : e;
 }
 
 /*
@@ -113,28 +128,30 @@ static int check_drive(struct request *r, const struct remove *spec, struct json
         return 0;
 }
 
-static int remove_block(struct request *r, const struct remove *spec, bool nowait)
+static int find_block(struct request *r, const struct remove *spec, struct removal_target *ret_target)
 {
         struct object *object = r->inode->object;
-        struct removal_target target = { .slot = -1 };
         struct json_object *record;
         const char *qdev;
+        bool has_device;
         int e = object_require(object, &r->waiter, FRESH_CONTENT, &record);
 
         if (e)
                 return e;
         qdev = get(spec->qdev, record);
-        target.path = object->device;
-        target.drive = get(spec->legacy_drive, record);
-        target.node = get(spec->node, record);
-        if (!binding_get(spec->qdev, record) && !target.drive)
+        has_device = binding_get(spec->qdev, record);
+        *ret_target = (struct removal_target){
+                .path = object->device,
+                .drive = get(spec->legacy_drive, record),
+                .node = get(spec->node, record),
+                .slot = -1,
+        };
+        if (!has_device && !ret_target->drive)
                 return request_fail(r, -ENODEV, NULL, "no device has this drive");
-        if (binding_get(spec->qdev, record) && !target.path)
+        if (has_device && !ret_target->path)
                 return request_fail(r, -ENODEV, NULL, "QEMU cannot name the device '%s'", qdev ? qdev : "?");
         /* what QEMU made itself was never the target of a device_add, and may have no "drive" (a floppy's unit) */
-        if (qdev && qdev_is_pluggable(target.path))
-                e = check_drive(r, spec, record);
-        return e ? e : begin(r, &target, nowait);
+        return qdev && qdev_is_pluggable(ret_target->path) ? check_drive(r, spec, record) : 0;
 }
 
 /*
@@ -167,7 +184,7 @@ static int get_slot(const struct remove *spec, struct json_object *record)
         return json_object_is_type(slot, json_type_int) ? json_object_get_int(slot) : -1;
 }
 
-static int remove_device(struct request *r, const struct remove *spec, bool nowait)
+static int find_device(struct request *r, const struct remove *spec, struct removal_target *ret_target)
 {
         struct removal_target target = { .slot = -1 };
         struct json_object *record;
@@ -179,44 +196,74 @@ static int remove_device(struct request *r, const struct remove *spec, bool nowa
                 target.slot = get_slot(spec, record);
         else if (e == 0)
                 e = ask_slot(r, &target, record, &target.slot);
-        return e ? e : begin(r, &target, nowait);
+        if (e == 0)
+                *ret_target = target;
+        return e;
+}
+
+/* The object has ended. 0: what was to be removed is gone but for the target, which may be empty; or -ENODEV. */
+static int find_rest(struct request *r, const struct remove *spec, struct removal_target *ret_target)
+{
+        const struct object *object = r->inode->object;
+        bool is_new = r->waiter.arrival <= object->ended;
+
+        *ret_target = (struct removal_target){ .slot = -1 };
+        /*
+         * Two who write at the same time may come one after the other: a kernel may hold the second one back until
+         * the first is done. What it asks for is done too.
+         */
+        if (object->removed)
+                return 0;
+        /* somebody was faster: it is done but for the drive, whose name is the identity of an entry that has one */
+        if (object->deleted && is_new) {
+                ret_target->drive = spec->legacy_drive ? object->identity : NULL;
+                return 0;
+        }
+        /* the same of a drive that had no device, of which no event tells */
+        if (object->missing && is_new && spec->legacy_drive && object->identity && !object->device)
+                return 0;
+        return r->waiter.reason
+                       ? -ENODEV
+                       : request_fail(r, -ENODEV, NULL,
+                                      object->doubtful
+                                              ? "an anonymous device was deleted, and it may have been this one"
+                                              : "it no longer exists");
+}
+
+static int parse(struct request *r, struct words *words)
+{
+        static const char *const own[] = { "1", NULL };
+
+        *words = (struct words){ .own = own };
+        /* an empty line is no consent */
+        if (*r->data == '\0' || *r->data == ' ' || *r->data == '\t')
+                return request_fail(r, -EINVAL, NULL, "expected 1, nowait, timeout=SEC or explain");
+        return words_parse(r, words, "remove", r->data);
 }
 
 static int remove_write(struct request *r, struct file *file)
 {
         const struct remove *spec = file->inode->row->data;
-        struct object *object = r->inode->object;
-        struct wait wait = { 0 };
-        int e;
+        struct removal_target target;
+        struct words words;
+        int e = parse(r, &words);
 
-        if (!streq(r->data, "1") && wait_parse(r->data, &wait) < 0)
-                return request_fail(r, -EINVAL, NULL, "expected 1, nowait or timeout=SEC");
-        if (wait.limit_ns)
-                waiter_set_limit(&r->waiter, wait.limit_ns);
-        else if (!wait.nowait)
+        answer_drop(file);
+        if (e < 0)
+                return e;
+        if (words.limit_ns)
+                waiter_set_limit(&r->waiter, words.limit_ns);
+        else if (!words.nowait && !words.explain)
                 waiter_set_limit(&r->waiter, r->vm->peer.options.unplug_timeout_ns);
-        e = spec->qdev ? remove_block(r, spec, wait.nowait) : remove_device(r, spec, wait.nowait);
-        /*
-         * Two who write at the same time may come one after the other: a kernel may hold the second one back until
-         * the first is done. What it asks for is done too.
-         */
-        if (e == -ENODEV && object->removed)
+        e = spec->qdev ? find_block(r, spec, &target) : find_device(r, spec, &target);
+        if (e == -ENODEV)
+                e = find_rest(r, spec, &target);
+        if (e == 0 && words.explain)
+                return explain(r, &target);
+        /* nothing is left to be done */
+        if (e == 0 && !target.path && !target.drive)
                 return 0;
-        /* somebody was faster: it is done but for the drive, whose name is the identity of an entry that has one */
-        if (e == -ENODEV && object->deleted && r->waiter.arrival <= object->ended) {
-                if (!spec->legacy_drive || !object->identity)
-                        return 0;
-                return begin(r, &(struct removal_target){ .drive = object->identity, .slot = -1 }, wait.nowait);
-        }
-        /* the same of a drive that had no device, of which no event tells */
-        if (e == -ENODEV && object->missing && r->waiter.arrival <= object->ended && spec->legacy_drive &&
-            object->identity && !object->device)
-                return 0;
-        if (e == -ENODEV && !r->waiter.reason)
-                request_fail(r, e, NULL,
-                             object->doubtful ? "an anonymous device was deleted, and it may have been this one"
-                                              : "it no longer exists");
-        return e;
+        return e ? e : begin(r, &target, words.nowait);
 }
 
 /* The state is the first line, for scripts. */
@@ -230,7 +277,8 @@ static int render(struct inode *inode, const struct removal_target *target, stru
                 return -ENOMEM;
         fprintf(out,
                 "%s\n"
-                "write 1 to unplug it and wait until it is gone, timeout=SEC to limit the wait, nowait not to wait\n",
+                "write 1 to unplug it and wait until it is gone, timeout=SEC to limit the wait, nowait not to wait, "
+                "explain to see the commands\n",
                 state);
         outcomes_print(&inode->session->outcomes, inode->ino, out);
         return qmp_close_text(out, &ret_text->data);
@@ -273,6 +321,8 @@ const struct kind kind_remove = {
         .supported = remove_supported,
         .own_inode = true,
         .render = remove_render,
+        .read = answer_or_content,
         .write = remove_write,
+        .release = answer_free,
         .size = remove_size,
 };

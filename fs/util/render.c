@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "qmp/jsonc.h"
+#include "qmp/message.h"
 #include "qmp/utf8.h"
 #include "fs/util/sha256.h"
 
@@ -155,6 +156,17 @@ int render_json(struct json_object *value, char **ret_text, size_t *ret_size)
 int render_json_line(struct json_object *value, char **ret_text, size_t *ret_size)
 {
         return render(value, JSON_C_TO_STRING_PLAIN, "", ret_text, ret_size);
+}
+
+int render_command(const char *command, struct json_object *arguments, FILE *out)
+{
+        _cleanup_(qmp_freep) char *text = NULL;
+        size_t size;
+        int r = qmp_command_format(command, arguments, NULL, &text, &size);
+
+        if (r == 0)
+                fprintf(out, "%s\n", text);
+        return r;
 }
 
 void render_time(const struct timespec *ts, char buffer[RENDER_TIME_SIZE])

@@ -4,6 +4,7 @@
 #ifndef FS_RENDER_H
 #define FS_RENDER_H
 
+#include <stdio.h>
 #include <time.h>
 
 #include "qmp/util.h"
@@ -39,6 +40,9 @@ int render_json(struct json_object *value, char **ret_text, size_t *ret_size);
 
 /* Compact JSON on one line, without newline. Owned by the caller; 0 or -ENOMEM. */
 int render_json_line(struct json_object *value, char **ret_text, size_t *ret_size);
+
+/* A command as it is sent, on a line. @arguments may be NULL. 0 or -ENOMEM. */
+int render_command(const char *command, struct json_object *arguments, FILE *out);
 
 /* 2026-11-20T10:11:12.345Z */
 #define RENDER_TIME_SIZE 40

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "fs/util/qdev.h"
+#include "fs/util/render.h"
 #include "qmp/errors.h"
 #include "qmp/message.h"
 
@@ -111,15 +112,53 @@ static bool copy(const char *string, char **ret_copy)
         return true;
 }
 
-/* @key: the command's only argument; NULL: it has none. */
-static int send(struct removal *m, struct operation_command *command, const char *name, const char *key,
-                const char *value, bool effect, void (*done)(struct operation *op, const struct qmp_result *result))
+/* The arguments of a command that has a single one, the caller's. 0 or -ENOMEM. */
+static int argument(const char *key, const char *value, struct json_object **ret_arguments)
 {
-        _cleanup_(qmp_json_putp) struct json_object *arguments = key ? json_object_new_object() : NULL;
+        struct json_object *arguments = json_object_new_object();
 
-        if (key && (!arguments || !qmp_json_add_string(arguments, key, value)))
+        if (!arguments || !qmp_json_add_string(arguments, key, value)) {
+                json_object_put(arguments);
                 return -ENOMEM;
-        return operation_send(&m->op, command, name, arguments, effect, done);
+        }
+        *ret_arguments = arguments;
+        return 0;
+}
+
+/* Only what an HMP word may hold without quoting; ids that QEMU makes or accepts do. */
+static bool is_plain_word(const char *s)
+{
+        return *s && s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._#")] == '\0';
+}
+
+/* The arguments of human-monitor-command for drive_del. 0, -EINVAL: it does not accept the name, or -ENOMEM. */
+static int drive_del_arguments(const char *drive, struct json_object **ret_arguments)
+{
+        _cleanup_(qmp_freep) char *line = NULL;
+
+        if (!is_plain_word(drive))
+                return -EINVAL;
+        if (asprintf(&line, "drive_del %s", drive) < 0) {
+                line = NULL;
+                return -ENOMEM;
+        }
+        return argument("command-line", line, ret_arguments);
+}
+
+int removal_explain(const struct removal_target *target, FILE *out)
+{
+        _cleanup_(qmp_json_putp) struct json_object *device = NULL, *drive = NULL;
+        int r = 0;
+
+        if (target->path)
+                r = argument("id", target->path, &device);
+        if (device)
+                r = render_command("device_del", device, out);
+        if (r == 0 && target->drive)
+                r = drive_del_arguments(target->drive, &drive);
+        if (drive)
+                r = render_command("human-monitor-command", drive, out);
+        return r;
 }
 
 static void drive_failed(struct removal *m, int error, const char *class, const char *why)
@@ -164,27 +203,15 @@ static void drive_deleted(struct operation *op, const struct qmp_result *result)
         }
 }
 
-/* Only what an HMP word may hold without quoting; ids that QEMU makes or accepts do. */
-static bool is_plain_word(const char *s)
-{
-        return *s && s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._#")] == '\0';
-}
-
 static void delete_drive(struct removal *m)
 {
-        _cleanup_(qmp_freep) char *line = NULL;
-        int r = -ENOMEM;
+        _cleanup_(qmp_json_putp) struct json_object *arguments = NULL;
+        int r = drive_del_arguments(m->drive, &arguments);
 
-        if (!is_plain_word(m->drive)) {
-                drive_failed(m, -EINVAL, NULL, "drive_del does not accept its name");
-                return;
-        }
-        if (asprintf(&line, "drive_del %s", m->drive) < 0)
-                line = NULL;
-        if (line)
-                r = send(m, &m->cleaning, "human-monitor-command", "command-line", line, true, drive_deleted);
+        if (r == 0)
+                r = operation_send(&m->op, &m->cleaning, "human-monitor-command", arguments, true, drive_deleted);
         if (r < 0)
-                drive_failed(m, r, NULL, strerror(-r));
+                drive_failed(m, r, NULL, r == -EINVAL ? "drive_del does not accept its name" : strerror(-r));
 }
 
 /* The device is gone. Has QEMU left its drive behind, as it does for nvme? */
@@ -219,7 +246,7 @@ static void blocks_known(struct operation *op, const struct qmp_result *result)
 
 static int find_drive(struct removal *m)
 {
-        return send(m, &m->cleaning, "query-block", NULL, NULL, false, blocks_known);
+        return operation_send(&m->op, &m->cleaning, "query-block", NULL, false, blocks_known);
 }
 
 static void gone(struct removal *m)
@@ -274,9 +301,12 @@ static void existence_known(struct operation *op, const struct qmp_result *resul
 
 static void check(struct removal *m)
 {
+        _cleanup_(qmp_json_putp) struct json_object *arguments = NULL;
+
         if (m->existence.command)
                 m->check_again = true;
-        else if (send(m, &m->existence, "qom-list", "path", m->path, false, existence_known) < 0)
+        else if (argument("path", m->path, &arguments) < 0 ||
+                 operation_send(&m->op, &m->existence, "qom-list", arguments, false, existence_known) < 0)
                 /* no memory: what made us ask may not come again */
                 arm(m, &m->recheck, RECHECK_NS);
 }
@@ -316,7 +346,7 @@ static void taken(struct removal *m)
 {
         /* it tells what to expect of the end; where there are no such CPUs it fails, which says enough */
         if (!m->accepted && !m->cpus.command)
-                (void)send(m, &m->cpus, "query-hotpluggable-cpus", NULL, NULL, false, cpus_known);
+                (void)operation_send(&m->op, &m->cpus, "query-hotpluggable-cpus", NULL, false, cpus_known);
         m->accepted = true;
         operation_answer(&m->op, REMOVAL_ACCEPTED, 0, NULL, NULL);
         schedule(m);
@@ -359,9 +389,13 @@ static void asked(struct operation *op, const struct qmp_result *result)
 
 static int ask(struct removal *m)
 {
+        _cleanup_(qmp_json_putp) struct json_object *arguments = NULL;
+        int r;
+
         if (m->request.command)
                 return 0;
-        return send(m, &m->request, "device_del", "id", m->path, true, asked);
+        r = argument("id", m->path, &arguments);
+        return r < 0 ? r : operation_send(&m->op, &m->request, "device_del", arguments, true, asked);
 }
 
 static void retry(struct qmp_timer *timer)

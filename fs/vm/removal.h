@@ -27,4 +27,10 @@ enum {
 /* The targets are struct removal_target. */
 extern const struct operation_class removal_class;
 
+/*
+ * Prints the commands of the removal that change something, one JSON text on each line: device_del, and drive_del,
+ * which is sent only if QEMU keeps the drive. 0, -ENOMEM, or -EINVAL: drive_del does not accept the drive's name.
+ */
+int removal_explain(const struct removal_target *target, FILE *out);
+
 #endif

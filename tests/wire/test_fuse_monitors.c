@@ -141,7 +141,7 @@ static const struct {
         { "hmp", "\377", "info", "EINVAL - invalid UTF-8 at byte 1\n" },
         { "qmp", "{", "{\"execute\":\"stop\"}", "EINVAL - the JSON value is incomplete\n" },
         { "ctl", "sotp", "stop", "EINVAL - no such verb (nearest: 'stop'); read the file for a list\n" },
-        { "devices/nv0/remove", "yes", "nowait", "EINVAL - expected 1, nowait or timeout=SEC\n" },
+        { "devices/nv0/remove", "yes", "nowait", "EINVAL - 'remove' takes only 1, nowait, timeout=SEC and explain\n" },
 };
 
 START_TEST(actions_tell_how_the_last_write_ended)

@@ -723,6 +723,87 @@ START_TEST(drive_without_a_device_is_deleted)
 }
 END_TEST
 
+/* --- explain ----------------------------------------------------------------------------------------------------- */
+
+#define DEVICE_DEL(path) "{\"execute\":\"device_del\",\"arguments\":{\"id\":\"" path "\"}}\n"
+#define DRIVE_DEL(name)                                                                                              \
+        "{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":\"drive_del " name "\"}}\n"
+
+static const struct {
+        const char *path, *sent, *reply;
+} explained[] = {
+        { "block/NVME1/remove", "query-block query-block qom-get", DEVICE_DEL(NV0) DRIVE_DEL("NVME1") },
+        { "block/virtio0/remove", "query-block query-block qom-get", DEVICE_DEL(ANON) DRIVE_DEL("virtio0") },
+        { "devices/nv0/remove", "qom-list qom-list qom-list qom-list", DEVICE_DEL(NV0) },
+        { "cpus/1/remove", "query-cpus-fast query-cpus-fast", DEVICE_DEL("/machine/peripheral/cpu1") },
+        { "memory/dimm1/remove", "query-memory-devices query-memory-devices",
+          DEVICE_DEL("/machine/peripheral/dimm1") },
+};
+
+START_TEST(explain_tells_what_would_be_sent)
+{
+        struct k_file opened = rig_must_open(explained[_i].path, O_RDWR);
+
+        ASSERT_OK(k_wait_error(k_send_write(&opened, "explain", 7)));
+        ASSERT_SENT(explained[_i].sent);
+        ASSERT_REPLY(k_send_read(&opened, 8, 4096), explained[_i].reply);
+        ASSERT_REPLY(k_send_read(&opened, 0, 4096), explained[_i].reply);
+        ck_assert(list_empty(&rig.vm->operations.all));
+        ASSERT_CAT_LINE(explained[_i].path, "idle\n");
+        /* what is carried out has no reply: the file is what it was */
+        ASSERT_OK(k_wait_error(k_send_write(&opened, "nowait", 6)));
+        ck_assert_uint_eq(rig_count("device_del"), 1);
+        ASSERT_REPLY_LINE(k_send_read(&opened, 0, 7), "pending");
+}
+END_TEST
+
+START_TEST(explain_of_what_is_under_way_changes_nothing)
+{
+        uint64_t write = unplug_start("block/NVME1/remove", "1");
+        struct k_file opened = rig_must_open("block/NVME1/remove", O_RDWR);
+
+        ASSERT_OK(k_wait_error(k_send_write(&opened, "explain timeout=3", 17)));
+        ASSERT_REPLY(k_send_read(&opened, 0, 4096), DEVICE_DEL(NV0) DRIVE_DEL("NVME1"));
+        ck_assert_uint_eq(rig_count("device_del"), 1);
+        ck_assert(!k_is_answered(write));
+        fake_on(rig.fake, "query-block", "[]");
+        rig_deleted(NV0);
+        ck_assert_int_eq(k_wait_error(write), 0);
+        /* it is done: there is nothing to be sent */
+        ASSERT_OK(k_wait_error(k_send_write(&opened, "explain", 7)));
+        ASSERT_REPLY(k_send_read(&opened, 0, 4096), "");
+}
+END_TEST
+
+START_TEST(explain_checks_what_a_removal_checks)
+{
+        rig_qom(NV0, "drive", "\"another\"");
+        ASSERT_ERROR(rig_echo("block/NVME1/remove", "explain"), ENODEV);
+        ASSERT_CAT_CONTAINS("errors", "but its drive is 'another', not 'NVME1'\n");
+        fake_on(rig.fake, "query-block", "[{\"device\": \"a; quit\"}]");
+        ASSERT_ERROR(rig_echo("block/a; quit/remove", "explain"), EINVAL);
+        ASSERT_CAT_CONTAINS("errors", " EINVAL - drive_del does not accept the name 'a; quit'\n");
+        ck_assert_uint_eq(rig_count("device_del") + rig_count("human-monitor-command"), 0);
+}
+END_TEST
+
+/* No path leads to it, and what query-block shows with a device is not deleted as a drive alone. */
+START_TEST(device_without_a_usable_name_is_not_taken_for_none)
+{
+        static const char *const qdevs[] = { "\"a/b\"", "\"a\\u0000b\"", "5" };
+
+        for (size_t i = 0; i < ARRAY_SIZE(qdevs); i++) {
+                _cleanup_(qmp_freep) char *blocks = NULL;
+
+                ck_assert_int_gt(asprintf(&blocks, "[{\"device\": \"d\", \"qdev\": %s}]", qdevs[i]), 0);
+                fake_on(rig.fake, "query-block", blocks);
+                ASSERT_ERROR(rig_echo("block/d/remove", "1"), ENODEV);
+                ASSERT_CAT_CONTAINS("errors", " ENODEV - QEMU cannot name the device '");
+        }
+        ck_assert_uint_eq(rig_count("device_del") + rig_count("human-monitor-command"), 0);
+}
+END_TEST
+
 START_TEST(node_without_a_device_has_none_to_remove)
 {
         fake_on(rig.fake, "query-block", "[{\"device\": \"\", \"inserted\": {\"node-name\": \"n1\"}}]");
@@ -793,6 +874,10 @@ int main(void)
                 TEST(legacy_drive_that_is_gone_already_is_no_failure),
                 TEST(drive_without_a_device_that_goes_before_it_is_asked_for_is_no_failure),
                 TEST(drive_without_a_device_is_deleted),
+                TEST_EACH(explain_tells_what_would_be_sent, ARRAY_SIZE(explained)),
+                TEST(explain_of_what_is_under_way_changes_nothing),
+                TEST(explain_checks_what_a_removal_checks),
+                TEST(device_without_a_usable_name_is_not_taken_for_none),
                 TEST(node_without_a_device_has_none_to_remove),
                 TEST(drive_names_are_no_monitor_commands),
         };

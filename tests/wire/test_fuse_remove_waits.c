@@ -77,25 +77,28 @@ END_TEST
 
 START_TEST(other_words_are_refused)
 {
-        static const char *const wrong[] = { "0",
-                                             "2",
-                                             "11",
-                                             "yes",
-                                             "1 ",
-                                             " 1",
-                                             "no wait",
-                                             "timeout=",
-                                             "timeout=0",
-                                             "timeout=-1",
-                                             "timeout=inf",
-                                             "timeout=1e3",
-                                             "nowait timeout=3",
-                                             "1\n1" };
+        static const char *const wrong[] = {
+                "0",       "2",        "11",        "yes",        " 1",          "1 now",       "explains",
+                "no wait", "timeout=", "timeout=0", "timeout=-1", "timeout=inf", "timeout=1e3", "nowait timeout=3",
+                "1\n1"
+        };
 
         for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
                 ck_assert_msg(rig_echo("block/NVME1/remove", wrong[i]) == -EINVAL, "%s", wrong[i]);
         ck_assert_uint_eq(rig_count("device_del"), 0);
-        ASSERT_CAT_CONTAINS("errors", " EINVAL - expected 1, nowait or timeout=SEC\n");
+        ASSERT_CAT_CONTAINS("errors", " EINVAL - 'remove' takes only 1, nowait, timeout=SEC and explain\n");
+        ASSERT_CAT_CONTAINS("errors", " EINVAL - expected 1, nowait, timeout=SEC or explain\n");
+}
+END_TEST
+
+START_TEST(words_can_be_combined)
+{
+        uint64_t write = unplug_start("devices/nv0/remove", "1 nowait");
+
+        ck_assert_int_eq(k_wait_error(write), 0);
+        write = unplug_start("devices/dimm1/remove", "timeout=0.5 1");
+        ASSERT_ERROR(k_wait_error(write), ETIMEDOUT);
+        ASSERT_CAT_LINE("devices/dimm1/remove", "timed out after 0.5 s, still pending\n");
 }
 END_TEST
 
@@ -424,6 +427,7 @@ int main(void)
                 TEST(nowait_returns_when_qemu_has_taken_it),
                 TEST(nowait_of_what_is_refused_fails),
                 TEST(other_words_are_refused),
+                TEST(words_can_be_combined),
                 TEST(two_writers_wait_for_one_removal),
                 TEST(two_writers_are_refused_together),
                 TEST(one_writer_may_give_up),
