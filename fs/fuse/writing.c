@@ -123,6 +123,26 @@ static int check_lines(struct request *r)
 }
 
 /*
+ * Where the JSON of a text begins: after words ("nowait", "timeout=3"), and after the empty lines and words of earlier
+ * lines. Only such words are skipped whose end is certain, so a brace in a quoted value is not its beginning.
+ */
+static const char *find_json(const char *text)
+{
+        static const char separators[] = ", \t\r\n";
+        const char *at = text + strspn(text, separators);
+
+        while (*at && *at != '{' && *at != '[') {
+                size_t size = strcspn(at, separators);
+
+                if (memchr(at, '"', size))
+                        return text;
+                at += size;
+                at += strspn(at, separators);
+        }
+        return at;
+}
+
+/*
  * A JSON text whose lines come one by one. The first is refused here, not by its kind, for the sake of the others:
  * each is refused as long as it continues the text, even if it is a request by itself.
  */
@@ -135,13 +155,14 @@ static int check_json(struct request *r)
 
         if (!r->inode->kind->json || r->inode->kind->or_text)
                 return 0;
-        if (asprintf(&text, "%s%s%s", continues ? before : "", continues ? "\n" : "", r->data) < 0)
+        if (asprintf(&text, "%s%s%s", continues ? before : "", continues ? "\n" : "",
+                     continues ? r->data : find_json(r->data)) < 0)
                 text = NULL;
         e = text ? qmp_json_check(text) : -ENOMEM;
         if (e == -EINVAL && continues) {
                 /* something else */
                 free(text);
-                text = strdup(r->data);
+                text = strdup(find_json(r->data));
                 e = text ? qmp_json_check(text) : -ENOMEM;
                 continues = false;
         }
@@ -176,8 +197,8 @@ static int take_line(struct request *r)
         (void)file_hold(r->file, &w->held, 0);
         if (strlen(r->data) < r->size)
                 return request_fail(r, -EINVAL, NULL, "the line contains a NUL byte");
-        e = check_lines(r);
-        return e < 0 ? e : check_json(r);
+        e = check_json(r);
+        return e < 0 ? e : check_lines(r);
 }
 
 static int fail_rest(struct request *r, int error)

@@ -18,7 +18,7 @@
  *
  * Only JSON may have several lines, in one write. If its lines come one by one, the first is refused, since it is
  * incomplete, and the others are refused up to the end of the text: an empty line or "{}" in the midst of it would be
- * a request by itself.
+ * a request by itself. This also holds if words come before the JSON ("nowait {").
  */
 #ifndef FS_WRITING_H
 #define FS_WRITING_H

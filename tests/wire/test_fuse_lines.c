@@ -474,6 +474,11 @@ static const struct {
         { "cmd/set", "{\"a\":\n{}\n}\n", "set" },
         { "cmd/set", "{\"a\":[\n{\"a\":1}\n]}\n", "set" },
         { "cmd/set", "{\n\n", "set" },
+        { "cmd/set", "timeout=3 {\n\n}\n", "set" },
+        { "cmd/set", "nowait {\"a\":1,\n\n}\n", "set" },
+        { "cmd/set", " nowait\texplain  { \n\n\"a\":\n{}\n}\n", "set" },
+        { "cmd/set", "nowait, {\n\n}\n", "set" },
+        { "qmp", "[\n{\"execute\":\"stop\"}\n]\n", "stop" },
         { "qmp", "{\"execute\":\"stop\"} {\n\"execute\":\"cont\"\n}\n", "stop" },
         { "qmp", "{\"execute\":\"stop\",\"arguments\":\n{\"execute\":\"cont\"}\n}\n", "stop" },
 };
@@ -492,6 +497,36 @@ START_TEST(json_whose_lines_come_one_by_one_is_refused_whole)
         /* what does not continue it is another request */
         write_at(&file, 0, is_qmp ? "{\"execute\":\"stop\"}\n" : "a=1\n", 0);
         ASSERT_SENT(one_by_one[_i].then);
+}
+END_TEST
+
+/* A write of several lines is refused, and so is what follows if it is a part of the same text. */
+static const char *const begun[] = { "\n{\n", "nowait\n{\n\n", "timeout=3 {\n\n" };
+
+START_TEST(json_that_begins_in_a_write_of_several_lines_is_refused_whole)
+{
+        struct k_file file = rig_must_open("cmd/set", O_RDWR);
+
+        free(rig_sent());
+        write_at(&file, 0, begun[_i], EINVAL);
+        write_at(&file, 0, "\n", EINVAL);
+        write_at(&file, 0, "}\n", EINVAL);
+        ASSERT_SENT("");
+        write_at(&file, 0, "\n", 0);
+        ASSERT_SENT("set");
+}
+END_TEST
+
+static const char *const braces[] = { "a=\"x {\"\n", "a={\n", "\"nowait {\n", "a {b\n" };
+
+START_TEST(brace_in_pairs_is_not_the_beginning_of_json)
+{
+        struct k_file file = rig_must_open("cmd/set", O_RDWR);
+
+        free(rig_sent());
+        write_at(&file, 0, braces[_i], EINVAL);
+        write_at(&file, 0, "\n", 0);
+        ASSERT_SENT("set");
 }
 END_TEST
 
@@ -553,6 +588,8 @@ int main(void)
                 TEST(filter_of_several_lines_is_refused),
                 TEST_EACH(json_may_have_several_lines, ARRAY_SIZE(json)),
                 TEST_EACH(json_whose_lines_come_one_by_one_is_refused_whole, ARRAY_SIZE(one_by_one)),
+                TEST_EACH(json_that_begins_in_a_write_of_several_lines_is_refused_whole, ARRAY_SIZE(begun)),
+                TEST_EACH(brace_in_pairs_is_not_the_beginning_of_json, ARRAY_SIZE(braces)),
                 TEST(files_that_can_be_written_ask_for_long_writes),
         };
 
