@@ -212,7 +212,7 @@ static int parse_pairs(const char *text, const char *from, qmp_args_word_fn fn, 
                 const char *key = at;
                 size_t size = strcspn(at, "=," BLANKS), word = strcspn(at, "," BLANKS);
                 struct qmp_args_node *node = NULL;
-                int r = fn ? fn(userdata, at, word, ret_why) : 0;
+                int r = fn && word > 0 ? fn(userdata, at, word, ret_why) : 0;
 
                 if (r < 0)
                         return r;

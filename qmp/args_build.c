@@ -346,7 +346,7 @@ int qmp_args_value(const struct qmp_args *args, const char *key, const struct qm
                    struct json_object **ret_value, char **ret_why)
 {
         struct qmp_args_path path = { .key = key };
-        const struct qmp_member *member = command->arg ? qmp_entity_find_member(command->arg, name) : NULL;
+        const struct qmp_entity *type = NULL;
         struct qmp_args_node *node;
         struct json_object *value;
 
@@ -358,7 +358,12 @@ int qmp_args_value(const struct qmp_args *args, const char *key, const struct qm
                 return 0;
         }
         node = qmp_args_find(&args->root, key, strlen(key));
-        return node ? convert(member ? member->type : NULL, node, &path, ret_value, ret_why) : -ENOENT;
+        if (!node)
+                return -ENOENT;
+        /* which variant's it is, where the tag was written, too */
+        if (command->arg)
+                (void)qmp_args_find_member(command->arg, get_tag, &args->root, name, &type);
+        return convert(type, node, &path, ret_value, ret_why);
 }
 
 int qmp_args_build(const struct qmp_args *args, const struct qmp_entity *command, struct json_object *properties,

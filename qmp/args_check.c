@@ -437,6 +437,9 @@ int qmp_args_check(const struct qmp_entity *type, struct json_object *value, str
 int qmp_args_check_command(const struct qmp_entity *command, struct json_object *arguments, char **ret_why)
 {
         *ret_why = NULL;
+        /* a JSON value and the dotted keys around it may exceed the limit together */
+        if (qmp_json_is_too_deep(arguments))
+                return qmp_invalid(ret_why, "the arguments are nested more than %d deep", QMP_JSON_DEPTH_MAX);
         return command->arg ? qmp_args_check(command->arg, arguments, NULL, NULL, ret_why) : 0;
 }
 

@@ -93,6 +93,54 @@ static void check_accepted(const struct qmp_entity *command, struct json_object 
         qmp_args_free(args);
 }
 
+/* Value by value it is the same. */
+static void check_values(const struct qmp_args *args, const struct qmp_entity *command, struct json_object *arguments)
+{
+        struct json_object *values = json_object_new_object();
+        char *why = NULL;
+
+        json_object_object_foreach(arguments, key, all) {
+                struct json_object *value = NULL;
+
+                (void)all;
+                CHECK_MSG(qmp_args_value(args, key, command, key, &value, &why) == 0, "%s: %s", key, why);
+                CHECK(json_object_object_add(values, key, value) == 0);
+        }
+        CHECK(same_json(values, arguments));
+        CHECK_MSG(qmp_args_check_command(command, values, &why) == 0, "%s", why);
+        json_object_put(values);
+}
+
+static int take_word(void *userdata, const char *word, size_t size, char **ret_why)
+{
+        bool *taken = userdata;
+
+        CHECK(size > 0 && strlen(word) >= size);
+        if (size == 3 && memcmp(word, "bad", 3) == 0)
+                return qmp_invalid(ret_why, "refused");
+        *taken |= *word == 'n';
+        return *word == 'n';
+}
+
+static void run_words(const char *text, int without)
+{
+        static const char *const keys[] = { "driver", "id", NULL };
+        struct qmp_args *args;
+        bool taken = false;
+        char *why = NULL;
+        int r = qmp_args_parse_words(text, take_word, &taken, &args, &why);
+
+        if (r < 0) {
+                check_refusal(r, why);
+                return;
+        }
+        CHECK(taken || without == 0);
+        r = qmp_args_check_keys(args, keys, &why);
+        if (r < 0)
+                check_refusal(r, why);
+        qmp_args_free(args);
+}
+
 static void run(const struct qmp_entity *command, struct json_object *with, const char *text)
 {
         struct json_object *arguments = NULL;
@@ -100,6 +148,7 @@ static void run(const struct qmp_entity *command, struct json_object *with, cons
         char *why = NULL;
         int r = qmp_args_parse(text, &args, &why);
 
+        run_words(text, r);
         if (r < 0) {
                 check_refusal(r, why);
                 return;
@@ -110,6 +159,8 @@ static void run(const struct qmp_entity *command, struct json_object *with, cons
                 check_refusal(r, why);
         else if (arguments)
                 check_accepted(command, with, arguments);
+        if (arguments && !with)
+                check_values(args, command, arguments);
         json_object_put(arguments);
         qmp_args_free(args);
 }

@@ -1137,6 +1137,14 @@ START_TEST(values_one_by_one)
                 struct json_object *value = NULL;
                 struct qmp_args *args = NULL;
 
+                /* of a variant, which the tag selects */
+                command = qmp_entities_find(&schema->commands, "blockdev-add");
+                ck_assert_int_eq(qmp_args_parse("driver=null-co size=1k", &args, &why), 0);
+                ck_assert_int_eq(qmp_args_value(args, "size", command, "size", &value, &why), 0);
+                ck_assert(json_object_is_type(value, json_type_int));
+                json_object_put(value);
+                qmp_args_free(args);
+                command = qmp_entities_find(&schema->commands, "block_resize");
                 ck_assert_int_eq(qmp_args_parse("long=1Q", &args, &why), 0);
                 ck_assert_int_eq(qmp_args_value(args, "long", command, "size", &value, &why), -EINVAL);
                 ck_assert_contains(why, "'long': expected integer");
