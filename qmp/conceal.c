@@ -171,8 +171,8 @@ static bool is_quoted(const char *text, const char *at, size_t size)
 #define SEARCH_MAX ((size_t)16 << 20)
 
 struct hiding {
-        char *text; /* has room for it */
-        size_t searched;
+        char *text, *marks; /* a mark for each byte of the text that is hidden */
+        size_t size, searched;
 };
 
 /* How many of the bytes at @at are the value's; 0: too few of them for it. */
@@ -190,41 +190,51 @@ static size_t match(const char *at, const char *value, size_t size)
         return n;
 }
 
-/* Replaces each occurrence in the text. */
+/*
+ * Marks each occurrence in the text, even of parts of what is marked: the text itself stays as it is, so the order of
+ * the values does not matter.
+ */
 static void hide(struct hiding *h, const char *value, size_t size)
 {
-        const char *end = h->text + strlen(h->text);
+        const char *end = h->text + h->size, *marked = h->text;
 
-        h->searched += (size_t)(end - h->text);
-        if (size == 0 || h->searched > SEARCH_MAX)
+        h->searched += h->size;
+        if (size == 0)
                 return;
-        for (char *at = h->text; (at = memchr(at, value[0], (size_t)(end - at)));) {
+        for (const char *at = h->text; h->searched <= SEARCH_MAX && (at = memchr(at, value[0], (size_t)(end - at)));
+             at++) {
                 size_t n = match(at, value, size);
 
-                if (n < PART_MIN && !(n == size && is_quoted(h->text, at, n))) {
-                        at++;
+                h->searched += n;
+                if (n < PART_MIN && !(n == size && is_quoted(h->text, at, n)))
                         continue;
-                }
-                memmove(at + strlen(HIDDEN), at + n, (size_t)(end - at) - n + 1);
-                memcpy(at, HIDDEN, strlen(HIDDEN));
-                end += strlen(HIDDEN);
-                end -= n;
-                at += strlen(HIDDEN);
+                if (marked < at)
+                        marked = at;
+                for (; marked < at + n; marked++)
+                        h->marks[marked - h->text] = 1;
         }
 }
 
+/* A value, and parts of it that QEMU may parse and quote. */
 static void hide_string(struct hiding *h, const char *value)
 {
-        static const char separators[] = " \t\n,=";
+        static const char words[] = " \t\n,=", parts[] = " \t\n,=\"'\\`:;@/?&{}[]";
 
         hide(h, value, strlen(value));
-        /* QEMU may parse a value and quote parts of it */
-        for (const char *part = value; *part && h->searched <= SEARCH_MAX;) {
-                size_t size = strcspn(part, separators);
+        for (const char *word = value; *word && h->searched <= SEARCH_MAX;) {
+                size_t size = strcspn(word, words);
 
-                hide(h, part, size);
-                part += size;
-                part += strspn(part, separators);
+                hide(h, word, size);
+                for (const char *part = word; part < word + size && h->searched <= SEARCH_MAX;) {
+                        size_t n = strcspn(part, parts);
+
+                        /* parts of URLs and paths: short ones may be any word of QEMU's */
+                        if (n >= PART_MIN && n < size)
+                                hide(h, part, n);
+                        part += n + strspn(part + n, parts);
+                }
+                word += size;
+                word += strspn(word, words);
         }
 }
 
@@ -250,20 +260,34 @@ static void hide_values(struct hiding *h, const char *key, struct json_object *v
         }
 }
 
+/* Replaces each run of marked bytes. NULL: out of memory. */
+static char *print_unmarked(const struct hiding *h)
+{
+        /* the mark is longer than the shortest values, which must be quoted: "'a'" becomes "'…'" */
+        char *shown = malloc(2 * h->size + sizeof(HIDDEN)), *to = shown;
+
+        if (!shown)
+                return NULL;
+        for (size_t i = 0; i < h->size; i++) {
+                if (!h->marks[i])
+                        *to++ = h->text[i];
+                else if (i == 0 || !h->marks[i - 1])
+                        to = mempcpy(to, HIDDEN, strlen(HIDDEN));
+        }
+        *to = '\0';
+        return shown;
+}
+
 char *qmp_conceal_values(const char *text, struct json_object *arguments)
 {
         size_t size = strnlen(text, TEXT_MAX);
-        /* the mark is longer than the shortest values, which must be quoted: "'a'" becomes "'…'" */
-        struct hiding h = { .text = malloc(2 * size + sizeof(HIDDEN)) };
+        _cleanup_(qmp_freep) char *copy = strndup(text, size), *marks = calloc(size + 1, 1);
+        struct hiding h = { .text = copy, .marks = marks, .size = size };
 
-        if (!h.text)
+        if (!copy || !marks)
                 return NULL;
-        memcpy(h.text, text, size);
-        h.text[size] = '\0';
         hide_values(&h, "", arguments);
-        if (h.searched > SEARCH_MAX)
-                memcpy(h.text, HIDDEN, sizeof(HIDDEN));
-        return h.text;
+        return h.searched > SEARCH_MAX ? strdup(HIDDEN) : print_unmarked(&h);
 }
 
 /* --- messages ------------------------------------------------------------------------------------------------ */

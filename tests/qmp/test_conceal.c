@@ -10,7 +10,7 @@ static const struct {
         { "{\"id\":\"s\",\"data\":\"hunter2!\"}", "data 'hunter2!' contains invalid characters",
           "data '…' contains invalid characters" },
         { "{\"data\":\"two words\"}", "'two words', words, two", "'…', …, two" },
-        { "{\"data\":\"hunter2\"}", "hunter2hunter2 hunter!", "…… hunter!" },
+        { "{\"data\":\"hunter2\"}", "hunter2hunter2 hunter!", "… hunter!" },
         /* names of things stay: one looks for them */
         { "{\"device\":\"disk9\",\"password\":\"disk\"}", "Device 'disk9' not found", "Device '…9' not found" },
         { "{\"device\":\"disk9\"}", "Device 'disk9' not found", "Device 'disk9' not found" },
@@ -27,13 +27,28 @@ static const struct {
         { "{\"password\":\"a\"}", "a bad value 'a' or \"a\"", "a bad value '…' or \"…\"" },
         { "{\"password\":\"a\"}", "'a'a'a'", "'…'…'…'" },
         { "{\"password\":\"abc\"}", "abc 'abc'", "abc '…'" },
-        { "{\"password\":\"'\"}", "''''", "'…''" },
+        { "{\"password\":\"'\"}", "''''", "'…'" },
         { "{\"password\":\"\"}", "''", "''" },
         { "{\"command-line\":\"set_password vnc hunter2 x=secret\"}", "unknown: 'hunter2' vnc secret",
           "unknown: '…' vnc …" },
         { "{\"a\":{\"b\":[{\"c\":[\"hunter2\"]}]}}", "no hunter2", "no …" },
         { "{\"keys\":[\"hunter2\",1,true,null]}", "1 true null hunter2", "1 true null …" },
         { "[\"hunter2\"]", "hunter2", "…" },
+        /* values that are parts of others, in any order, and that overlap */
+        { "{\"x\":\"data\",\"y\":\"database-hunter2\"}", "no 'database-hunter2', data", "no '…', …" },
+        { "{\"y\":\"database-hunter2\",\"x\":\"data\"}", "no 'database-hunter2', data", "no '…', …" },
+        { "[\"hunter2-hunt\",\"hunter3\"]", "no 'hunter2-hunter3'", "no '…'" },
+        { "[\"hunt\",\"hunter2\"]", "no 'hunter2hunter2'", "no '…'" },
+        /* parts of a value that QEMU parses */
+        { "{\"command-line\":\"set max \\\"hunter2\\\"\"}", "Invalid size hunter2", "Invalid size …" },
+        { "{\"command-line\":\"set max 'hunter2\"}", "Invalid size hunter2", "Invalid size …" },
+        { "{\"x\":\"json:{\\\"driver\\\":\\\"hunter2\\\"}\"}", "no 'hunter2'", "no '…'" },
+        { "{\"x\":\"json:{'a':['hunter2']}\"}", "no hunter2", "no …" },
+        { "{\"uri\":\"https://bob:hunter2@host/x?hunter3&hunter4;hunter5\"}",
+          "hunter2 of bob, hunter3 hunter4 hunter5", "… of bob, … … …" },
+        { "{\"uri\":\"tcp:hunter2\\\\hunter3`hunter4\"}", "hunter2 hunter3 hunter4", "… … …" },
+        /* of those parts only long ones: else no text would be left */
+        { "{\"uri\":\"tcp:ab\"}", "'ab' is not a port of 'tcp:ab'", "'ab' is not a port of '…'" },
         /* QEMU cuts what is too long for it */
         { "[\"hunter2hunter2\"]", "bad value 'hunter2hun", "bad value '…" },
         { "[\"hun\"]", "bad value 'hu", "bad value 'hu" },
