@@ -256,7 +256,9 @@ int writing_take(struct request *r, const char *data, size_t size)
         r->written = size;
         if (size == 0)
                 return request_fail(r, -EINVAL, NULL, "an empty write");
-        if (w->piece && r->offset == 0 && w->to > 0 && !file_is_stream(r->file) && !(r->flags & O_APPEND))
+        /* another line; that of another process would leave the rest of this one to be a request by itself */
+        if (w->piece && w->owner == r->owner && r->offset == 0 && w->to > 0 && !file_is_stream(r->file) &&
+            !(r->flags & O_APPEND))
                 drop_with_a_word(r->file);
         e = check_owner(r, ends);
         if (e < 0)

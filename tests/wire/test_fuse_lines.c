@@ -252,6 +252,26 @@ START_TEST(pieces_of_two_processes_are_both_refused_up_to_their_newlines)
 }
 END_TEST
 
+/* Its line ends where the first process would continue: the rest would be a request by itself. */
+START_TEST(line_of_another_process_at_the_start_is_refused_as_well)
+{
+        struct k_file file = rig_must_open("ctl", O_WRONLY);
+        char *text = line_of(1023), *piece = line_of(1024);
+
+        piece[1024] = '\0';
+        write_by(1, &file, 0, piece, 0);
+        write_by(2, &file, 0, text, EINVAL);
+        ASSERT_CAT_CONTAINS("errors", " /ctl EINVAL - another process has written the beginning of this line");
+        write_by(1, &file, 1024, "cont\n", EINVAL);
+        ASSERT_SENT("");
+        write_by(2, &file, 0, text, 0);
+        write_by(1, &file, 1024, "cont\n", 0);
+        ASSERT_SENT("stop cont");
+        free(piece);
+        free(text);
+}
+END_TEST
+
 /* Their ids differ, as those of Go's threads and of an NFS server's. */
 START_TEST(pieces_of_threads_make_one_line)
 {
@@ -576,6 +596,7 @@ int main(void)
                 TEST(rest_of_a_write_that_is_too_long_is_refused),
                 TEST(piece_of_another_process_does_not_end_the_line),
                 TEST(pieces_of_two_processes_are_both_refused_up_to_their_newlines),
+                TEST(line_of_another_process_at_the_start_is_refused_as_well),
                 TEST(pieces_of_threads_make_one_line),
                 TEST(close_tells_of_a_line_without_its_end),
                 TEST(process_that_has_closed_does_not_go_on_with_its_line),
