@@ -166,6 +166,12 @@ uint64_t qmp_client_patience(struct qmp_client *client, uint64_t timeout_ns);
 
 /* Runs the callback (QMP_CANCELLED) before it returns. QEMU still carries out a command that was already sent. */
 void qmp_command_cancel(struct qmp_command *command);
+/*
+ * Whether the command is the one that QEMU may be carrying out: it was sent, and those sent before it are answered.
+ * QEMU's dispatcher takes one after the other, so an event that comes earlier is not the command's effect. Out of band:
+ * it was sent.
+ */
+bool qmp_command_is_next(const struct qmp_command *command);
 /* Whether the command has left the queue. The reply of one that has not can still be shared with a later reader. */
 bool qmp_command_is_sent(const struct qmp_command *command);
 

@@ -225,6 +225,11 @@ bool qmp_command_is_sent(const struct qmp_command *command)
         return command->sent_at != 0;
 }
 
+bool qmp_command_is_next(const struct qmp_command *command)
+{
+        return command->sent_at != 0 && (*command->id || command->client->wire.next == &command->link);
+}
+
 int qmp_client_send(struct qmp_client *client, const char *name, struct json_object *arguments, uint64_t timeout_ns,
                     const struct qmp_send_options *options, qmp_reply_fn fn, void *userdata,
                     struct qmp_command **ret_command)

@@ -384,6 +384,15 @@ static void repeat(struct qmp_timer *timer)
                 repeat_after(op, now);
 }
 
+/* Whether an event that comes now may be the effect of the last command: not of one of another writer's, or before. */
+static bool may_have_effect(const struct action_op *op)
+{
+        const struct qmp_command *command = op->call.command;
+
+        return !op->undoing &&
+               (op->step == op->n || (op->step + 1 == op->n && command && qmp_command_is_next(command)));
+}
+
 static bool is_expected(const struct action_op *op, const struct qmp_event *event)
 {
         const char *value;
@@ -404,7 +413,7 @@ static void action_event(struct subscriber *subscriber, const struct qmp_event *
         const char *told_by = op->action->told_by;
 
         (void)line;
-        op->happened |= is_expected(op, event);
+        op->happened |= may_have_effect(op) && is_expected(op, event);
         if (told_by && streq(event->name, told_by))
                 op->calls.vm->pressed_at = qmp_now();
         if (op->idle)

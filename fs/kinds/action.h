@@ -42,7 +42,7 @@ struct action_step {
 
 enum action_until {
         ACTION_REPLY, /* the last reply is enough */
-        ACTION_EVENT, /* one of the events */
+        ACTION_EVENT, /* one of the events, from the time that the last command may have caused it */
         ACTION_SHOWN, /* shown() says so: the file shows what was written */
         ACTION_GONE,  /* the object has ended */
         ACTION_DOWN,  /* the connection has ended */

@@ -46,6 +46,7 @@ START_TEST(out_of_band_command_carries_an_id_and_may_overtake)
         send_command(&slow, "query-block");
         ck_assert_int_eq(try_send(&fast, "query-yank", SEC, true), 0);
         ck_assert_int_eq(try_send(&next, "query-yank", SEC, true), 0);
+        ck_assert(qmp_command_is_next(slow.command) && qmp_command_is_next(next.command));
         PUMP(loop, next.n);
         assert_value(&fast, "[1]");
         ck_assert_uint_eq(slow.n, 0);
@@ -136,6 +137,7 @@ START_TEST(at_most_4_commands_are_on_the_wire)
         for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
                 send_command(&calls[i], "count");
                 ck_assert_int_eq(qmp_command_is_sent(calls[i].command), i < 4);
+                ck_assert_int_eq(qmp_command_is_next(calls[i].command), i == 0);
         }
         PUMP_FOR(loop, 500 * MS);
         ck_assert_uint_eq(fake_n_commands(fake), 4);
@@ -145,6 +147,8 @@ START_TEST(at_most_4_commands_are_on_the_wire)
                 PUMP_FOR(loop, 10 * MS);
                 ck_assert_uint_eq(fake_n_commands(fake), 5 + i);
                 ck_assert(!qmp_command_is_sent(calls[5 + i].command));
+                ck_assert(qmp_command_is_next(calls[i + 1].command));
+                ck_assert(!qmp_command_is_next(calls[i + 2].command));
         }
         client = qmp_client_free(client);
         for (size_t i = 0; i < ARRAY_SIZE(calls); i++)

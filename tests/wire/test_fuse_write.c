@@ -1,7 +1,7 @@
 /*
  * Writing: what may be written where, the verbs of `ctl`, and everything that a file system may not do to this tree.
  */
-#include "tests/lib/rig.h"
+#include "tests/lib/command_vm.h"
 #include "tests/lib/test.h"
 
 /* --- nothing else changes anything ------------------------------------------------------------------------------- */
@@ -350,6 +350,50 @@ START_TEST(reset_waits_for_the_reset)
 }
 END_TEST
 
+START_TEST(reset_before_the_command_is_not_its_own)
+{
+        struct k_file file = rig_must_open("ctl", O_WRONLY), files[4];
+        uint64_t write;
+
+        fake_on(rig.fake, "system_reset", "{}");
+        fill_the_window(files);
+        write = k_send_write(&file, "reset", 5);
+        SETTLE();
+        ck_assert_uint_eq(rig_count("system_reset"), 0);
+        rig_event("RESET", "%s", "{\"guest\": true, \"reason\": \"guest-reset\"}");
+        empty_the_window();
+        ck_assert_uint_eq(rig_count("system_reset"), 1);
+        ck_assert(!k_is_answered(write));
+        rig_event("RESET", "%s", "{\"guest\": false, \"reason\": \"host-qmp-system-reset\"}");
+        ck_assert_int_eq(k_wait_error(write), 0);
+}
+END_TEST
+
+/* QEMU carries out one after the other, and the event comes before the reply. */
+START_TEST(each_of_two_resets_has_its_own_event)
+{
+        struct k_file file = rig_must_open("ctl", O_WRONLY), other = rig_must_open("ctl", O_WRONLY);
+        const struct fake_command *first;
+        uint64_t write, second;
+
+        fake_on_nothing(rig.fake, "system_reset");
+        write = k_send_write(&file, "reset", 5);
+        SETTLE();
+        first = rig_last("system_reset");
+        second = k_send_write(&other, "reset", 5);
+        SETTLE();
+        ck_assert_ptr_ne(rig_last("system_reset"), first);
+        rig_event("RESET", "%s", "");
+        fake_return(rig.fake, first, "{}");
+        ck_assert_int_eq(k_wait_error(write), 0);
+        fake_return(rig.fake, rig_last("system_reset"), "{}");
+        SETTLE();
+        ck_assert(!k_is_answered(second));
+        rig_event("RESET", "%s", "");
+        ck_assert_int_eq(k_wait_error(second), 0);
+}
+END_TEST
+
 START_TEST(powerdown_waits_for_the_guest)
 {
         struct k_file file = rig_must_open("ctl", O_WRONLY);
@@ -594,6 +638,8 @@ int main(void)
                 TEST_EACH(explain_tells_what_would_be_sent, ARRAY_SIZE(explained)),
                 TEST(every_verb_has_a_limit_that_can_be_written),
                 TEST(reset_waits_for_the_reset),
+                TEST(reset_before_the_command_is_not_its_own),
+                TEST(each_of_two_resets_has_its_own_event),
                 TEST(powerdown_waits_for_the_guest),
                 TEST(powerdown_is_repeated_while_somebody_waits),
                 TEST(powerdown_once_is_a_single_press),
