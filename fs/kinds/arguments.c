@@ -31,15 +31,30 @@ static bool is_word(const char *word, size_t size, const char *name)
         return strlen(name) == size && memcmp(word, name, size) == 0;
 }
 
+/* In how many types an argument is searched for. blockdev-add of QEMU 7.2 has 60 variants, and 130 with theirs. */
+#define TYPES_MAX 1000
+
+/* Whether the type or one of its variants has the member, or there are too many to tell. */
+static bool may_have_member(const struct qmp_entity *type, const char *name, unsigned *n_types)
+{
+        if (++*n_types > TYPES_MAX || qmp_entity_find_member(type, name))
+                return true;
+        for (size_t i = 0; i < type->n_variants; i++)
+                if (type->variants[i].type && may_have_member(type->variants[i].type, name, n_types))
+                        return true;
+        return false;
+}
+
 /* "timeout=" may also be an argument of the command. */
 static bool is_timeout(const struct words *words, const char *word, size_t size)
 {
         const struct qmp_entity *command = words->after;
+        unsigned n_types = 0;
 
         if (size < strlen("timeout=") || !startswith(word, "timeout="))
                 return false;
-        return !command ||
-               (command->arg && !arguments_type(command->name) && !qmp_entity_find_member(command->arg, "timeout"));
+        return !command || (command->arg && !arguments_type(command->name) &&
+                            !may_have_member(command->arg, "timeout", &n_types));
 }
 
 static int take_timeout(struct words *words, const char *word, size_t size, char **ret_why)

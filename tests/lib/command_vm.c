@@ -20,6 +20,12 @@ const char command_vm_schema[] =
         OBJECT("3", MEMBER("instances", "[any]")) ", "
         OBJECT("4", OPTIONAL("v", "any")) ", "
         "{\"name\": \"[any]\", \"meta-type\": \"array\", \"element-type\": \"any\"}, "
+        "{\"name\": \"5\", \"meta-type\": \"object\", \"members\": [" MEMBER("driver", "6")
+        "], \"tag\": \"driver\", \"variants\": [{\"case\": \"file\", \"type\": \"0\"}, "
+        "{\"case\": \"https\", \"type\": \"7\"}]}, "
+        "{\"name\": \"6\", \"meta-type\": \"enum\", \"values\": [\"file\", \"https\"]}, "
+        OBJECT("7", MEMBER("url", "str") ", " OPTIONAL("timeout", "int")) ", "
+        COMMAND("blockdev-add", "5", "0", "") ", "
         COMMAND("block_resize", "1", "0", "") ", "
         COMMAND("device_add", "2", "0", "") ", "
         COMMAND("stop", "0", "0", "") ", "
@@ -34,6 +40,7 @@ void command_vm_up(void)
         fake_on(rig.fake, "stop", "{}");
         fake_on(rig.fake, "get", "{}");
         fake_on(rig.fake, "block_resize", "{}");
+        fake_on(rig.fake, "blockdev-add", "{}");
         fake_on(rig.fake, "yank", "{}");
         fake_on(rig.fake, "device_add", "{}");
 }

@@ -47,6 +47,8 @@ static const struct {
 } arguments[] = {
         { "block_resize", "node-name=disk0 size=20G\n",
           "{\"execute\":\"block_resize\",\"arguments\":{\"node-name\":\"disk0\",\"size\":21474836480}}" },
+        { "blockdev-add", "driver=https timeout=7 url=x",
+          "{\"execute\":\"blockdev-add\",\"arguments\":{\"driver\":\"https\",\"timeout\":7,\"url\":\"x\"}}" },
         { "block_resize", "size=0x1000,node-name=a,,b",
           "{\"execute\":\"block_resize\",\"arguments\":{\"size\":4096,\"node-name\":\"a,b\"}}" },
         { "block_resize", "node-name=\"a b\" size=1 device=d",
@@ -88,6 +90,7 @@ static const struct {
         { "cmd/block_resize", "{\"node-name\": \"x\"", "the JSON value is incomplete" },
         { "cmd/block_resize", "{\"node-name\": \"x\", \"size\": \"1\"}", "'size': expected integer" },
         { "cmd/block_resize", "node-name=\xff size=1", "invalid UTF-8" },
+        { "cmd/blockdev-add", "driver=file timeout=7", "the key at character 13 is unknown" },
         { "cmd/stop", "now=true", "the key at character 1 is unknown; the command takes no arguments" },
         { "cmd/device_add", "id=x", "'driver' is missing; expected string" },
 };
