@@ -476,13 +476,15 @@ static uint64_t limit_of(const struct request *r, const struct action_use *use)
         }
 }
 
-/* The limit of each command: the guest, or a job, may take longer than QEMU may. */
+/* The limit of each command: the guest, or a job, may take longer than QEMU may; but not than somebody wants to wait. */
 static uint64_t command_limit_of(const struct request *r, const struct action_use *use)
 {
         const struct peer_options *options = &r->vm->peer.options;
         bool is_quick = use->action->limit == ACTION_ANSWER || use->action->limit == ACTION_GUEST;
         uint64_t limit_ns = is_quick ? options->timeout_ns : options->command_timeout_ns;
 
+        if (use->words.limit_ns && use->action->limit == ACTION_WRITTEN)
+                return use->words.limit_ns;
         return use->words.limit_ns && use->words.limit_ns < limit_ns ? use->words.limit_ns : limit_ns;
 }
 

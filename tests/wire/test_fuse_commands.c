@@ -422,6 +422,25 @@ START_TEST(words_stand_among_the_arguments)
 }
 END_TEST
 
+START_TEST(written_limit_may_be_longer_than_the_usual_one)
+{
+        struct k_file file = rig_must_open("cmd/get", O_RDWR);
+        uint64_t write;
+
+        fake_on_nothing(rig.fake, "get");
+        write = send_text(&file, "v=1 timeout=300");
+        PUMP_FOR(rig.loop, 299 * SEC);
+        ck_assert(!k_is_answered(write));
+        fake_return(rig.fake, rig_last("get"), "7");
+        ASSERT_OK(k_wait_error(write));
+        ASSERT_READ(&file, 0, 100, "7\n");
+        write = send_text(&file, "v=1 timeout=300");
+        PUMP_FOR(rig.loop, 301 * SEC);
+        ASSERT_ERROR(k_wait_error(write), ETIMEDOUT);
+        ASSERT_CAT_CONTAINS("errors", "QEMU did not answer get within 300 s; it may still carry it out\n");
+}
+END_TEST
+
 START_TEST(command_without_a_reply_times_out)
 {
         struct k_file file = rig_must_open("cmd/get", O_RDWR);
@@ -828,6 +847,7 @@ int main(void)
                 TEST(interrupted_before_it_is_sent_it_is_not_carried_out),
                 TEST(interrupted_after_it_was_sent_its_reply_is_dropped),
                 TEST(words_stand_among_the_arguments),
+                TEST(written_limit_may_be_longer_than_the_usual_one),
                 TEST(command_without_a_reply_times_out),
                 TEST(command_that_was_not_sent_in_time_says_so),
                 TEST(command_has_its_time_whatever_was_asked_before_it),
