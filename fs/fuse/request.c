@@ -105,7 +105,7 @@ void request_finish(struct request *r, int error)
         if (error < 0 && error != -EINTR && r->waiter.reason)
                 request_log(r, -error, r->waiter.reason_class, r->waiter.reason);
         /* a write to an action's file */
-        if (r->waiter.patient && r->inode->kind->own_inode) {
+        if (r->waiter.patient && r->inode->kind->own_inode && !r->explained) {
                 _cleanup_(qmp_freep) char *words = words_of(r);
 
                 outcomes_note(&r->session->outcomes, r->inode->ino, r->who, -error, r->waiter.reason_class, words);

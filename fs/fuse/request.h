@@ -55,7 +55,8 @@ struct request {
         struct inode *found; /* by a lookup that still needs its size; a reference, or NULL */
 
         bool registering, interrupted;
-        bool repeated; /* an open(2) that has started again, see content.h */
+        bool explained; /* a write that was only to be explained: not the last write of the file, see outcomes.h */
+        bool repeated;  /* an open(2) that has started again, see content.h */
 };
 
 /* Takes over @req. NULL: it was answered with ENOMEM, or with ENOENT, since the node doesn't exist. */

@@ -526,8 +526,11 @@ int action_start(struct request *r, const struct action_use *use)
         if (!op->name || !op->first)
                 return -ENOMEM;
         e = build_all(r, use, op);
-        if (e == 0 && use->words.explain)
-                return explain(r, op);
+        if (e == 0 && use->words.explain) {
+                e = explain(r, op);
+                r->explained = e == 0;
+                return e;
+        }
         if (e)
                 return e;
         if (action->equals) {

@@ -299,6 +299,7 @@ START_TEST(explain_tells_what_would_be_sent)
         ASSERT_SENT("");
         ASSERT_REPLY(k_send_read(&file, strlen(text) + 1, 4096), explained[_i].reply);
         ASSERT_REPLY(k_send_read(&file, 0, 4096), explained[_i].reply);
+        ASSERT_CAT_CONTAINS("ctl", "\nlast write: none\n");
         /* what is wrong is refused as if it were to be done */
         ASSERT_ERROR(k_wait_error(k_send_write(&file, "stop explain now", 16)), EINVAL);
         ASSERT_CAT_CONTAINS("errors", "'stop' takes only nowait, timeout=SEC and explain\n");
