@@ -7,26 +7,82 @@
 
 /* --- credentials in names of images ------------------------------------------------------------------------------ */
 
-/* Names that QEMU's options have for secrets themselves; "password-secret" and its like name an object. */
-static const char *const secret_keys[] = { "auth", "cookie", "key", "passwd", "password", "secret", "token" };
+/* Last parts of keys whose values are secrets themselves. */
+static const char *const secret_keys[] = { "apikey", "auth",       "cookie",    "credentials", "key",
+                                           "pass",   "passphrase", "passwd",    "password",    "pwd",
+                                           "secret", "sig",        "signature", "token" };
 
-static bool is_in_word(char c)
+static bool is_in_part(char c)
 {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
-/* The value of the first "key=value" with such a key, or NULL. */
+/* Whether the key before @end has a secret as its value; "password-secret" and its like name an object. */
+static bool is_secret_key(const char *text, const char *end)
+{
+        const char *part = end;
+
+        while (part > text && is_in_part(part[-1]))
+                part--;
+        for (size_t i = 0; i < ARRAY_SIZE(secret_keys); i++)
+                if (strlen(secret_keys[i]) == (size_t)(end - part) &&
+                    strncasecmp(part, secret_keys[i], (size_t)(end - part)) == 0)
+                        return !(streq(secret_keys[i], "secret") && part > text && part[-1] == '-');
+        return false;
+}
+
+/* Whether it is the notation of arguments, in messages of args.c. */
+static bool is_notation(const char *text, const char *at)
+{
+        static const char notation[] = "KEY=VALUE";
+        size_t n = strlen("KEY");
+
+        return (size_t)(at - text) >= n && startswith(at - n, notation) && !is_in_part(at[strlen(notation) - n]);
+}
+
+/* The end of the key before the colon of a JSON member, which may itself be in a JSON string; NULL: it is not one. */
+static const char *find_json_key(const char *text, const char *colon)
+{
+        const char *end = colon;
+        char quote;
+
+        while (end > text && strchr(" \t\r\n", end[-1]))
+                end--;
+        if (end == text || !strchr("'\"", end[-1]))
+                return NULL;
+        quote = *--end;
+        /* QEMU takes both quotes, but "Could not open 'key': No such file" is one of its messages */
+        if (quote == '\'' && colon[1 + strspn(colon + 1, " \t\r\n")] != '\'')
+                return NULL;
+        return end > text && end[-1] == '\\' ? end - 1 : end;
+}
+
+/* The value of the first "key=value" or "\"key\": value" with such a key, or NULL. */
 static const char *find_secret(const char *text)
 {
-        for (const char *at = text; (at = strchr(at, '=')); at++) {
-                const char *key = at;
+        for (const char *at = text; (at = strpbrk(at, "=:")); at++) {
+                const char *end = *at == '=' ? at : find_json_key(text, at);
 
-                while (key > text && is_in_word(key[-1]))
-                        key--;
-                for (size_t i = 0; i < ARRAY_SIZE(secret_keys); i++)
-                        if (strlen(secret_keys[i]) == (size_t)(at - key) &&
-                            memcmp(key, secret_keys[i], (size_t)(at - key)) == 0)
-                                return at + 1;
+                if (end && is_secret_key(text, end) && !is_notation(text, at))
+                        return at + 1;
+        }
+        return NULL;
+}
+
+/*
+ * What follows the "//" of the first URL, or NULL. Without a scheme it has to contain "@", and to begin a word: a path
+ * may have two slashes.
+ */
+static const char *find_url(const char *text)
+{
+        const char *last = strrchr(text, '@');
+
+        for (const char *at = text; (at = strstr(at, "//")); at++) {
+                char before = at > text ? at[-1] : '\0';
+
+                if (before == ':' ||
+                    (last > at && !is_in_part(before) && !(before & 0x80) && (!before || !strchr("-_./~+%", before))))
+                        return at + strlen("//");
         }
         return NULL;
 }
@@ -49,7 +105,7 @@ static size_t open_size(const char *text)
 
 static bool has_credentials(const char *text)
 {
-        return strstr(text, "://") || open_size(text) < strlen(text);
+        return find_url(text) || open_size(text) < strlen(text);
 }
 
 static void print_open(FILE *out, const char *text)
@@ -82,7 +138,7 @@ static void print_url(FILE *out, const char *rest)
 
 char *qmp_conceal_text(const char *text)
 {
-        const char *url = strstr(text, "://");
+        const char *url = find_url(text);
         char *shown;
         FILE *out;
 
@@ -91,9 +147,9 @@ char *qmp_conceal_text(const char *text)
         out = open_memstream(&shown, &(size_t){ 0 });
         if (!out)
                 return NULL;
-        if (url && (size_t)(url - text) < open_size(text)) {
-                fprintf(out, "%.*s://", (int)(url - text), text);
-                print_url(out, url + strlen("://"));
+        if (url && (size_t)(url - text) <= open_size(text)) {
+                fprintf(out, "%.*s", (int)(url - text), text);
+                print_url(out, url);
         } else {
                 print_open(out, text);
         }

@@ -22,10 +22,11 @@ char *qmp_conceal_values(const char *text, struct json_object *arguments);
 
 /*
  * Returns a copy of @text in which the credentials of images are hidden: "http://bob:secret@host/a?token" becomes
- * "http://…@host/a?…", and the text after "json:", after the name of an image in "rbd:", or after "key=", "password=",
- * "secret=", "cookie=" and their like becomes "…". They may be amid words. It is not known where one of them ends, as a
- * password may contain any character; in doubt more is hidden, up to the end of the text. Hiding it again changes
- * nothing. The caller owns the result, which is NULL if out of memory.
+ * "http://…@host/a?…" (without a scheme as well), and the text after "json:", after the name of an image in "rbd:", or
+ * after "key=", "proxy-password=", "Token=", "\"cookie\":" and their like becomes "…". The last part of a key counts, but
+ * "…-secret" names an object. They may be amid words. It is not known where one of them ends, as a password may contain
+ * any character; in doubt more is hidden, up to the end of the text. Hiding it again changes nothing. The caller owns
+ * the result, which is NULL if out of memory.
  */
 char *qmp_conceal_text(const char *text);
 

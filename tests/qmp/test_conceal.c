@@ -120,6 +120,35 @@ static const struct {
         { "http://h/a or json:{\"cookie\": \"hunter2\"}", "http://h/a or json:…" },
         { "http://h/a or rbd:pool/image:key=hunter2", "http://h/a or rbd:pool/image:…" },
         { "http://…@h/a?…", "http://…@h/a?…" },
+        /* the last part of a key counts, in any case */
+        { "bad proxy-password=hunter2 of", "bad proxy-password=…" },
+        { "access-token=hunter2", "access-token=…" },
+        { "proxy_password=hunter2", "proxy_password=…" },
+        { "Password=hunter2", "Password=…" },
+        { "pass=hunter2", "pass=…" },
+        { "passphrase=hunter2", "passphrase=…" },
+        { "pwd=hunter2", "pwd=…" },
+        { "sig=hunter2", "sig=…" },
+        { "client_secret=hunter2", "client_secret=…" },
+        { "KEY=hunter2", "KEY=…" },
+        { "KEY=VALUEhunter2", "KEY=…" },
+        { "expected KEY=VALUE at character 3", "expected KEY=VALUE at character 3" },
+        { "file.key-secret=sec0, Password-Secret=sec1", "file.key-secret=sec0, Password-Secret=sec1" },
+        { "compass=1 design=2 secretive=3", "compass=1 design=2 secretive=3" },
+        /* JSON */
+        { "no {\"password\": \"hunter2\"}", "no {\"password\":…" },
+        { "no {\"password\" : \"hunter2\"}", "no {\"password\" :…" },
+        { "{\"file.password\":\"hunter2\"}", "{\"file.password\":…" },
+        { "{\"key\":12345}", "{\"key\":…" },
+        { "{'Password': 'hunter2'}", "{'Password':…" },
+        { "{\"key-secret\": \"sec0\"}", "{\"key-secret\": \"sec0\"}" },
+        { "Could not open 'key': No such file", "Could not open 'key': No such file" },
+        { "password: no", "password: no" },
+        /* URLs without a scheme */
+        { "//bob:hunter2@host/x", "//…@host/x" },
+        { "no '//bob:hunter2@host/x?y'", "no '//…@host/x?…" },
+        { "//host/x", "//host/x" },
+        { "/images//a@b", "/images//a@b" },
 };
 
 START_TEST(credentials_in_names_of_images)
