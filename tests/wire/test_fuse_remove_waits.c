@@ -80,7 +80,7 @@ START_TEST(other_words_are_refused)
         static const char *const wrong[] = {
                 "0",       "2",        "11",        "yes",        " 1",          "1 now",       "explains",
                 "no wait", "timeout=", "timeout=0", "timeout=-1", "timeout=inf", "timeout=1e3", "nowait timeout=3",
-                "1\n1"
+                "",        "1\n1"
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
