@@ -608,18 +608,15 @@ static void removal_event(struct operation *op, const struct qmp_event *event)
         }
 }
 
+static const char *const removal_events[] = {
+        "DEVICE_DELETED", "DEVICE_UNPLUG_GUEST_ERROR", "MEM_UNPLUG_ERROR", "ACPI_DEVICE_OST", NULL,
+};
+
 const struct operation_class removal_class = {
         .size = sizeof(struct removal),
         .kept = 1000,
         .failed = "refused",
-        .events =
-                (const char *const[]){
-                        "DEVICE_DELETED",
-                        "DEVICE_UNPLUG_GUEST_ERROR",
-                        "MEM_UNPLUG_ERROR",
-                        "ACPI_DEVICE_OST",
-                        NULL,
-                },
+        .events = removal_events,
         .is_for = removal_is_for,
         .init = removal_init,
         .begin = removal_begin,

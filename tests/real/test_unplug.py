@@ -3,6 +3,8 @@
 One guest per kind of hot-plug holds all the devices; each test removes another one.
 """
 
+import json
+
 import real
 from mount import Mount
 from vm import Vm, wait_for
@@ -103,6 +105,14 @@ class Machine(real.RealTest):
             collection, _, name = p.partition("/")
             self.assertIn(name, mount.list(collection))
             self.assertIn(name, self.entries(vm)[collection])
+        # what would be sent, which changes nothing
+        out = self.ok(mount, f"{{ echo explain >&3 && cat <&3; }} 3<>'{path}/remove'; head -n 1 '{path}/remove'")
+        *commands, state = out.splitlines()
+        self.assertEqual(json.loads(commands[0])["execute"], "device_del")
+        drive = next((b["device"] for b in vm.qmp("query-block") if f"block/{b['device']}" == path), None)
+        self.assertEqual([json.loads(command)["arguments"] for command in commands[1:]],
+                         [{"command-line": f"drive_del {drive}"}] if drive else [])
+        self.assertEqual(state, "idle")
         out = self.ok(mount, f"echo 1 > '{path}/remove' && {{ {listing}; }}", 20)
         for p, names in zip(paths, out.split("::\n")):
             self.assertNotIn(p.partition("/")[2], names.split("\n"), f"{p} still listed")
