@@ -34,6 +34,7 @@ static const struct row rows[] = {
           .kind = &kind_attribute,
           .mode = 0644,
           .data = &block_size,
+          .owner = true, /* shrinking loses data */
           .present = "{inserted.image.virtual-size}" },
         { .name = "remove", .kind = &kind_remove, .mode = 0644, .data = &block_remove },
         { 0 },
