@@ -70,8 +70,8 @@ static const char *find_secret(const char *text)
 }
 
 /*
- * What follows the "//" of the first URL, or NULL. Without a scheme it has to contain "@", and to begin a word: a path
- * may have two slashes.
+ * What follows the "//" of the first URL, or NULL. Without a scheme it has to contain "@", and to begin a word: a
+ * path may have two slashes.
  */
 static const char *find_url(const char *text)
 {

@@ -1,6 +1,6 @@
 /*
- * The memory that open files hold: contents, listings, streams of events, replies that are not read yet, and
- * incomplete lines. All of it is within one limit, of which users other than the owner of the mount may use half. So a
+ * The memory that open files hold: contents, listings, streams of events, replies that are not read yet, incomplete
+ * lines, and long lines whose writers wait. All of it is within one limit, of which users other than the owner of the mount may use half. So a
  * user who opens thousands of files gets ENOMEM, and the daemon keeps running.
  */
 #ifndef FS_MEMORY_H

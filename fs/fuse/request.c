@@ -116,11 +116,13 @@ void request_finish(struct request *r, int error)
         }
         if (r->req)
                 fuse_reply_err(request_take(r), -error);
+        free(r->data);
+        if (r->held > 0)
+                (void)file_hold(r->file, &r->held, 0);
         file_unref(r->file);
         inode_unref(r->found);
         inode_unref(r->inode);
         waiter_deinit(&r->waiter);
-        free(r->data);
         free(r);
 }
 

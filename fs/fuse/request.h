@@ -40,6 +40,7 @@ struct request {
         struct file *file;   /* a reference, or NULL */
         char *data;          /* the name, or the written data; owned */
         size_t size;         /* of data, or of the buffer of a read */
+        size_t held;         /* of a long line that was written, see file_hold() */
         size_t written;      /* the reply to a write: its original size */
         off_t offset;
         int flags;

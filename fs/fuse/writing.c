@@ -11,6 +11,9 @@
 /* No writer has a smaller buffer. */
 #define BUFFER_MIN 512
 
+/* A shorter line takes no more than its request, and is taken even if open files leave no memory. */
+#define LINE_SHORT 4096
+
 static void drop(struct file *file)
 {
         struct writing *w = &file->writing;
@@ -123,8 +126,8 @@ static int check_lines(struct request *r)
 }
 
 /*
- * Where the JSON of a text begins: after words ("nowait", "timeout=3"), and after the empty lines and words of earlier
- * lines. Only such words are skipped whose end is certain, so a brace in a quoted value is not its beginning.
+ * Where the JSON of a text begins: after words ("nowait", "timeout=3"), and after the empty lines and words of
+ * earlier lines. Only such words are skipped whose end is certain, so a brace in a quoted value is not its beginning.
  */
 static const char *find_json(const char *text)
 {
@@ -195,6 +198,8 @@ static int take_line(struct request *r)
         r->data[r->size] = '\0';
         w->size = 0;
         (void)file_hold(r->file, &w->held, 0);
+        if (r->size >= LINE_SHORT && file_hold(r->file, &r->held, r->size + 1) < 0)
+                return memory_fail(r, r->file->foreign);
         if (strlen(r->data) < r->size)
                 return request_fail(r, -EINVAL, NULL, "the line contains a NUL byte");
         e = check_json(r);

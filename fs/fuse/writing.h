@@ -12,9 +12,9 @@
  * otherwise become the end of a line that the first has begun. Several programs that write a line together, such as
  * "{ head -c 4096 file; echo; } > ctl", are refused as well: most of their pieces do not fill a buffer anyway.
  * Processes are told apart by the kernel's lock owner; a pid would be that of a thread, and the threads of a Go
- * program or of an NFS server write pieces of one line. The lock owner is made from the address of the process's table
- * of descriptors, which may be that of the next process after the end of the first. So a line ends with the close(2)
- * by its process, which comes at the latest with its end.
+ * program or of an NFS server write pieces of one line. The lock owner is made from the address of the process's
+ * table of descriptors, which may be that of the next process after the end of the first. So a line ends with the
+ * close(2) by its process, which comes at the latest with its end.
  *
  * Only JSON may have several lines, in one write. If its lines come one by one, the first is refused, since it is
  * incomplete, and the others are refused up to the end of the text: an empty line or "{}" in the midst of it would be
@@ -50,8 +50,8 @@ struct writing {
 };
 
 /*
- * To be called on each close(2), by the process @owner. Its incomplete line is dropped, with a line in `errors`, and the
- * rest of it will be refused up to its newline. 0, or -EINVAL if the line of any process is incomplete.
+ * To be called on each close(2), by the process @owner. Its incomplete line is dropped, with a line in `errors`, and
+ * the rest of it will be refused up to its newline. 0, or -EINVAL if the line of any process is incomplete.
  */
 int writing_flush(struct file *file, uint64_t owner);
 
@@ -60,7 +60,8 @@ void writing_end(struct file *file);
 
 /*
  * Takes the @size bytes written by @r at r->offset. Sets r->written and, for a complete line, r->data and r->size
- * (without the newline). 0; WRITING_KEPT; or a negative errno with its reason in @r: -EINVAL, -EMSGSIZE, -ENOMEM.
+ * (without the newline); a long line counts as memory of the open file until the request ends. 0; WRITING_KEPT; or a
+ * negative errno with its reason in @r: -EINVAL, -EMSGSIZE, -ENOMEM.
  */
 int writing_take(struct request *r, const char *data, size_t size);
 

@@ -526,6 +526,41 @@ START_TEST(incomplete_lines_are_bounded)
 }
 END_TEST
 
+/* "timeout=6 powerdown" and 64,000 blanks, by hundreds of writers. */
+START_TEST(lines_of_waiting_writers_are_bounded)
+{
+        struct k_file file = rig_must_open("ctl", O_WRONLY);
+        char *line = malloc(60001);
+        uint64_t first, second;
+
+        memset(line, ' ', 60000);
+        memcpy(line, "stop", 4);
+        strcpy(line + 59999, "\n");
+        fake_on_nothing(rig.fake, "stop");
+        (void)leave(150000);
+        first = k_send_pwrite(&file, line, 60000, 0);
+        second = k_send_pwrite(&file, line, 60000, 0);
+        SETTLE();
+        ck_assert_uint_eq(rig.session->memory.bytes, MEMORY_MAX - 150000 + 2 * 60000);
+        ASSERT_ERROR(k_wait_error(k_send_pwrite(&file, line, 60000, 0)), ENOMEM);
+        ASSERT_CAT_CONTAINS("errors", " /ctl ENOMEM - the contents of all open files would exceed 256 MiB\n");
+        ck_assert_uint_eq(rig_count("stop"), 2);
+        k_interrupt(first);
+        ASSERT_ERROR(k_wait_error(first), ECANCELED);
+        ck_assert_uint_eq(rig.session->memory.bytes, MEMORY_MAX - 150000 + 60000);
+        k_release(&file);
+        for (size_t i = 0; i < fake_n_commands(rig.fake); i++)
+                if (streq(fake_command(rig.fake, i)->name, "stop"))
+                        fake_return(rig.fake, fake_command(rig.fake, i), "{}");
+        ASSERT_OK(k_wait_error(second));
+        ck_assert_uint_eq(rig.session->memory.bytes, MEMORY_MAX - 150000);
+        /* a short line takes no more than any request */
+        (void)leave(0);
+        ASSERT_OK(rig_echo("ctl", "cont\n"));
+        free(line);
+}
+END_TEST
+
 /* --- -o sizes=exact ---------------------------------------------------------------------------------------------- */
 
 START_TEST(exact_sizes_are_those_of_the_contents)
@@ -633,6 +668,7 @@ int main(void)
                 TEST(streams_of_events_are_bounded),
                 TEST(replies_are_bounded),
                 TEST(incomplete_lines_are_bounded),
+                TEST(lines_of_waiting_writers_are_bounded),
                 TEST(exact_sizes_are_those_of_the_contents),
                 TEST(what_cannot_be_read_has_no_size_and_no_failure),
                 TEST(exact_size_of_a_file_that_is_open_is_its_contents),
