@@ -78,8 +78,10 @@ static const char *find_url(const char *text)
         const char *last = strrchr(text, '@');
 
         for (const char *at = text; (at = strstr(at, "//")); at++) {
-                char before = at > text ? at[-1] : '\0';
+                char before = '\0';
 
+                if (at > text)
+                        before = at[-1];
                 if (before == ':' ||
                     (last > at && !is_in_part(before) && !(before & 0x80) && (!before || !strchr("-_./~+%", before))))
                         return at + strlen("//");
