@@ -445,7 +445,7 @@ static int explain(struct request *r, const struct action_op *op)
                 free(text.data);
                 e = -ENOMEM;
         }
-        return e < 0 ? e : answer_give(r, &text);
+        return e < 0 ? e : answer_explain(r, &text);
 }
 
 /* ACTION_GONE */
@@ -526,11 +526,8 @@ int action_start(struct request *r, const struct action_use *use)
         if (!op->name || !op->first)
                 return -ENOMEM;
         e = build_all(r, use, op);
-        if (e == 0 && use->words.explain) {
-                e = explain(r, op);
-                r->explained = e == 0;
-                return e;
-        }
+        if (e == 0 && use->words.explain)
+                return explain(r, op);
         if (e)
                 return e;
         if (action->equals) {

@@ -42,13 +42,14 @@ int answer_set(struct file *file, struct text *text)
         return r;
 }
 
-int answer_give(struct request *r, struct text *text)
+int answer_explain(struct request *r, struct text *text)
 {
         int e = answer_begin(r, r->file);
 
         if (e == 0)
-                return answer_set(r->file, text);
+                e = answer_set(r->file, text);
         free(take_text(text).data);
+        r->explained = e == 0;
         return e;
 }
 

@@ -24,8 +24,8 @@ int answer_begin(struct request *r, struct file *file);
  * open files would exceed their limit (memory.h), and there is no answer.
  */
 int answer_set(struct file *file, struct text *text);
-/* Both, for a request with nothing else to say. @text is taken over. As answer_begin() and answer_set(). */
-int answer_give(struct request *r, struct text *text);
+/* Both, for a write that was only to be explained. @text is taken over. As answer_begin() and answer_set(). */
+int answer_explain(struct request *r, struct text *text);
 /* Sets the answer to {"error": {"class", "desc"}}, from the request's reason. */
 void answer_set_error(struct file *file, const struct request *r, int error);
 /* Answers a write that was refused before the kind's write() was called. */

@@ -73,7 +73,7 @@ static int explain(struct request *r, const struct removal_target *target)
         if (out && qmp_close_text(out, &text.data) < 0)
                 e = -ENOMEM;
         if (e == 0)
-                return answer_give(r, &text);
+                return answer_explain(r, &text);
         free(text.data);
         return e == -EINVAL ? request_fail(r, e, NULL, "drive_del does not accept the name '%s'", target->drive) : e;
 }

@@ -750,6 +750,7 @@ START_TEST(explain_tells_what_would_be_sent)
         ASSERT_REPLY(k_send_read(&opened, 0, 4096), explained[_i].reply);
         ck_assert(list_empty(&rig.vm->operations.all));
         ASSERT_CAT_LINE(explained[_i].path, "idle\n");
+        ASSERT_CAT_CONTAINS(explained[_i].path, "\nlast write: none\n");
         /* what is carried out has no reply: the file is what it was */
         ASSERT_OK(k_wait_error(k_send_write(&opened, "nowait", 6)));
         ck_assert_uint_eq(rig_count("device_del"), 1);
