@@ -651,6 +651,7 @@ void qmp_client_get_info(struct qmp_client *client, struct qmp_client_info *ret_
         struct qmp_client_info info = {
                 .state = client->state,
                 .can_probe = client->oob,
+                .oob_room = client->oob ? QMP_OOB_MAX - client->n_oob : 0,
                 .probed = client->probed,
                 .alive = client->alive,
         };

@@ -17,6 +17,12 @@
 #include "address.h"
 #include "loop.h"
 
+/*
+ * Maximum of unanswered out-of-band commands, more than can have a waiter. A sent command keeps its place until its
+ * reply.
+ */
+#define QMP_OOB_MAX 64
+
 struct qmp_client;
 struct qmp_command;
 
@@ -35,7 +41,7 @@ struct qmp_result {
         struct json_object *value; /* QMP_OK: borrowed during the callback */
         const char *error_class;   /* QMP_ERROR: borrowed; else NULL */
         const char *text;          /* not QMP_OK: QEMU's description or our message; borrowed */
-        uint64_t memory;  /* QMP_OK: the memory of the value as json-c has it, estimated */
+        uint64_t memory;           /* QMP_OK: the memory of the value as json-c has it, estimated */
         uint64_t busy_ns; /* QMP_OK, QMP_ERROR: how long QEMU worked on it, without the time for earlier commands */
 };
 
@@ -90,6 +96,7 @@ struct qmp_client_info {
         const char *stalled_in; /* UP: the command that QEMU has not answered for more than a second, else NULL */
         uint64_t stalled_ns;    /* the time that it has been unanswered */
         bool can_probe;         /* out-of-band execution is on */
+        unsigned oob_room;      /* UP: so many commands can be sent out of band before one is answered */
         bool probed;            /* stalled: an out-of-band command (query-yank) has been answered or timed out */
         bool alive;             /* stalled: it was answered, so only QEMU's main loop is stuck */
 };

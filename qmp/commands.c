@@ -13,11 +13,6 @@
 
 /* Maximum of in-band commands on the wire. QEMU stops reading, also probes, when 8 are queued. */
 #define WINDOW 4
-/*
- * Maximum of unanswered out-of-band commands, more than can have a waiter. A sent command keeps its place until its
- * reply.
- */
-#define OOB_WINDOW 64
 /* While QEMU is overdue: the time limit is halved after each IN_VAIN queries, at most IN_VAIN_HALVINGS times. */
 #define IN_VAIN          32
 #define IN_VAIN_HALVINGS 7
@@ -234,7 +229,7 @@ int qmp_client_send(struct qmp_client *client, const char *name, struct json_obj
                     const struct qmp_send_options *options, qmp_reply_fn fn, void *userdata,
                     struct qmp_command **ret_command)
 {
-        bool has_room = client->n_oob < OOB_WINDOW;
+        bool has_room = client->n_oob < QMP_OOB_MAX;
         bool oob = options && (options->oob || (options->prefer_oob && client->oob && has_room));
         struct qmp_command *command;
         int r;

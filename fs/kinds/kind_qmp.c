@@ -98,6 +98,25 @@ static int check(struct request *r, struct json_object *request)
         return 0;
 }
 
+/* All commands that are executed out of band are sent at once, and all or none of them. */
+static int check_room(struct request *r, const struct qmp_op *op)
+{
+        struct qmp_client_info info;
+        size_t n = 0;
+
+        for (size_t i = 0; i < op->n; i++)
+                n += json_object_object_get_ex(op->items[i].request, "exec-oob", NULL);
+        if (n > QMP_OOB_MAX)
+                return request_fail(r, -EINVAL, NULL, "more than %d commands with 'exec-oob' in one write",
+                                    QMP_OOB_MAX);
+        qmp_client_get_info(r->vm->peer.client, &info);
+        if (info.state == QMP_CLIENT_UP && n > info.oob_room)
+                return request_fail(r, -EBUSY, NULL,
+                                    "%zu commands with 'exec-oob', and %u of at most %d are unanswered", n,
+                                    QMP_OOB_MAX - info.oob_room, QMP_OOB_MAX);
+        return 0;
+}
+
 static void op_free(struct qmp_op *op)
 {
         for (size_t i = 0; i < op->n; i++) {
@@ -301,6 +320,11 @@ static int qmp_write(struct request *r, struct file *file)
         e = parse(r, &op);
         if (e < 0)
                 return e;
+        e = check_room(r, op);
+        if (e < 0) {
+                op_free(op);
+                return e;
+        }
         calls_init(&op->calls, r, r->vm->peer.options.command_timeout_ns, qmp_replied);
         r->op = op;
         r->cancel = qmp_cancel;
@@ -308,6 +332,8 @@ static int qmp_write(struct request *r, struct file *file)
         waiter_set_limit(&r->waiter, r->vm->peer.options.command_timeout_ns);
         for (size_t i = 0; i < op->n; i++) {
                 e = send(op, &op->items[i]);
+                if (e < 0 && e != -EHOSTDOWN && calls_is_any_sent(&op->calls))
+                        return request_fail(r, e, NULL, "%s; some may have been carried out", strerror(-e));
                 if (e < 0)
                         return e;
         }

@@ -141,7 +141,8 @@ static const struct {
         { "hmp", "\377", "info", "EINVAL - invalid UTF-8 at byte 1\n" },
         { "qmp", "{", "{\"execute\":\"stop\"}", "EINVAL - the JSON value is incomplete\n" },
         { "ctl", "sotp", "stop", "EINVAL - no such verb (nearest: 'stop'); read the file for a list\n" },
-        { "devices/nv0/remove", "yes", "nowait", "EINVAL - 'remove' takes only 1, nowait, timeout=SEC and explain\n" },
+        { "devices/nv0/remove", "yes", "nowait",
+          "EINVAL - 'remove' takes only 1, nowait, timeout=SEC and explain\n" },
 };
 
 START_TEST(actions_tell_how_the_last_write_ended)
@@ -373,6 +374,46 @@ START_TEST(qmp_executes_out_of_band)
         ASSERT_OK(k_wait_error(write));
         /* the reply that came first is not the first one */
         ASSERT_READ(&file, 0, 1000, "{\"id\":\"in\",\"return\":1}\n{\"id\":\"out\",\"return\":{}}\n");
+}
+END_TEST
+
+/* @n commands in a write. */
+static uint64_t send_yanks(const struct k_file *file, size_t n)
+{
+        static const char yank[] = "{\"exec-oob\":\"yank\"}";
+        _cleanup_(qmp_freep) char *text = calloc(n, sizeof(yank));
+
+        for (size_t i = 0; i < n; i++)
+                strcat(text, yank);
+        return send_text(file, text);
+}
+
+START_TEST(qmp_sends_nothing_where_not_all_have_room_out_of_band)
+{
+        struct k_file file, other;
+        uint64_t write;
+
+        command_vm_up_again_with_oob();
+        file = rig_must_open("qmp", O_RDWR);
+        other = rig_must_open("qmp", O_RDWR);
+        free(rig_sent());
+        ASSERT_ERROR(k_wait_error(send_yanks(&file, QMP_OOB_MAX + 1)), EINVAL);
+        ASSERT_CAT_CONTAINS("errors", " /qmp EINVAL - more than 64 commands with 'exec-oob' in one write\n");
+        ASSERT_SENT("");
+        ASSERT_OK(k_wait_error(send_yanks(&file, QMP_OOB_MAX)));
+        ck_assert_uint_eq(rig_count("yank"), QMP_OOB_MAX);
+        /* some of the places are taken */
+        fake_on_nothing(rig.fake, "yank");
+        write = send_yanks(&other, QMP_OOB_MAX - 1);
+        SETTLE();
+        free(rig_sent());
+        ASSERT_ERROR(k_wait_error(send_yanks(&file, 2)), EBUSY);
+        ASSERT_CAT_CONTAINS("errors",
+                            " /qmp EBUSY - 2 commands with 'exec-oob', and 63 of at most 64 are unanswered\n");
+        ASSERT_SENT("");
+        ck_assert(!k_is_answered(write));
+        k_interrupt(write);
+        ASSERT_ERROR(k_wait_error(write), ECANCELED);
 }
 END_TEST
 
@@ -653,6 +694,7 @@ int main(void)
                 TEST(qmp_error_is_a_reply_where_it_can_be_read),
                 TEST_EACH(qmp_refuses_what_is_no_command_and_sends_nothing, ARRAY_SIZE(wrong)),
                 TEST(qmp_executes_out_of_band),
+                TEST(qmp_sends_nothing_where_not_all_have_room_out_of_band),
                 TEST(qmp_sends_nothing_where_it_cannot_execute_out_of_band),
                 TEST(qmp_replies_are_of_one_open_file),
                 TEST(qmp_takes_no_more_where_too_much_is_unread),
