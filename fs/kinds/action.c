@@ -336,6 +336,15 @@ static void step_failed(struct action_op *op, const struct call *call, const str
         give_up(op, e);
 }
 
+/* Whether the server ended the connection, not this side because of what came over it. */
+static bool is_closed_by_server(const struct vm *vm)
+{
+        struct qmp_client_info info;
+
+        qmp_client_get_info(vm->peer.client, &info);
+        return info.state != QMP_CLIENT_UP && info.error == -EHOSTDOWN;
+}
+
 static void action_replied(struct call *call, const struct qmp_result *result)
 {
         struct action_op *op = container_of(call, struct action_op, call);
@@ -346,7 +355,8 @@ static void action_replied(struct call *call, const struct qmp_result *result)
                 undone(op, call, result);
         } else if (!op->calls.r) {
                 abandoned(op, result);
-        } else if (result->outcome == QMP_DISCONNECTED && result->sent && action->until == ACTION_DOWN) {
+        } else if (result->outcome == QMP_DISCONNECTED && result->sent && action->until == ACTION_DOWN &&
+                   is_closed_by_server(op->calls.vm)) {
                 request_finish(op->calls.r, 0);
         } else if (op->step == op->n && result->outcome != QMP_DISCONNECTED) {
                 /* a repetition; that it was passed on before counts */
@@ -426,9 +436,19 @@ static void action_down(struct subscriber *subscriber)
 {
         struct action_op *op = container_of(subscriber, struct action_op, subscriber);
         struct request *r = op->calls.r;
-        bool is_done = op->action->until == ACTION_DOWN;
+        bool is_down = op->action->until == ACTION_DOWN;
+        _cleanup_(qmp_freep) char *why = NULL;
 
-        request_finish(r, is_done ? 0 : request_fail_down(r));
+        if (is_down && is_closed_by_server(r->vm)) {
+                request_finish(r, 0);
+                return;
+        }
+        why = is_down ? peer_describe(&r->vm->peer) : NULL;
+        if (why)
+                request_fail(r, -EHOSTDOWN, NULL, "%s; it may have been carried out", why);
+        else
+                request_fail_down(r);
+        request_finish(r, -EHOSTDOWN);
 }
 
 /* --- the start -------------------------------------------------------------------------------------------------- */

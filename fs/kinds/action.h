@@ -45,7 +45,7 @@ enum action_until {
         ACTION_EVENT, /* one of the events, from the time that the last command may have caused it */
         ACTION_SHOWN, /* shown() says so: the file shows what was written */
         ACTION_GONE,  /* the object has ended */
-        ACTION_DOWN,  /* the connection has ended */
+        ACTION_DOWN,  /* the server has ended the connection */
         /* to come: ACTION_JOB, the end of a job */
 };
 

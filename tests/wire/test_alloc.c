@@ -684,7 +684,13 @@ static const struct deed deeds[] = {
         ASK("a size that is explained", "block/NVME1/size", "80G explain", 0),
         ASK("a lower size", "block/NVME1/size", "20G", -EINVAL),
         { .name = "echo none > ctl", .run = echo, .path = "ctl", .text = "none", .ends = -EINVAL },
-        { .name = "echo quit > ctl", .run = echo, .path = "ctl", .text = "quit", .drops = true },
+        { .name = "echo quit > ctl",
+          .run = echo,
+          .path = "ctl",
+          .text = "quit",
+          /* there was no memory for QEMU's message, so that it is this side that hangs up */
+          .also = { -EHOSTDOWN },
+          .drops = true },
 
         { .name = "remove: a device",
           .run = removed,

@@ -587,6 +587,26 @@ START_TEST(quit_without_a_reply_is_a_success)
 }
 END_TEST
 
+/* QEMU may go on. */
+START_TEST(quit_is_not_done_where_we_hang_up)
+{
+        struct k_file file = rig_must_open("ctl", O_WRONLY);
+        uint64_t write;
+
+        fake_on_nothing(rig.fake, "quit");
+        write = k_send_write(&file, "quit", 4);
+        SETTLE();
+        if (_i == 1)
+                fake_return(rig.fake, rig_last("quit"), "{}");
+        SETTLE();
+        ck_assert(!k_is_answered(write));
+        fake_send_text(rig.fake, "]garbage\r\n");
+        ASSERT_ERROR(k_wait_error(write), EHOSTDOWN);
+        ASSERT_CAT_CONTAINS("errors", "; it may have been carried out\n");
+        ASSERT_CAT_CONTAINS("errors", "sent something that is not QMP");
+}
+END_TEST
+
 START_TEST(stop_without_a_reply_is_none)
 {
         struct k_file file = rig_must_open("ctl", O_WRONLY);
@@ -651,6 +671,7 @@ int main(void)
                 TEST(wakeup_waits_for_it),
                 TEST(quit_ends_with_the_connection),
                 TEST(quit_without_a_reply_is_a_success),
+                TEST_EACH(quit_is_not_done_where_we_hang_up, 2),
                 TEST(stop_without_a_reply_is_none),
                 TEST(writers_do_not_wait_for_each_other),
         };
