@@ -7,6 +7,11 @@
 #include "fs/vm/query.h"
 #include "fs/vm/reads.h"
 
+static bool asked_is_committed(const struct request *r)
+{
+        return queries_are_committed(&r->waiter);
+}
+
 int asked_write(struct request *r, const struct query_spec *spec,
                 int (*keep)(struct vm *vm, const struct query_spec *spec, struct json_object *value))
 {
@@ -20,6 +25,7 @@ int asked_write(struct request *r, const struct query_spec *spec,
                 if (e < 0)
                         return e;
         }
+        r->is_committed = asked_is_committed;
         e = query_require(&r->waiter, spec, FRESH_CONTENT, &query);
         if (e)
                 return e;

@@ -115,7 +115,8 @@ int fetch_add(struct fetch *f, const char *command, struct json_object *argument
               const char *key)
 {
         struct part *part = f->n_parts < PARTS_MAX ? calloc(1, sizeof(*part)) : NULL;
-        struct qmp_send_options options = { .patient = f->patient, .prefer_oob = f->oob };
+        /* what no read may send is not without effect */
+        struct qmp_send_options options = { .patient = f->patient, .prefer_oob = f->oob, .effect = f->asked };
         struct qmp_command *sent;
         int r = -ENOMEM;
 
@@ -218,4 +219,10 @@ int fetch_start(struct peer *peer, const struct query_spec *spec, bool patient, 
 bool fetch_is_sent(const struct fetch *f)
 {
         return !f->first || qmp_command_is_sent(f->first);
+}
+
+void fetch_withdraw(struct fetch *f)
+{
+        if (f->pending == 1 && !fetch_is_sent(f))
+                qmp_command_cancel(f->first);
 }

@@ -30,6 +30,11 @@ int fetch_start(struct peer *peer, const struct query_spec *spec, bool patient, 
 /* Whether QEMU may have started to carry it out. */
 bool fetch_is_sent(const struct fetch *fetch);
 
+/*
+ * Ends a fetch of one command that has not been sent, and never will be: its callback runs, with -EINTR. Others go on.
+ */
+void fetch_withdraw(struct fetch *fetch);
+
 /* --- for plans of several commands ------------------------------------------------------------------------------ */
 
 struct part;

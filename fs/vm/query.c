@@ -567,11 +567,29 @@ int query_require(struct waiter *w, const struct query_spec *spec, enum freshnes
         return r;
 }
 
+bool queries_are_committed(const struct waiter *w)
+{
+        for (size_t i = 0; i < w->n_queries; i++) {
+                const struct query *q = w->queries[i];
+
+                if (!q->spec.asked || !q->fetch || !fetch_is_sent(q->fetch))
+                        continue;
+                list_for_each(l, &q->waiters)
+                        if (l == &w->link)
+                                return true;
+        }
+        return false;
+}
+
 void queries_release(struct waiter *w)
 {
         for (size_t i = 0; i < w->n_queries; i++) {
-                w->queries[i]->n_required--;
-                query_release(w->queries[i]);
+                struct query *q = w->queries[i];
+
+                /* what only a write has QEMU do is not done once the writer has gone */
+                if (--q->n_required == 0 && q->spec.asked && q->fetch)
+                        fetch_withdraw(q->fetch);
+                query_release(q);
         }
         free(take_ptr(w->queries));
         w->n_queries = 0;

@@ -101,7 +101,10 @@ void query_release(struct query *query);
 int query_require(struct waiter *waiter, const struct query_spec *spec, enum freshness freshness,
                   const struct query **ret_query);
 
-/* Drops the queries that the waiter holds. */
+/* Whether QEMU may be carrying out a query for the waiter that is sent only after a write. */
+bool queries_are_committed(const struct waiter *waiter);
+
+/* Drops the queries that the waiter holds. The waiter has left its list. */
 void queries_release(struct waiter *waiter);
 
 /* Whether the waiter has required the query before. */

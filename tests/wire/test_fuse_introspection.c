@@ -4,7 +4,7 @@
 #include "fs/vm/introspection.h"
 #include "fs/vm/reads.h"
 #include "fs/vm/query.h"
-#include "tests/lib/rig.h"
+#include "tests/lib/command_vm.h"
 #include "tests/lib/test.h"
 
 #define COMMAND(name, arg, more)                                                                                     \
@@ -471,6 +471,54 @@ START_TEST(query_that_is_not_known_to_be_harmless_is_asked_by_a_write)
 END_TEST
 
 /* No kind can have it sent by mistake. */
+START_TEST(interrupted_before_it_is_sent_it_is_not_asked)
+{
+        struct k_file file = rig_must_open("types/nvme", O_WRONLY), other = rig_must_open("types/nvme", O_WRONLY);
+        struct k_file files[4];
+        uint64_t write, second;
+
+        fake_on(rig.fake, "device-list-properties", "[]");
+        fill_the_window(files);
+        write = k_send_write(&file, "\n", 1);
+        SETTLE();
+        second = k_send_write(&other, "\n", 1);
+        SETTLE();
+        k_interrupt(write);
+        ASSERT_ERROR(k_wait_error(write), EINTR);
+        if (_i == 1) {
+                k_interrupt(second);
+                ASSERT_ERROR(k_wait_error(second), EINTR);
+        }
+        empty_the_window();
+        if (_i == 0)
+                ASSERT_OK(k_wait_error(second));
+        ck_assert_uint_eq(rig_count("device-list-properties"), _i == 0);
+        /* it can be asked again */
+        ASSERT_OK(rig_echo("types/nvme", ""));
+        ck_assert_uint_eq(rig_count("device-list-properties"), _i == 0 ? 2 : 1);
+}
+END_TEST
+
+START_TEST(interrupted_after_it_was_sent_it_may_be_answered)
+{
+        struct k_file file = rig_must_open("types/nvme", O_WRONLY);
+        uint64_t write;
+
+        fake_on_nothing(rig.fake, "device-list-properties");
+        write = k_send_write(&file, "\n", 1);
+        SETTLE();
+        k_interrupt(write);
+        if (_i == 0) {
+                ASSERT_ERROR(k_wait_error(write), ECANCELED);
+                ASSERT_CAT_CONTAINS("errors", " /types/nvme ECANCELED - interrupted; QEMU may still carry it out\n");
+                return;
+        }
+        PUMP_FOR(rig.loop, 100 * MS);
+        fake_return(rig.fake, rig_last("device-list-properties"), "[]");
+        ASSERT_OK(k_wait_error(write));
+}
+END_TEST
+
 START_TEST(fetch_for_a_read_sends_no_other_command)
 {
         static const struct query_spec specs[] = {
@@ -1047,6 +1095,8 @@ int main(void)
                 TEST(type_that_qemu_tells_nothing_of_fails),
                 TEST(types_that_are_no_list_are_not_known),
                 TEST(query_that_is_not_known_to_be_harmless_is_asked_by_a_write),
+                TEST_EACH(interrupted_before_it_is_sent_it_is_not_asked, 2),
+                TEST_EACH(interrupted_after_it_was_sent_it_may_be_answered, 2),
                 TEST(fetch_for_a_read_sends_no_other_command),
                 TEST(answers_end_with_the_connection_and_are_bounded),
                 TEST(schema_is_asked_for_once),
