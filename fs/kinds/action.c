@@ -394,7 +394,7 @@ static void repeat(struct qmp_timer *timer)
                 repeat_after(op, now);
 }
 
-/* Whether an event that comes now may be the effect of the last command: not of one of another writer's, or before. */
+/* Whether an event that comes now may be the effect of the last command, not of an earlier one of any writer. */
 static bool may_have_effect(const struct action_op *op)
 {
         const struct qmp_command *command = op->call.command;
@@ -496,7 +496,7 @@ static uint64_t limit_of(const struct request *r, const struct action_use *use)
         }
 }
 
-/* The limit of each command: the guest, or a job, may take longer than QEMU may; but not than somebody wants to wait. */
+/* The limit of each command: the guest, or a job, may take longer than QEMU may. What is written is the writer's. */
 static uint64_t command_limit_of(const struct request *r, const struct action_use *use)
 {
         const struct peer_options *options = &r->vm->peer.options;
