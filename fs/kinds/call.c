@@ -72,7 +72,10 @@ bool calls_is_committed(const struct calls *calls)
 
 char *call_words(const struct call *call, const struct qmp_result *result)
 {
-        _cleanup_(qmp_freep) char *words = qmp_conceal_values(result->text, call->arguments);
+        /* the words for the end of a connection are ours, and quote nothing */
+        _cleanup_(qmp_freep) char *words = result->outcome == QMP_ERROR
+                                                   ? qmp_conceal_values(result->text, call->arguments)
+                                                   : strdup(result->text);
         const char *more = "";
         char *all;
 

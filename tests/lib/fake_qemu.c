@@ -245,7 +245,7 @@ static void write_out(struct fake_qemu *fake)
                 if (out->close) {
                         /* who closes without having read all resets: so Linux has it for sockets of this family, too */
                         if (out->reset)
-                                CHECK(send(fake->client_fd(fake), " ", 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1);
+                                CHECK_MSG(send(fake->client_fd(fake), " ", 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1, "%d: %s", fake->client_fd(fake), strerror(errno));
                         fake_close(fake);
                         return;
                 }
