@@ -1,4 +1,4 @@
-#include "address.h"
+#include "qmp/address.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -6,7 +6,7 @@
 
 #include <sys/types.h>
 
-#include "util.h"
+#include "qmp/util.h"
 
 struct qmp_address {
         char *text; /* as it was given, for messages */

@@ -1,10 +1,10 @@
-#include "args.h"
+#include "qmp/args.h"
 
 #include <errno.h>
 
-#include "args_internal.h"
-#include "json.h"
-#include "message.h"
+#include "qmp/args_internal.h"
+#include "qmp/json.h"
+#include "qmp/message.h"
 
 /* Longer input must be JSON, whose parser does not get slower with the number of members. */
 #define PAIRS_MAX 4096

@@ -14,7 +14,7 @@
 #ifndef QMP_ARGS_H
 #define QMP_ARGS_H
 
-#include "schema.h"
+#include "qmp/schema.h"
 
 struct qmp_args;
 

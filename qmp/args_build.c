@@ -5,9 +5,9 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "args_internal.h"
-#include "json.h"
-#include "message.h"
+#include "qmp/args_internal.h"
+#include "qmp/json.h"
+#include "qmp/message.h"
 
 static int convert(const struct qmp_entity *type, struct qmp_args_node *node, const struct qmp_args_path *path,
                    struct json_object **ret_value, char **ret_why);

@@ -5,9 +5,9 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "args_internal.h"
-#include "json.h"
-#include "message.h"
+#include "qmp/args_internal.h"
+#include "qmp/json.h"
+#include "qmp/message.h"
 
 /* The maximum size of a list of names in a message; send-key has 150. */
 #define NAMES_MAX 4000

@@ -5,8 +5,8 @@
 #ifndef QMP_ARGS_INTERNAL_H
 #define QMP_ARGS_INTERNAL_H
 
-#include "args.h"
-#include "nearest.h"
+#include "qmp/args.h"
+#include "qmp/nearest.h"
 
 /* The pairs of the input, as a tree of the components of dotted keys. */
 struct qmp_args_node {

@@ -3,9 +3,9 @@
  */
 #include <errno.h>
 
-#include "args_internal.h"
-#include "json.h"
-#include "number.h"
+#include "qmp/args_internal.h"
+#include "qmp/json.h"
+#include "qmp/number.h"
 
 static struct json_object *new_integer(const struct qmp_integer *i)
 {

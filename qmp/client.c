@@ -1,4 +1,4 @@
-#include "client.h"
+#include "qmp/client.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -8,8 +8,8 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#include "client_internal.h"
-#include "jsonc.h"
+#include "qmp/client_internal.h"
+#include "qmp/jsonc.h"
 
 /* Reads from the socket per wakeup, so that a flood of events leaves time for others. */
 #define READS_PER_WAKEUP    16

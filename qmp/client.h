@@ -14,8 +14,8 @@
 #ifndef QMP_CLIENT_H
 #define QMP_CLIENT_H
 
-#include "address.h"
-#include "loop.h"
+#include "qmp/address.h"
+#include "qmp/loop.h"
 
 /*
  * Maximum of unanswered out-of-band commands, more than can have a waiter. A sent command keeps its place until its

@@ -4,10 +4,10 @@
 #ifndef QMP_CLIENT_INTERNAL_H
 #define QMP_CLIENT_INTERNAL_H
 
-#include "client.h"
-#include "framer.h"
-#include "identity.h"
-#include "message.h"
+#include "qmp/client.h"
+#include "qmp/framer.h"
+#include "qmp/identity.h"
+#include "qmp/message.h"
 
 struct qmp_command {
         struct list link; /* in queue, wire or oob */

@@ -2,14 +2,14 @@
  * The commands of a client: queued, on the wire and out of band. Owns their order, time limits and completion, and
  * detects stalls.
  */
-#include "client_internal.h"
+#include "qmp/client_internal.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
-#include "errors.h"
+#include "qmp/errors.h"
 
 /* Maximum of in-band commands on the wire. QEMU stops reading, also probes, when 8 are queued. */
 #define WINDOW 4

@@ -1,4 +1,4 @@
-#include "conceal.h"
+#include "qmp/conceal.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -6,7 +6,7 @@
 #ifndef QMP_CONCEAL_H
 #define QMP_CONCEAL_H
 
-#include "util.h"
+#include "qmp/util.h"
 
 /*
  * Returns a copy of @text, QEMU's error for a command with these arguments, in which argument values are hidden: all

@@ -3,13 +3,13 @@
  * influence the result. So a pattern must match the whole description, with literal text at its beginning or end. A
  * pattern that is open at both ends is matched against the description without its quoted parts.
  */
-#include "errors.h"
+#include "qmp/errors.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
 
-#include "message.h"
+#include "qmp/message.h"
 
 /* Matches any description that ends with ": " and the text of strerror(3), as made by error_setg_errno(). */
 #define STRERROR (-1)

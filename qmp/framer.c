@@ -1,10 +1,10 @@
-#include "framer.h"
+#include "qmp/framer.h"
 
 #include <assert.h>
 #include <errno.h>
 
-#include "jsonc.h"
-#include "utf8.h"
+#include "qmp/jsonc.h"
+#include "qmp/utf8.h"
 
 #define ROOM_MIN   4096
 #define ROOM_MAX   (256 * 1024)

@@ -8,7 +8,7 @@
 #ifndef QMP_FRAMER_H
 #define QMP_FRAMER_H
 
-#include "util.h"
+#include "qmp/util.h"
 
 /* Bytes per message. QEMU has no limit of its own; query-block with 200 disks returns 160 KB. */
 #define QMP_FRAMER_MAX_TEXT (UINT64_C(64) * 1024 * 1024 + 64 * 1024)

@@ -1,9 +1,9 @@
-#include "identity.h"
+#include "qmp/identity.h"
 
 #include <errno.h>
 #include <stdio.h>
 
-#include "message.h"
+#include "qmp/message.h"
 
 #define NO_UUID "00000000-0000-0000-0000-000000000000"
 

@@ -4,7 +4,7 @@
 #ifndef QMP_IDENTITY_H
 #define QMP_IDENTITY_H
 
-#include "util.h"
+#include "qmp/util.h"
 
 struct json_object;
 

@@ -1,11 +1,11 @@
-#include "json.h"
+#include "qmp/json.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "jsonc.h"
-#include "utf8.h"
+#include "qmp/jsonc.h"
+#include "qmp/utf8.h"
 
 #define BLANKS " \t\r\n"
 

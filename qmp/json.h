@@ -6,7 +6,7 @@
 
 #include <errno.h>
 
-#include "util.h"
+#include "qmp/util.h"
 
 /* Levels of nesting. QEMU's own limit is 1024, for the whole command. */
 #define QMP_JSON_DEPTH_MAX 1000

@@ -1,4 +1,4 @@
-#include "jsonc.h"
+#include "qmp/jsonc.h"
 
 #include <errno.h>
 #include <sys/mman.h>

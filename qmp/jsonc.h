@@ -4,7 +4,7 @@
 #ifndef QMP_JSONC_H
 #define QMP_JSONC_H
 
-#include "util.h"
+#include "qmp/util.h"
 
 /*
  * json-c checks its own allocations only in part. Its parser silently truncates strings and keys whose buffer cannot

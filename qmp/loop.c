@@ -1,4 +1,4 @@
-#include "loop.h"
+#include "qmp/loop.h"
 
 #include <assert.h>
 #include <errno.h>

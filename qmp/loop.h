@@ -11,7 +11,7 @@
 #ifndef QMP_LOOP_H
 #define QMP_LOOP_H
 
-#include "util.h"
+#include "qmp/util.h"
 
 struct qmp_loop;
 

@@ -1,9 +1,9 @@
-#include "message.h"
+#include "qmp/message.h"
 
 #include <errno.h>
 #include <stdio.h>
 
-#include "jsonc.h"
+#include "qmp/jsonc.h"
 
 bool qmp_json_add(struct json_object *object, const char *key, struct json_object *value)
 {

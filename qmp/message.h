@@ -5,7 +5,7 @@
 #ifndef QMP_MESSAGE_H
 #define QMP_MESSAGE_H
 
-#include "util.h"
+#include "qmp/util.h"
 
 enum qmp_message_kind {
         QMP_MESSAGE_GREETING,

@@ -1,4 +1,4 @@
-#include "nearest.h"
+#include "qmp/nearest.h"
 
 #include <ctype.h>
 

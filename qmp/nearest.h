@@ -8,7 +8,7 @@
 #ifndef QMP_NEAREST_H
 #define QMP_NEAREST_H
 
-#include "util.h"
+#include "qmp/util.h"
 
 /* Maximum size of a name in bytes. Longer names never match. */
 #define QMP_NEAREST_MAX 64

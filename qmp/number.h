@@ -9,7 +9,7 @@
 #ifndef QMP_NUMBER_H
 #define QMP_NUMBER_H
 
-#include "util.h"
+#include "qmp/util.h"
 
 struct qmp_integer {
         bool negative; /* false for -0 */

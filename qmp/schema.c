@@ -1,9 +1,9 @@
-#include "schema.h"
+#include "qmp/schema.h"
 
 #include <assert.h>
 #include <errno.h>
 
-#include "message.h"
+#include "qmp/message.h"
 
 /*
  * --- memory: freed as a whole ------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@
 #ifndef QMP_SCHEMA_H
 #define QMP_SCHEMA_H
 
-#include "util.h"
+#include "qmp/util.h"
 
 enum qmp_meta_type {
         QMP_META_BUILTIN,

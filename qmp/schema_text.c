@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "schema.h"
+#include "qmp/schema.h"
 
 #define DEPTH_MAX   10
 #define NESTING_MAX 40

@@ -1,4 +1,4 @@
-#include "utf8.h"
+#include "qmp/utf8.h"
 
 size_t qmp_utf8_length(const char *text, size_t size)
 {

@@ -4,7 +4,7 @@
 #ifndef QMP_UTF8_H
 #define QMP_UTF8_H
 
-#include "util.h"
+#include "qmp/util.h"
 
 /* The length of the character at the start of @text, which has @size bytes (at least 1); 0 if it is not valid. */
 size_t qmp_utf8_length(const char *text, size_t size);
