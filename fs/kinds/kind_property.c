@@ -105,6 +105,15 @@ int property_lookup(struct request *r, struct inode *dir, const char *name, stru
         return e ? e : inode_child(dir, name, &args, ret_inode);
 }
 
+static int add_property(struct inode *dir, const struct row *hidden, const char *property, struct listing *listing)
+{
+        _cleanup_(qmp_freep) char *name = render_name(property, strlen(property));
+
+        if (!name)
+                return -ENOMEM;
+        return rows_have(hidden, name) ? 0 : listing_add(listing, name, S_IFREG, inode_child_ino(dir, name));
+}
+
 int property_list(struct request *r, struct inode *dir, const struct row *hidden, struct listing *listing)
 {
         struct json_object *properties;
@@ -114,15 +123,8 @@ int property_list(struct request *r, struct inode *dir, const struct row *hidden
         if (e || !properties)
                 return e;
         json_object_object_foreach(properties, property, type) {
-                _cleanup_(qmp_freep) char *name = render_name(property, strlen(property));
-
                 (void)type;
-
-                if (!name)
-                        return -ENOMEM;
-                if (rows_have(hidden, name))
-                        continue;
-                e = listing_add(listing, name, S_IFREG, inode_child_ino(dir, name));
+                e = add_property(dir, hidden, property, listing);
                 if (e < 0)
                         return e;
         }

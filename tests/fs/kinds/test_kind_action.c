@@ -118,8 +118,9 @@ START_TEST(failed_step_undoes_those_before_it)
         free(rig_sent());
         ASSERT_ERROR(k_wait_error(k_send_write(&file, "target=t size=1", 15)), EIO);
         ASSERT_SENT("query-block query-qmp-schema make-node copy drop-node");
-        ASSERT_REPLY(k_send_read(&file, 0, 1000),
-                     "{\n  \"error\": {\n    \"class\": \"GenericError\",\n    \"desc\": \"copy: no space\"\n  }\n}\n");
+        ASSERT_REPLY(
+                k_send_read(&file, 0, 1000),
+                "{\n  \"error\": {\n    \"class\": \"GenericError\",\n    \"desc\": \"copy: no space\"\n  }\n}\n");
         k_release(&file);
 }
 END_TEST
