@@ -16,7 +16,7 @@ struct reader {
         struct waiter waiter;
         struct query_spec needs[NEEDS_MAX];
         size_t n_needs;
-        const char *values[NEEDS_MAX];
+        char values[NEEDS_MAX][64]; /* the first characters */
         bool done;
         int error;
         unsigned runs;
@@ -35,7 +35,8 @@ static void look(struct waiter *waiter)
 
                 e = query_require(waiter, &r->needs[i], FRESH_CONTENT, &query);
                 if (e == 0)
-                        r->values[i] = json_object_to_json_string_ext(query->value, JSON_C_TO_STRING_PLAIN);
+                        snprintf(r->values[i], sizeof(r->values[i]), "%s",
+                                 json_object_to_json_string_ext(query->value, JSON_C_TO_STRING_PLAIN));
         }
         if (e == WAITER_PARKED) {
                 waiter_park(waiter);
