@@ -452,7 +452,7 @@ class Soak:
         path = f"{self.vm.dir}/migration"
         nvme = self.unmigratable(without)
         with self.window("stall"):
-            allowed = {"EIO", "EOPNOTSUPP", "ETIMEDOUT"} if nvme else {"ETIMEDOUT"}
+            allowed = {"EIO", "EOPNOTSUPP", "ENOTSUP", "ETIMEDOUT"} if nvme else {"ETIMEDOUT"}
             done = self.sh(f"echo 'uri=\"exec:cat > {path}\"' > cmd/migrate", allowed, 60)
             if nvme and done is not None:
                 raise Failure("an nvme has migrated")
