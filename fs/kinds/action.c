@@ -580,5 +580,7 @@ int action_start(struct request *r, const struct action_use *use)
         r->cancel = action_cancel;
         r->is_committed = action_is_committed;
         r->op = take_ptr(op);
+        /* what the values were needed for is known; they would be kept as long as the guest takes */
+        queries_release(&r->waiter);
         return WAITER_PARKED;
 }

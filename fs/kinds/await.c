@@ -49,5 +49,7 @@ int await_operation(struct request *r, const struct operation_class *class, cons
         }
         r->op = await;
         r->cancel = await_cancel;
+        /* the target is known; the values that told it would be kept as long as the guest takes */
+        queries_release(&r->waiter);
         return WAITER_PARKED;
 }

@@ -29,6 +29,21 @@ START_TEST(guest_that_ignores_it_times_out_and_it_is_still_pending)
 }
 END_TEST
 
+/* The values that told what to remove are let go of, and nothing ticks. */
+START_TEST(who_waits_for_the_guest_keeps_no_values)
+{
+        uint64_t write = unplug_start("block/NVME1/remove", "timeout=60");
+
+        PUMP_FOR(rig.loop, 2 * SEC);
+        ck_assert(!k_is_answered(write));
+        for (struct lh_entry *i = lh_table_head(rig.vm->peer.queries.all); i; i = lh_entry_next(i))
+                ck_assert(!((const struct query *)lh_entry_v(i))->has_value);
+        ck_assert(!rig.vm->peer.queries.sweep.armed);
+        rig_deleted(NV0);
+        ck_assert_int_eq(k_wait_error(write), 0);
+}
+END_TEST
+
 START_TEST(limit_can_be_said)
 {
         uint64_t before = qmp_now();
@@ -423,6 +438,7 @@ int main(void)
 {
         const struct test tests[] = {
                 TEST(guest_that_ignores_it_times_out_and_it_is_still_pending),
+                TEST(who_waits_for_the_guest_keeps_no_values),
                 TEST(limit_can_be_said),
                 TEST(nowait_returns_when_qemu_has_taken_it),
                 TEST(nowait_of_what_is_refused_fails),
