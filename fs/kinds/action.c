@@ -218,7 +218,7 @@ static void action_cancel(struct request *r, int error)
                 op_free(op);
                 return;
         }
-        /* all or nothing, whoever waits for it */
+        /* all or nothing, whether anybody waits for it or not */
         op->error = error;
         op->who = r->who;
         op->path = inode_path(r->inode);

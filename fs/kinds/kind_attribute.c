@@ -102,7 +102,7 @@ static int attribute_shown(struct request *r, bool *ret_shown)
         return e ? e : compare(value, r->data, ret_shown);
 }
 
-/* What the schema of the command cannot know. @text is no number: the schema has the words for that. */
+/* What the schema of the command cannot know. @text is not a number: the schema has the words for that. */
 static int check(struct request *r, const struct attribute *attribute, const struct words *words, const char *text,
                  struct json_object *value)
 {

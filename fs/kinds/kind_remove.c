@@ -235,7 +235,7 @@ static int parse(struct request *r, struct words *words)
         static const char *const own[] = { "1", NULL };
 
         *words = (struct words){ .own = own };
-        /* an empty line is no consent */
+        /* an empty line is not consent */
         if (*r->data == '\0' || *r->data == ' ' || *r->data == '\t')
                 return request_fail(r, -EINVAL, NULL, "expected 1, nowait, timeout=SEC or explain");
         return words_parse(r, words, "remove", r->data);

@@ -33,7 +33,7 @@ static void begin(struct bus *bus, struct bus_walk *walk)
         bus->walks = walk;
 }
 
-/* The next one who was there when the publication began; NULL: there are no more, and it has ended. */
+/* The next subscriber that had joined when the publication began; NULL: there is none, and the publication has ended. */
 static struct subscriber *next(struct bus *bus, struct bus_walk *walk)
 {
         while (walk->next != &bus->subscribers) {
