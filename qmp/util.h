@@ -61,6 +61,12 @@ static inline bool streq(const char *a, const char *b)
         return strcmp(a, b) == 0;
 }
 
+/* The same for strings that may be NULL, which equals only itself. */
+static inline bool streq_or_null(const char *a, const char *b)
+{
+        return a == b || (a && b && streq(a, b));
+}
+
 /* The part of the string after the prefix, or NULL. */
 static inline const char *startswith(const char *s, const char *prefix)
 {

@@ -6,6 +6,7 @@
 #include "fs/util/binding.h"
 #include "fs/util/qdev.h"
 #include "fs/util/render.h"
+#include "fs/util/table.h"
 #include "fs/vm/vm.h"
 
 static void collection_discard(struct collection *c)
@@ -128,11 +129,6 @@ struct object *collection_find_device(struct collection *c, const char *device)
         return NULL;
 }
 
-static bool same(const char *a, const char *b)
-{
-        return a == b || (a && b && streq(a, b));
-}
-
 /* Takes over @name and @identity, on success. */
 static int object_new(struct collection *c, char **name, char **identity, struct object **ret_object)
 {
@@ -175,7 +171,7 @@ static int sync_device(struct object *object, struct json_object *record)
         if (each->device && binding_device(each->device, record, &device) == -ENOMEM)
                 return -ENOMEM;
         /* kept where it is the same, which it nearly always is: others may hold it while they ask for more */
-        if (same(object->device, device))
+        if (streq_or_null(object->device, device))
                 return 0;
         free(object->device);
         object->device = take_ptr(device);
@@ -204,7 +200,7 @@ static int sync_record(struct collection *c, struct json_object *record, size_t 
                 object = collection_find(c, name);
         }
         /* another one has the name now */
-        if (object && (object->kept || !same(object->identity, identity))) {
+        if (object && (object->kept || !streq_or_null(object->identity, identity))) {
                 object_end(object);
                 object = NULL;
         }
@@ -220,23 +216,6 @@ static int sync_record(struct collection *c, struct json_object *record, size_t 
         return sync_device(object, record);
 }
 
-/*
- * What leaves a table of json-c (0.16) leaves a place that is neither taken nor empty, and a search for what isn't
- * there goes on to an empty one. Where new names come and go without end it would go through the whole table, for
- * each name.
- */
-static void renew_table(struct collection *c)
-{
-        int size = 16;
-
-        if (c->n_left <= (size_t)c->objects->size / 8)
-                return;
-        while (size < 2 * lh_table_length(c->objects))
-                size *= 2;
-        if (lh_table_resize(c->objects, size) == 0)
-                c->n_left = 0;
-}
-
 static int collection_sync(struct collection *c)
 {
         struct json_object *records = c->query->value;
@@ -246,7 +225,7 @@ static int collection_sync(struct collection *c)
                 return 0;
         if (!json_object_is_type(records, json_type_array))
                 return -EPROTO;
-        renew_table(c);
+        table_renew(c->objects, &c->n_left);
         c->pass++;
         for (size_t i = 0; i < json_object_array_length(records); i++) {
                 int r = sync_record(c, json_object_array_get_idx(records, i), i);

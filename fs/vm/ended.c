@@ -5,15 +5,10 @@
 #include "fs/util/render.h"
 #include "qmp/message.h"
 
-static bool same(const char *a, const char *b)
-{
-        return a == b || (a && b && streq(a, b));
-}
-
 bool ended_is_of(const struct ended *e, const struct ending *ending, bool by_name)
 {
-        return same(e->ending->event, ending->event) && same(e->ending->member, ending->member) &&
-               same(e->ending->when, ending->when) && same(e->ending->equals, ending->equals) &&
+        return streq_or_null(e->ending->event, ending->event) && streq_or_null(e->ending->member, ending->member) &&
+               streq_or_null(e->ending->when, ending->when) && streq_or_null(e->ending->equals, ending->equals) &&
                e->by_name == by_name;
 }
 

@@ -5,20 +5,16 @@
 #include <malloc.h>
 #include <stdio.h>
 
+#include "fs/util/table.h"
 #include "fs/vm/peer.h"
 
 /* What is free within the heap, in bytes, before it is worth the effort to give it back. */
 #define TRIM_MIN (1 << 20)
 
-static bool same(const char *a, const char *b)
-{
-        return a == b || (a && b && streq(a, b));
-}
-
 static bool is_spec(const struct query *q, const struct query_spec *spec)
 {
-        return q->spec.plan == spec->plan && q->spec.asked == spec->asked && same(q->a, spec->a) &&
-               same(q->b, spec->b);
+        return q->spec.plan == spec->plan && q->spec.asked == spec->asked && streq_or_null(q->a, spec->a) &&
+               streq_or_null(q->b, spec->b);
 }
 
 /* A command without arguments. There are as many as the schema has, and their costs are not forgotten. */
@@ -48,22 +44,6 @@ static void sweep(struct qmp_timer *timer);
 static uint64_t reuse_ns(const struct query *q);
 static void drop_value(struct query *q);
 
-/*
- * What leaves a table of json-c (0.16) leaves a place that is neither taken nor empty, and a search for what isn't
- * there goes on to an empty one.
- */
-static void renew_table(struct queries *queries)
-{
-        int size = 16;
-
-        if (queries->n_left <= (size_t)queries->all->size / 8)
-                return;
-        while (size < 2 * lh_table_length(queries->all))
-                size *= 2;
-        if (lh_table_resize(queries->all, size) == 0)
-                queries->n_left = 0;
-}
-
 static void query_free(struct query *q)
 {
         assert(!q->fetch && list_empty(&q->waiters) && list_empty(&q->later));
@@ -92,7 +72,7 @@ static int query_new(struct peer *peer, const struct query_spec *spec, const cha
         q->a = spec->a ? strdup(spec->a) : NULL;
         q->b = spec->b ? strdup(spec->b) : NULL;
         q->spec = (struct query_spec){ spec->plan, q->a, q->b, spec->oob, spec->asked };
-        renew_table(&peer->queries);
+        table_renew(peer->queries.all, &peer->queries.n_left);
         if (!q->key || (spec->a && !q->a) || (spec->b && !q->b) ||
             lh_table_insert(peer->queries.all, q->key, q) != 0) {
                 query_free(q);
