@@ -66,20 +66,6 @@ void request_log(const struct request *r, int error, const char *class, const ch
                 vm_log_error(r->vm, r->who, path ? path : "?", error, class, words);
 }
 
-int request_slice(struct request *r, const struct text *text, struct text *ret_text)
-{
-        size_t from = (uint64_t)r->offset < text->size ? (size_t)r->offset : text->size;
-        size_t n = text->size - from < r->size ? text->size - from : r->size;
-
-        ret_text->size = n;
-        ret_text->data = n > 0 ? malloc(n) : NULL;
-        if (n > 0 && !ret_text->data)
-                return -ENOMEM;
-        if (n > 0)
-                memcpy(ret_text->data, text->data + from, n);
-        return 0;
-}
-
 /* The reason of the failure for others to read. Owned by the caller; NULL: none, or out of memory. */
 static char *words_of(const struct request *r)
 {

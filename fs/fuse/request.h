@@ -85,9 +85,6 @@ fuse_req_t request_take(struct request *r);
  */
 void request_log(const struct request *r, int error, const char *class, const char *words);
 
-/* Copies the part of @text at r->offset, at most r->size bytes, as the result of a read. 0 or -ENOMEM. */
-int request_slice(struct request *r, const struct text *text, struct text *ret_text);
-
 /* Ends all requests of the session with @error. */
 void request_finish_all(struct session *session, int error);
 
