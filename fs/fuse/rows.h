@@ -7,7 +7,7 @@
 #include "fs/fuse/inode.h"
 
 /*
- * Finds or creates the child for the row of this name in @rows; -ENOENT: there is no such row. @record: the record of
+ * Finds or creates the child for the row of this name in @rows. -ENOENT: the name is not in @rows. @record: the record of
  * the object, or NULL. Rows whose commands the server lacks are absent; the test may park the request
  * (WAITER_PARKED), or fail.
  */

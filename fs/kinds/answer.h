@@ -21,7 +21,7 @@ struct answer {
 int answer_begin(struct request *r, struct file *file);
 /*
  * Sets the text of the answer; @text is taken over. A file that is not open for reading keeps none. 0, or -ENOMEM: the
- * open files would exceed their limit (memory.h), and there is no answer.
+ * open files would exceed their limit (memory.h), and the file keeps no answer.
  */
 int answer_set(struct file *file, struct text *text);
 /* Both, for a write that was only to be explained. @text is taken over. As answer_begin() and answer_set(). */

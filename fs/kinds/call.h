@@ -57,7 +57,7 @@ bool calls_is_committed(const struct calls *calls);
 char *call_words(const struct call *call, const struct qmp_result *result);
 /* Sets them as the reason of the request. Returns result->error. */
 int call_fail(const struct call *call, const struct qmp_result *result);
-/* The reason if there is no memory for a reply. Returns -ENOMEM. */
+/* Sets the reason for a failure to store a reply. Returns -ENOMEM. */
 int calls_fail_memory(struct calls *calls);
 /*
  * The request has exceeded its time limit: sets the reason, unless nothing is under way. @name: of the command; NULL:

@@ -126,7 +126,7 @@ struct operation_command {
 };
 
 /*
- * Sends a command, for whose reply there is no time limit: it matters even if nobody waits. @command must not be under
+ * Sends a command without a time limit: its reply matters even if nobody waits. @command must not be under
  * way. @arguments may be NULL and remains the caller's. @effect: see struct qmp_send_options. done() is called once,
  * also after the operation was forgotten. 0, -EHOSTDOWN or -ENOMEM.
  */

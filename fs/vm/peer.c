@@ -38,7 +38,7 @@ static void publish(struct peer *peer, const struct qmp_event *event)
 {
         struct text line = { 0 }, rendered;
 
-        /* without memory to hide them there is no line either, and the event counts as lost */
+        /* an event whose credentials could not be hidden for lack of memory has no line, and counts as lost */
         if (event->message && (!peer->options.conceal || qmp_conceal_credentials(event->message) == 0) &&
             render_json_line(event->message, &rendered.data, &rendered.size) == 0)
                 line = rendered;

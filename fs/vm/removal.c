@@ -12,7 +12,7 @@
 #define RETRY_FIRST_NS (1 * NSEC_PER_SEC)
 #define RETRY_MAX_NS   (5 * NSEC_PER_SEC)
 /*
- * A device that is no longer in the object tree is about to send DEVICE_DELETED (virtio takes 50 ms, more if
+ * QEMU soon sends DEVICE_DELETED for a device that has left the object tree (virtio takes 50 ms, more if
  * something still holds it), except for a CPU under TCG, which never does (QEMU 7.2). After this long without the
  * event it counts as gone.
  */
@@ -344,7 +344,7 @@ static void cpus_known(struct operation *op, const struct qmp_result *result)
 
 static void taken(struct removal *m)
 {
-        /* it tells what to expect of the end; where there are no such CPUs it fails, which says enough */
+        /* shows how the removal will end; fails on machines without such CPUs, which shows it as well */
         if (!m->accepted && !m->cpus.command)
                 (void)operation_send(&m->op, &m->cpus, "query-hotpluggable-cpus", NULL, false, cpus_known);
         m->accepted = true;
@@ -556,7 +556,7 @@ static void handle_ost(struct removal *m, struct json_object *info)
         if (source != OST_SOURCE_EJECT && source != OST_SOURCE_OSPM_EJECT)
                 return;
         if (status == OST_SUCCESS) {
-                /* by now it has left the tree, if it was this one; its name is no longer told */
+                /* if the report concerns this device, it has left the tree by now; the report no longer has its name */
                 check(m);
                 return;
         }
